@@ -1,0 +1,44 @@
+"""Convolutions of feature maps, one algorithm a file; this one puts the right algorithm behind each layer.
+
+Read `feature_map.py`, then `im2col.py`, the plainest. `tile.py` is the inner loop of `direct.py`, `epilogue.py` what happens
+to a result as it is written, `simd.py` how vectors get into Numba.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numba
+import numpy as np
+
+from lowrank_sr.conv import direct, im2col
+from lowrank_sr.conv.epilogue import Epilogue, operands
+from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
+from lowrank_sr.errors import InputError
+from lowrank_sr.layers import Layer
+
+METHODS = {"direct": direct, "im2col": im2col}
+
+Convolution = Callable[[FeatureMap, FeatureMap, Epilogue], None]
+"""convolution(x, out, epilogue): `same` convolution of the feature map x into the feature map out."""
+
+
+def convolution(layer: Layer, method: str) -> Convolution:
+    """The convolution of `layer` by `method`, with the kernel brought into the order that the method reads.
+
+    Raises InputError for an unknown method.
+    """
+    if method not in METHODS:
+        raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+    module = METHODS[method]
+    return partial(_run, module.convolve, module.prepare(layer.weight))
+
+
+def _run(convolve, kernel, x: FeatureMap, out: FeatureMap, epilogue: Epilogue) -> None:
+    convolve(operands(x, out, epilogue), kernel, numba.get_num_threads())
+
+
+def convolve(array: np.ndarray, layer: Layer, method: str) -> np.ndarray:
+    """Convolve an (H, W, C) array with `layer`, zeros beyond its edges: (H, W, N) float32. For one layer by itself."""
+    out = np.empty((*array.shape[:2], layer.shape[0]), DTYPE)
+    convolution(layer, method)(from_array(array), unpadded(out), Epilogue(layer.bias))
+    return out

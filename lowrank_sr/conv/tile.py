@@ -1,0 +1,75 @@
+"""The register tile: a block of sums that stays in vector registers while the products are added. All GEMM libraries are built on one.
+
+    sums[p, n] (+)= sum over c of rows[p, c] * panel[c, n],    p < ROWS, n < PANEL
+
+Each step of c loads PANEL weights, broadcasts one value of each of ROWS rows and does ROWS x PANEL multiply-adds: more
+arithmetic for each load than the processor has execution units for, which is why it runs at the peak.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba.types import intp
+
+from lowrank_sr.conv import simd
+from lowrank_sr.conv.simd import LANES, PANEL, ROWS
+
+
+def panels(matrix: np.ndarray) -> np.ndarray:
+    """Cut a (..., C, N) matrix into panels of PANEL columns: float32 (ceil(N / PANEL), ..., C, PANEL), zeros after column N."""
+    *leading, c, n = matrix.shape
+    count = -(-n // PANEL)
+    padded = np.zeros((*leading, c, count * PANEL), np.float32)
+    padded[..., :n] = matrix
+    return np.ascontiguousarray(np.moveaxis(padded.reshape(*leading, c, count, PANEL), -2, 0))
+
+
+def _products(builder, sums, rows, stride, panel, depth, start):
+    """Emit the loop over c; `start`(cell) is the value a sum begins with."""
+    index = stride.type
+    cells = [(p, v) for p in range(ROWS) for v in range(2)]
+    starts = [builder.add(rows, builder.mul(stride, ir.Constant(index, p))) for p in range(ROWS)]
+    row = [simd.pointer(builder, start) for start in starts]
+    begin = {cell: start(cell) for cell in cells}
+
+    entry = builder.block
+    loop, done = builder.append_basic_block("step"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    c = builder.phi(index)
+    before = {cell: builder.phi(begin[cell].value.type) for cell in cells}
+    weights = [
+        simd.load(builder, panel, builder.add(builder.mul(c, ir.Constant(index, PANEL)), ir.Constant(index, v * LANES)))
+        for v in range(2)
+    ]
+    after = {}
+    for p in range(ROWS):
+        value = simd.broadcast(builder, builder.gep(row[p], [c]))
+        for v in range(2):
+            after[p, v] = value * weights[v] + simd.Vector(builder, before[p, v])
+    following = builder.add(c, ir.Constant(index, 1))
+    builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+
+    c.add_incoming(ir.Constant(index, 0), entry)
+    c.add_incoming(following, loop)
+    for cell in cells:
+        before[cell].add_incoming(begin[cell].value, entry)
+        before[cell].add_incoming(after[cell].value, loop)
+    builder.position_at_end(done)
+    for p, v in cells:
+        simd.store(builder, after[p, v], sums, p * PANEL + v * LANES)
+
+
+@simd.instructions(intp, intp, intp, intp, intp)
+def multiply(builder, sums, rows, stride, panel, depth):
+    """sums = rows @ panel: (ROWS, PANEL) = (ROWS, depth) @ (depth, PANEL), depth >= 1; rows `stride` bytes apart."""
+    _products(builder, sums, rows, stride, panel, depth, lambda cell: simd.Vector(builder, simd.constant(0)))
+
+
+@simd.instructions(intp, intp, intp, intp, intp)
+def accumulate(builder, sums, rows, stride, panel, depth):
+    """sums += rows @ panel, as `multiply`."""
+
+    def start(cell):
+        return simd.load(builder, sums, cell[0] * PANEL + cell[1] * LANES)
+
+    _products(builder, sums, rows, stride, panel, depth, start)
