@@ -1,0 +1,81 @@
+"""Which RRDBNet a set of layers is: read from names and shapes alone."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lowrank_sr.errors import InputError
+
+CONVOLUTIONS = 5  # in a dense block
+DENSE_BLOCKS = 3  # in an RRDB
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The numbers that define an RRDBNet, by the names that BasicSR gives them."""
+
+    num_feat: int
+    num_block: int
+    num_grow_ch: int
+    upsamplings: int
+    in_channels: int
+    out_channels: int
+
+    @property
+    def unshuffle(self) -> int:
+        """The factor by which the input is pixel-unshuffled: Real-ESRGAN's x2 reads 12 channels and writes 3, its x1 reads 48."""
+        factor = round((self.in_channels / self.out_channels) ** 0.5)
+        return factor if factor > 1 and factor**2 * self.out_channels == self.in_channels else 1
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the image that goes in."""
+        return self.in_channels // self.unshuffle**2
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size."""
+        return 2**self.upsamplings // self.unshuffle
+
+    def shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(N, C, d) of every layer, by name, in the order in which they are computed."""
+        shapes = {"conv_first": (self.num_feat, self.in_channels, 3)}
+        for block in range(self.num_block):
+            for dense_block in range(1, DENSE_BLOCKS + 1):
+                for k in range(1, CONVOLUTIONS + 1):
+                    n = self.num_feat if k == CONVOLUTIONS else self.num_grow_ch
+                    c = self.num_feat + (k - 1) * self.num_grow_ch
+                    shapes[f"RRDB_trunk.{block}.RDB{dense_block}.conv{k}"] = (n, c, 3)
+        tail = [f"upconv{i}" for i in range(1, self.upsamplings + 1)]
+        shapes.update({name: (self.num_feat, self.num_feat, 3) for name in ("trunk_conv", *tail, "HRconv")})
+        shapes["conv_last"] = (self.out_channels, self.num_feat, 3)
+        return shapes
+
+
+def read(shapes: Mapping[str, tuple[int, int, int]]) -> Architecture:
+    """The architecture whose layers have these (N, C, d) shapes by name.
+
+    Raises InputError, naming the layer, for a layer that is missing, does not belong or has another shape.
+    """
+    for name in ("conv_first", "RRDB_trunk.0.RDB1.conv1", "conv_last"):
+        if name not in shapes:
+            raise InputError(f"layer {name} is missing: expected the layers of an RRDBNet (ESRGAN's generator)")
+    blocks = {match[1] for name in shapes if (match := re.match(r"RRDB_trunk\.(\d+)\.", name))}
+    architecture = Architecture(
+        num_feat=shapes["conv_first"][0],
+        num_block=len(blocks),
+        num_grow_ch=shapes["RRDB_trunk.0.RDB1.conv1"][0],
+        upsamplings=sum(name.startswith("upconv") for name in shapes),
+        in_channels=shapes["conv_first"][1],
+        out_channels=shapes["conv_last"][0],
+    )
+    expected = architecture.shapes()
+    for name in expected:
+        if name not in shapes:
+            raise InputError(f"layer {name} is missing")
+    for name, shape in shapes.items():
+        if name not in expected:
+            raise InputError(f"layer {name} is not one of an RRDBNet with {architecture.num_block} blocks")
+        if tuple(shape) != expected[name]:
+            raise InputError(f"layer {name} has (N, C, d) = {tuple(shape)}: expected {expected[name]}")
+    return architecture

@@ -1,0 +1,23 @@
+"""Nearest-neighbour upsampling of a feature map: out[y, x] = in[y // factor, x // factor]."""
+
+import numba
+import numpy as np
+from numba import njit, prange
+
+from lowrank_sr.conv.feature_map import RECORD, FeatureMap, address, record
+from lowrank_sr.conv.simd import copy
+
+
+def upsample(x: FeatureMap, out: FeatureMap) -> None:
+    """Fill `out`, whose sides are the same whole multiple of those of `x`."""
+    _upsample(np.array([record(x), record(out)], RECORD), numba.get_num_threads())
+
+
+@njit(parallel=True, cache=True)
+def _upsample(maps, workers):
+    for worker in prange(workers):
+        x, out = maps[0], maps[1]
+        factor = out.width // x.width
+        for row in range(worker, out.height, workers):
+            for column in range(out.width):
+                copy(address(x, row // factor, column // factor), address(out, row, column), x.channels)

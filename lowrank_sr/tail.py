@@ -1,0 +1,96 @@
+"""The tail of the network, upconv1 to conv_last, in bands of rows: the same result to the bit, in memory that does not grow.
+
+At the output's resolution a whole feature map needs 4 KB for each pixel of the input. But a row of a 3 x 3 convolution needs
+only three rows of its input, so each stage keeps a window of its input: rows come in from the stage before, those that are
+complete are convolved and passed on, and the last few stay for the next band. Nothing is computed twice.
+
+Rows are convolved in whole tiles of 4, so that Winograd's tiles lie as they would without bands.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lowrank_sr.conv.feature_map import TILE, FeatureMap, allocate, unpadded
+from lowrank_sr.conv.upsample import upsample
+
+BAND_PIXELS = 2**16  # output pixels in a band: 16 MB for each window of 64 channels
+_KEPT = TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
+
+
+@dataclass
+class Stage:
+    """One convolution of the tail, over its input enlarged by `factor`."""
+
+    convolution: Callable[[FeatureMap, FeatureMap], None]
+    factor: int
+    height: int = 0  # of the whole input, after enlargement
+    window: FeatureMap | None = field(default=None, repr=False)
+    received: int = 0  # rows of the input so far
+    done: int = 0  # rows of the output so far; row `done` of the input is row 0 of the window
+
+    def open(self, height: int, width: int, channels: int, rows: int) -> int:
+        """Make room for `rows` rows at a time of an input of this size, before enlargement; return how many rows come out at most."""
+        self.height = self.factor * height
+        arriving = min(self.factor * rows, self.height)
+        self.window = allocate(min(arriving + _KEPT, self.height), self.factor * width, channels)
+        self.received = self.done = 0
+        return min(arriving + TILE, self.height)
+
+    def receive(self, rows: FeatureMap) -> None:
+        """Take the next rows of the input, still to be enlarged."""
+        upsample(rows, self.arriving(self.factor * rows.height))
+        self.received += self.factor * rows.height
+
+    def arriving(self, count: int) -> FeatureMap:
+        """Where the next `count` rows of the enlarged input belong."""
+        start = self.received - self.done
+        return self.window.rows(start, start + count)
+
+    def ready(self) -> int:
+        """How many rows of output can be computed now."""
+        if self.received == self.height:
+            return self.height - self.done
+        # Row y needs row y + 1, and a whole tile needs the row after it.
+        return max(0, (self.received - 1) // TILE * TILE - self.done)
+
+    def convolve(self, out: FeatureMap) -> None:
+        """Compute the next `out.height` rows and drop the input that nothing needs any more."""
+        buffer, top = self.window.buffer, self.window.top
+        left = self.received - self.done
+        if self.received == self.height:
+            buffer[top + left : top + left + TILE] = 0  # below the picture
+        self.convolution(self.window.rows(0, out.height), out)
+        kept = left - out.height + 1
+        buffer[top - 1 : top - 1 + kept] = buffer[top - 1 + out.height : top + left]
+        self.done += out.height
+
+
+def run(features: FeatureMap, stages: list[Stage], out: np.ndarray, band_pixels: int = BAND_PIXELS) -> None:
+    """Pass `features` through `stages` into `out`, (H, W, channels) float32."""
+    height, width, channels = features.height, features.width, features.channels
+    rows = max(TILE, band_pixels * height // (out.shape[0] * out.shape[1]) // TILE * TILE)
+    plain = []  # what a stage writes where the next one enlarges it
+    coming = rows
+    for stage, following in zip(stages, [*stages[1:], None], strict=True):
+        coming = stage.open(height, width, channels, coming)
+        height, width = stage.height, stage.factor * width
+        enlarged = following is not None and following.factor > 1
+        plain.append(allocate(coming, width, channels) if enlarged else None)
+
+    result = unpadded(out)
+    for first in range(0, features.height, rows):
+        stages[0].receive(features.rows(first, min(first + rows, features.height)))
+        for stage, following, scratch in zip(stages, [*stages[1:], None], plain, strict=True):
+            ready = stage.ready()
+            if ready == 0:
+                break
+            if following is None:
+                stage.convolve(result.rows(stage.done, stage.done + ready))
+            elif scratch is None:
+                stage.convolve(following.arriving(ready))
+                following.received += ready
+            else:
+                stage.convolve(scratch.rows(0, ready))
+                following.receive(scratch.rows(0, ready))

@@ -1,0 +1,124 @@
+"""Weights files: a network's layers in a plain `.npz`, never a pickle.
+
+`<layer>.<array>` for each array of each layer (see `layers.py`), float16 or float32 on disk and float32 in memory, and `meta`,
+a JSON string that says where the weights come from. The architecture is read from the names and shapes, not from `meta`.
+"""
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from lowrank_sr.errors import InputError
+from lowrank_sr.files import replacing
+from lowrank_sr.layers import CP, Dense, Layer, Separable
+
+FORMAT = 1
+
+_DIMENSIONS = {
+    "weight": 4, "vertical": 3, "horizontal": 3, "cp_in": 2, "cp_y": 2, "cp_x": 2, "cp_out": 2, "bias": 1,
+}  # fmt: skip
+_KINDS = {next(iter(kind.__dataclass_fields__)): kind for kind in (Dense, Separable, CP)}
+
+
+def read(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
+    """The layers of a weights file, by name, and its `meta`.
+
+    Raises InputError, naming the file and the key, for a file that is not such an archive and for an array that is missing,
+    unknown, of a wrong shape or dtype, or not finite.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path}: a single .npy array: expected an .npz archive of weights")
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, KeyError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a weights file: expected an .npz archive of plain arrays") from error
+    try:
+        meta = _meta(arrays.pop("meta", None))
+        return layers(arrays), meta
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _meta(array: np.ndarray | None) -> dict:
+    if array is None:
+        return {}
+    try:
+        meta = json.loads(str(array[()]))
+        if not isinstance(meta, dict):
+            raise ValueError
+    except ValueError:
+        raise InputError("meta is not a JSON object") from None
+    return meta
+
+
+def layers(arrays: Mapping[str, np.ndarray]) -> dict[str, Layer]:
+    """Layers by name from arrays by key, `<layer>.<array>`, in the order of the keys, float32.
+
+    Raises InputError, naming the key, for an array that is missing, unknown, of a wrong shape or dtype, or not finite.
+    """
+    grouped: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in arrays.items():
+        name, _, field = key.rpartition(".")
+        if not name or field not in _DIMENSIONS:
+            raise InputError(f"{key} is not a key of a weights file")
+        grouped.setdefault(name, {})[field] = _checked(key, field, array)
+    return {name: _layer(name, parts) for name, parts in grouped.items()}
+
+
+def _checked(key: str, field: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype not in (np.float16, np.float32, np.float64):
+        raise InputError(f"{key} has dtype {array.dtype}: expected float16 or float32")
+    if array.ndim != _DIMENSIONS[field] or 0 in array.shape:
+        raise InputError(f"{key} has shape {array.shape}: expected {_DIMENSIONS[field]} dimensions, none empty")
+    with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes an infinity and is refused as one
+        array = np.ascontiguousarray(array, np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(f"{key} contains NaN or infinity")
+    return array
+
+
+def _layer(name: str, parts: dict[str, np.ndarray]) -> Layer:
+    kind = next((kind for field, kind in _KINDS.items() if field in parts), Dense)
+    names = [field.name for field in fields(kind)]
+    for field in names:
+        if field not in parts:
+            raise InputError(f"{name}.{field} is missing")
+    for field in parts:
+        if field not in names:
+            raise InputError(f"{name}.{field} does not belong beside {name}.{names[0]}")
+    layer = kind(**parts)
+    n, c, d = layer.shape
+    rank = layer.rank
+    expected = {
+        "weight": (n, c, d, d), "vertical": (rank, c, d), "horizontal": (n, rank, d), "bias": (n,),
+        "cp_in": (c, rank), "cp_y": (d, rank), "cp_x": (d, rank), "cp_out": (n, rank),
+    }  # fmt: skip
+    for field, array in parts.items():
+        if array.shape != expected[field]:
+            raise InputError(f"{name}.{field} has shape {array.shape}: expected {expected[field]}")
+    return layer
+
+
+def write(path: str | os.PathLike, layers: Mapping[str, Layer], meta: Mapping, dtype: type = np.float32) -> None:
+    """Write `layers` and `meta` to a weights file, the arrays in `dtype`, float16 or float32.
+
+    Raises InputError where the file cannot be written or its name does not end in .npz.
+    """
+    if Path(path).suffix != ".npz":
+        raise InputError(f"{path}: expected a name that ends in .npz")
+    arrays = {
+        f"{name}.{field}": array.astype(dtype) for name, layer in layers.items() for field, array in layer.arrays().items()
+    }
+    with replacing(path) as temporary:
+        np.savez(temporary, meta=np.array(json.dumps({"format": FORMAT, **meta})), **arrays)
