@@ -23,7 +23,7 @@ class Architecture:
 
     @property
     def unshuffle(self) -> int:
-        """The factor by which the input is pixel-unshuffled: Real-ESRGAN's x2 reads 12 channels and writes 3, its x1 reads 48."""
+        """The factor by which the input is pixel-unshuffled: Real-ESRGAN's x2 reads 12 channels, its x1 reads 48."""
         factor = round((self.in_channels / self.out_channels) ** 0.5)
         return factor if factor > 1 and factor**2 * self.out_channels == self.in_channels else 1
 
@@ -47,7 +47,7 @@ class Architecture:
                     c = self.num_feat + (k - 1) * self.num_grow_ch
                     shapes[f"RRDB_trunk.{block}.RDB{dense_block}.conv{k}"] = (n, c, 3)
         tail = [f"upconv{i}" for i in range(1, self.upsamplings + 1)]
-        shapes.update({name: (self.num_feat, self.num_feat, 3) for name in ("trunk_conv", *tail, "HRconv")})
+        shapes.update(dict.fromkeys(("trunk_conv", *tail, "HRconv"), (self.num_feat, self.num_feat, 3)))
         shapes["conv_last"] = (self.out_channels, self.num_feat, 3)
         return shapes
 

@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Something given by the user cannot be used; the message is one sentence that names it and says what was expected."""
+    """Something given by the user cannot be used; the message is one sentence: which, why, and what was expected."""

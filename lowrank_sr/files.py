@@ -1,5 +1,6 @@
 """Files that are either the old one or the new one, never half of it."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from lowrank_sr.errors import InputError
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name beside `path`, with its suffix; rename it to `path` if the block succeeds, remove it if not.
+    """Yield a temporary name beside `path`; rename it to `path` if the block succeeds, remove it if not.
 
     Raises InputError, naming `path`, where the system refuses to write there (no such folder, read-only, disk full).
     """
@@ -31,3 +32,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike, data: object) -> None:
+    """Write `data` as indented JSON; raises InputError where `path` cannot be written."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -1,8 +1,8 @@
 """A convolution layer in one of three representations, each with its bias.
 
-`Dense`      W[n, c, i, j]                                                         the kernel as trained
-`Separable`  W[n, c, i, j] = sum over k of horizontal[n, k, j] vertical[k, c, i]   the SVD pair, rank K (Tai et al. 2015)
-`CP`         W[n, c, i, j] = sum over r of out[n, r] y[i, r] x[j, r] in[c, r]      four factors, rank R (Lebedev et al. 2014)
+Dense       W[n, c, i, j]                                                         the kernel as trained
+Separable   W[n, c, i, j] = sum over k of horizontal[n, k, j] vertical[k, c, i]   SVD pair, rank K (Tai et al. 2015)
+CP          W[n, c, i, j] = sum over r of out[n, r] y[i, r] x[j, r] in[c, r]      rank R (Lebedev et al. 2014)
 """
 
 from dataclasses import dataclass, fields, replace
@@ -70,7 +70,10 @@ class Separable(_Arrays):
 
 @dataclass(frozen=True, eq=False)
 class CP(_Arrays):
-    """1 x 1, depthwise d x 1, depthwise 1 x d, 1 x 1: `cp_in` (C, R), `cp_y`, `cp_x` (d, R), `cp_out` (N, R), `bias` (N,), float32."""
+    """1 x 1, depthwise d x 1, depthwise 1 x d, 1 x 1 convolutions.
+
+    `cp_in` (C, R), `cp_y`, `cp_x` (d, R), `cp_out` (N, R), `bias` (N,), float32.
+    """
 
     cp_in: np.ndarray
     cp_y: np.ndarray

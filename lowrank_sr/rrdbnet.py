@@ -12,10 +12,10 @@ No concatenation is ever computed. All dense blocks share one buffer of (H, W) p
 
     [ x of even blocks | g1 g2 g3 g4 | x of odd blocks ]          even:  x g1 g2 g3 g4     odd:  g4 g3 g2 g1 x
 
-An even block reads a growing range from the left and leaves its result at the right end, where the next block starts; that one
-grows to the left, so its kernels are given their input channels in that order. With the RRDB's input, kept for its outer
-skip, the trunk needs 3 num_feat + 4 num_grow_ch floats a pixel: 1.3 KB for ESRGAN. conv_first's features are not
-remembered through the trunk but computed a second time: 27 multiply-adds each.
+An even block reads a growing range from the left and leaves its result at the right end, where the next block starts;
+that one grows to the left, so its kernels are given their input channels in that order. With the RRDB's input, kept
+for its outer skip, the trunk needs 3 num_feat + 4 num_grow_ch floats a pixel: 1.3 KB for ESRGAN. conv_first's
+features are not remembered through the trunk but computed a second time: 27 multiply-adds each.
 """
 
 import os
@@ -59,7 +59,13 @@ class RRDBNet:
 
     @classmethod
     def random(
-        cls, num_feat: int = 64, num_block: int = 23, num_grow_ch: int = 32, scale: int = 4, seed: int = 0, method: str = "direct"
+        cls,
+        num_feat: int = 64,
+        num_block: int = 23,
+        num_grow_ch: int = 32,
+        scale: int = 4,
+        seed: int = 0,
+        method: str = "direct",
     ) -> "RRDBNet":
         """A network of ESRGAN's size, or another, with random weights (He et al. 2015), for timing and tests."""
         if scale not in (1, 2, 4, 8):
@@ -109,7 +115,8 @@ class RRDBNet:
         Parameters
         ----------
         image : (H, W, C) array of floats, 0..1
-            The channels that the network was trained on (C = 3, RGB, for every release), of any precision, order and strides.
+            The channels that the network was trained on (C = 3, RGB, for every release), of any precision, order and
+            strides.
         progress : function of int, optional
             Called after each step with the FLOPs done in it; together they are `flops(H, W)`.
 
@@ -205,14 +212,19 @@ def _mirrored(channels: int, design: Architecture) -> np.ndarray:
 
 
 def pixel_unshuffle(image: np.ndarray, factor: int) -> np.ndarray:
-    """Fold `factor` x `factor` blocks of pixels into channels, as PyTorch's `pixel_unshuffle` after reflecting up to whole blocks.
+    """Fold `factor` x `factor` blocks of pixels into channels, as PyTorch does, the image reflected up to whole blocks.
 
-    (H, W, C) -> (ceil(H / factor), ceil(W / factor), C factor^2), channel c factor^2 + factor i + j from pixel (i, j) of a block.
+    (H, W, C) -> (ceil(H / factor), ceil(W / factor), C factor^2), channel c factor^2 + factor i + j from pixel (i, j)
+    of a block.
     """
     if factor == 1:
         return image
     height, width, channels = image.shape
-    whole = np.pad(image, ((0, -height % factor), (0, -width % factor), (0, 0)), "symmetric" if min(height, width) < factor else "reflect")
+    whole = np.pad(
+        image,
+        ((0, -height % factor), (0, -width % factor), (0, 0)),
+        "symmetric" if min(height, width) < factor else "reflect",
+    )
     blocks = whole.reshape(whole.shape[0] // factor, factor, whole.shape[1] // factor, factor, channels)
     return blocks.transpose(0, 2, 4, 1, 3).reshape(*blocks.shape[:3:2], channels * factor**2)
 

@@ -1,8 +1,9 @@
-"""The tail of the network, upconv1 to conv_last, in bands of rows: the same result to the bit, in memory that does not grow.
+"""The tail of the network, upconv1 to conv_last, in bands of rows: the same bits in memory that does not grow.
 
-At the output's resolution a whole feature map needs 4 KB for each pixel of the input. But a row of a 3 x 3 convolution needs
-only three rows of its input, so each stage keeps a window of its input: rows come in from the stage before, those that are
-complete are convolved and passed on, and the last few stay for the next band. Nothing is computed twice.
+At the output's resolution a whole feature map needs 4 KB for each pixel of the input. But a row of a 3 x 3
+convolution needs only three rows of its input, so each stage keeps a window of its input: rows come in from the stage
+before, those that are complete are convolved and passed on, and the last few stay for the next band. Nothing is
+computed twice.
 
 Rows are convolved in whole tiles of 4, so that Winograd's tiles lie as they would without bands.
 """
@@ -31,7 +32,7 @@ class Stage:
     done: int = 0  # rows of the output so far; row `done` of the input is row 0 of the window
 
     def open(self, height: int, width: int, channels: int, rows: int) -> int:
-        """Make room for `rows` rows at a time of an input of this size, before enlargement; return how many rows come out at most."""
+        """Make room for `rows` rows at a time of an input of this size; return how many rows can come out at a time."""
         self.height = self.factor * height
         arriving = min(self.factor * rows, self.height)
         self.window = allocate(min(arriving + _KEPT, self.height), self.factor * width, channels)

@@ -29,9 +29,10 @@ def blas_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def limited(count: int | None) -> Iterator[int]:
-    """Run this package's loops on `count` threads, by default LOWRANK_SR_THREADS or what Numba is set to, and restore the setting.
+    """Run this package's loops on `count` threads, by default LOWRANK_SR_THREADS or Numba's, then restore the setting.
 
-    Yields the number in use. Raises InputError where it is not between 1 and the number of threads that Numba started with.
+    Yields the number in use. Raises InputError where it is not between 1 and the number of threads that Numba started
+    with.
     """
     asked, source = count, "--threads"
     if asked is None and VARIABLE in os.environ:

@@ -1,7 +1,8 @@
 """Weights files: a network's layers in a plain `.npz`, never a pickle.
 
-`<layer>.<array>` for each array of each layer (see `layers.py`), float16 or float32 on disk and float32 in memory, and `meta`,
-a JSON string that says where the weights come from. The architecture is read from the names and shapes, not from `meta`.
+`<layer>.<array>` for each array of each layer (see `layers.py`), float16 or float32 on disk and float32 in memory,
+and `meta`, a JSON string that says where the weights come from. The architecture is read from the names and shapes,
+not from `meta`.
 """
 
 import json
@@ -29,19 +30,30 @@ _KINDS = {next(iter(kind.__dataclass_fields__)): kind for kind in (Dense, Separa
 def read(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
     """The layers of a weights file, by name, and its `meta`.
 
-    Raises InputError, naming the file and the key, for a file that is not such an archive and for an array that is missing,
-    unknown, of a wrong shape or dtype, or not finite.
+    Raises InputError, naming the file and the key, for a file that is not such an archive and for an array that is
+    missing, unknown, of a wrong shape or dtype, or not finite.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: a single .npy array: expected an .npz archive of weights")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: a single .npy array: expected an .npz archive of weights")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, KeyError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        ValueError,
+        EOFError,
+        KeyError,
+        MemoryError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path}: not a weights file: expected an .npz archive of plain arrays") from error
     try:
         meta = _meta(arrays.pop("meta", None))
@@ -118,7 +130,9 @@ def write(path: str | os.PathLike, layers: Mapping[str, Layer], meta: Mapping, d
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: expected a name that ends in .npz")
     arrays = {
-        f"{name}.{field}": array.astype(dtype) for name, layer in layers.items() for field, array in layer.arrays().items()
+        f"{name}.{field}": array.astype(dtype)
+        for name, layer in layers.items()
+        for field, array in layer.arrays().items()
     }
     with replacing(path) as temporary:
         np.savez(temporary, meta=np.array(json.dumps({"format": FORMAT, **meta})), **arrays)

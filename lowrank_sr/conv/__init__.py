@@ -1,7 +1,7 @@
 """Convolutions of feature maps, one algorithm a file; this one puts the right algorithm behind each layer.
 
-Read `feature_map.py`, then `im2col.py`, the plainest. `tile.py` is the inner loop of `direct.py`, `epilogue.py` what happens
-to a result as it is written, `simd.py` how vectors get into Numba.
+Read `feature_map.py`, then `im2col.py`, the plainest. `tile.py` is the inner loop of `direct.py`, `epilogue.py` what
+happens to a result as it is written, `simd.py` how vectors get into Numba.
 """
 
 from collections.abc import Callable

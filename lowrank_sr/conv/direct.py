@@ -2,10 +2,11 @@
 
     out[y, x, n] = sum over i, j, c of kernel[n, c, i, j] * in[y + i - d//2, x + j - d//2, c]
 
-Neighbouring pixels share weights and neighbouring output channels share pixels, so ROWS pixels x PANEL channels are summed
-together in registers (`tile.py`), tap by tap. What limits it: the multiply-adds themselves. With the sums in registers a step
-costs 2 loads and ROWS broadcasts for 2 ROWS multiply-adds; a loop that leaves its sums in memory pays a load and a store for
-each, and stops at about half of this speed. The explicit vectors also use all 512 bits where the processor has them.
+Neighbouring pixels share weights and neighbouring output channels share pixels, so ROWS pixels x PANEL channels are
+summed together in registers (`tile.py`), tap by tap. What limits it: the multiply-adds themselves. With the sums in
+registers a step costs 2 loads and ROWS broadcasts for 2 ROWS multiply-adds; a loop that leaves its sums in memory
+pays a load and a store for each, and stops at about half of this speed. The explicit vectors also use all 512 bits
+where the processor has them.
 
 Extra memory: one tile of sums a thread.
 """

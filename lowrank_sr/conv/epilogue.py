@@ -21,8 +21,8 @@ NOTHING = FeatureMap(np.zeros((1, 1, 1), DTYPE), 0, 0, 0, 0, 0, 0)
 class Epilogue(NamedTuple):
     """The terms of the equation above.
 
-    `bias` is (N,) float32; `slope`, that of LeakyReLU below zero, is 1 for none; `skip` and `outer` are feature maps with
-    the result's height, width and channels, or NOTHING.
+    `bias` is (N,) float32; `slope`, that of LeakyReLU below zero, is 1 for none; `skip` and `outer` are feature maps
+    with the result's height, width and channels, or NOTHING.
     """
 
     bias: np.ndarray

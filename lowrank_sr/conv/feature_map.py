@@ -1,4 +1,4 @@
-"""Feature maps: channel ranges of padded, channels-last buffers. The layout and the dtype are decided here and nowhere else."""
+"""Feature maps: channel ranges of padded, channels-last buffers. Layout and dtype are decided here, nowhere else."""
 
 from typing import NamedTuple
 

@@ -3,14 +3,15 @@
     patches[y W + x, (i, j, c)] = in[y + i - d//2, x + j - d//2, c]
     out = patches @ kernel
 
-BLAS runs at its peak, but the patch matrix is d^2 = 9 times the input: 9 C H W floats, 6.9 KB a pixel for a layer with 192
-input channels, written once and read once through a cache that it does not fit. That is the cost the paper reports.
+BLAS runs at its peak, but the patch matrix is d^2 = 9 times the input: 9 C H W floats, 6.9 KB a pixel for a layer
+with 192 input channels, written once and read once through a cache that it does not fit. That is the cost the paper
+reports.
 
 Extra memory: the patch matrix and the (H W, N) product, for as long as the call takes.
 """
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import njit, prange
 
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import DTYPE, address
@@ -19,7 +20,7 @@ from lowrank_sr.threads import blas_threads
 
 
 def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Order a (N, C, d, d) kernel as the patches are: (N, d d C) float32 in Fortran order, as `sgemm` reads it in place."""
+    """Order a (N, C, d, d) kernel as the patches are: (N, d d C) float32, in Fortran order as BLAS reads it."""
     return np.asfortranarray(kernel.transpose(0, 2, 3, 1).reshape(len(kernel), -1), dtype=DTYPE)
 
 

@@ -1,8 +1,9 @@
 """SIMD vectors for Numba: Python expressions over `Vector` become LLVM instructions, one for one.
 
-LLVM's loop vectoriser gives up on the inner loops of a convolution, which write through more pointers than it will check
-for overlap, cannot keep a block of sums in registers, and prefers 256-bit vectors where 512-bit ones exist. The few loops
-in which all the time goes are therefore emitted from this module's vectors; everything around them is ordinary Numba.
+LLVM's loop vectoriser gives up on the inner loops of a convolution, which write through more pointers than it will
+check for overlap, cannot keep a block of sums in registers, and prefers 256-bit vectors where 512-bit ones exist. The
+few loops in which all the time goes are therefore emitted from this module's vectors; everything around them is
+ordinary Numba.
 
 Addresses are `intp` values in bytes, as `array.ctypes.data` gives them; every element is a float32.
 """
@@ -28,7 +29,7 @@ _VECTOR = ir.VectorType(_FLOAT, LANES)
 
 
 def instructions(*argument_types: types.Type) -> Callable:
-    """Decorate emit(builder, *arguments), which emits instructions, as a Numba function of `argument_types` without a result."""
+    """Make emit(builder, *arguments), which emits instructions, a Numba function of `argument_types`."""
     signature = types.void(*argument_types)
 
     def decorate(emit):
@@ -57,7 +58,8 @@ def constant(value: float) -> ir.Constant:
 class Vector:
     """LANES float32 values in a register, with +, - and * by vectors and numbers.
 
-    A product that is then added or subtracted may fuse with it (one rounding instead of two); nothing else is reordered.
+    A product that is then added or subtracted may fuse with it (one rounding instead of two); nothing else is
+    reordered.
     """
 
     def __init__(self, builder, value):
@@ -137,7 +139,10 @@ def splat(builder, scalar) -> Vector:
 @instructions(types.intp, types.intp, types.intp)
 def copy(builder, source, target, count):
     """Copy `count` values, a few at least, from one address to another."""
-    whole, rest = builder.sdiv(count, ir.Constant(_INDEX, LANES)), builder.srem(count, ir.Constant(_INDEX, LANES))
+    whole, rest = (
+        builder.sdiv(count, ir.Constant(_INDEX, LANES)),
+        builder.srem(count, ir.Constant(_INDEX, LANES)),
+    )
     with cgutils.for_range(builder, whole) as loop:
         offset = builder.mul(loop.index, ir.Constant(_INDEX, LANES))
         store(builder, load(builder, source, offset), target, offset)

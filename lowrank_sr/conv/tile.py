@@ -1,9 +1,10 @@
-"""The register tile: a block of sums that stays in vector registers while the products are added. All GEMM libraries are built on one.
+"""The register tile: a block of sums that stays in vector registers while products are added to it.
 
     sums[p, n] (+)= sum over c of rows[p, c] * panel[c, n],    p < ROWS, n < PANEL
 
-Each step of c loads PANEL weights, broadcasts one value of each of ROWS rows and does ROWS x PANEL multiply-adds: more
-arithmetic for each load than the processor has execution units for, which is why it runs at the peak.
+Each step of c loads PANEL weights, broadcasts one value of each of ROWS rows and does ROWS x PANEL multiply-adds:
+more arithmetic for each load than the processor has execution units for, so that it runs at the peak. Every GEMM
+library is built on such a tile (Goto and van de Geijn 2008).
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from lowrank_sr.conv.simd import LANES, PANEL, ROWS
 
 
 def panels(matrix: np.ndarray) -> np.ndarray:
-    """Cut a (..., C, N) matrix into panels of PANEL columns: float32 (ceil(N / PANEL), ..., C, PANEL), zeros after column N."""
+    """Cut (..., C, N) matrices into panels of PANEL columns, zeros after the last: float32 (panels, ..., C, PANEL)."""
     *leading, c, n = matrix.shape
     count = -(-n // PANEL)
     padded = np.zeros((*leading, c, count * PANEL), np.float32)
@@ -38,7 +39,11 @@ def _products(builder, sums, rows, stride, panel, depth, start):
     c = builder.phi(index)
     before = {cell: builder.phi(begin[cell].value.type) for cell in cells}
     weights = [
-        simd.load(builder, panel, builder.add(builder.mul(c, ir.Constant(index, PANEL)), ir.Constant(index, v * LANES)))
+        simd.load(
+            builder,
+            panel,
+            builder.add(builder.mul(c, ir.Constant(index, PANEL)), ir.Constant(index, v * LANES)),
+        )
         for v in range(2)
     ]
     after = {}

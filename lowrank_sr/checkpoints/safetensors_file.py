@@ -1,0 +1,91 @@
+"""The safetensors format, read by its specification, which is shorter than the dependency would be worth.
+
+Eight bytes that count the header's, a JSON header that gives each tensor's dtype, shape and place, the
+tensors. The safetensors package reads bfloat16 into NumPy only with a third package, and gives values where
+the names and shapes are wanted first. As specified, the tensors must fill the rest of the file without a hole
+or an overlap: that takes five lines to check, and finds a download that broke off.
+Format: https://github.com/huggingface/safetensors#format
+"""
+
+import json
+import math
+from collections.abc import Callable
+
+from lowrank_sr.checkpoints.tensors import DTYPES, Storage, Tensor, contiguous
+from lowrank_sr.errors import InputError
+
+_MAX_SPECIFIED_BYTES = 100_000_000
+_MAX_HEADER_BYTES = 4 * 2**20  # 100 a tensor; JSON takes up to thirty times as much memory when it is parsed
+
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+def recognises(data: memoryview) -> bool:
+    """Say whether `data` begins with a header's size and a JSON object."""
+    return data[8:9] == b"{" and _header_bytes(data) <= _MAX_SPECIFIED_BYTES
+
+
+def read(data: memoryview) -> tuple[dict[str, Tensor], Callable[[Storage], memoryview]]:
+    """Return a `Tensor` for each name, and a function that gives the bytes of a tensor's storage.
+
+    Raises InputError, naming the tensor, where the header does not describe the rest of the file.
+    """
+    size = _header_bytes(data)
+    if size > min(_MAX_HEADER_BYTES, len(data) - 8):
+        raise InputError(
+            f"claims a header of {size} bytes, more than the file or the {_MAX_HEADER_BYTES} that are read"
+        )
+    try:
+        header = json.loads(bytes(data[8 : 8 + size]))
+    except (ValueError, RecursionError) as error:
+        raise InputError("is damaged: its safetensors header is not JSON") from error
+    header.pop("__metadata__", None)
+    places = {name: _place(name, entry) for name, entry in header.items()}
+    _require_no_gaps(places, len(data) - 8 - size)
+    tensors = {name: _tensor(name, entry, places[name]) for name, entry in header.items()}
+    body = data[8 + size :]
+    return tensors, lambda storage: body[slice(*places[storage.key])]
+
+
+def _header_bytes(data: memoryview) -> int:
+    return int.from_bytes(data[:8], "little")
+
+
+def _place(name: str, entry: object) -> tuple[int, int]:
+    match entry:
+        case {"dtype": str(dtype), "shape": list(), "data_offsets": [int(begin), int(end)]}:
+            if dtype in _DTYPES and 0 <= begin <= end < 2**63:
+                return begin, end
+    raise InputError(f"describes {name[:100]!a} without a dtype that is read, a shape and two offsets")
+
+
+def _require_no_gaps(places: dict[str, tuple[int, int]], size: int) -> None:
+    position = 0
+    for name, (begin, end) in sorted(places.items(), key=lambda item: item[1]):
+        if begin != position:
+            raise InputError(f"puts {name[:100]!a} at byte {begin} of its tensors where {position} comes next")
+        position = end
+    if position != size:
+        raise InputError(f"describes {position} bytes of tensors and holds {size}")
+
+
+def _tensor(name: str, entry: dict, place: tuple[int, int]) -> Tensor:
+    dtype, size = _DTYPES[entry["dtype"]], place[1] - place[0]
+    tensor = contiguous(Storage(name, dtype, size // DTYPES[dtype].itemsize), tuple(entry["shape"]))
+    if math.prod(tensor.shape) * DTYPES[dtype].itemsize != size:
+        raise InputError(f"gives {name[:100]!a} {size} bytes, not what its shape and dtype need")
+    return tensor

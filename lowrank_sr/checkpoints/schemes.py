@@ -1,0 +1,142 @@
+"""The names that layers go by: one row a scheme, and the last row is the one that everything is renamed to.
+
+Sources: the first `architecture.py` of xinntao/ESRGAN (an `nn.Sequential`, so its tail is counted:
+upsampling, convolution, activation, ...), the `RRDBNet_arch.py` after it, and `basicsr/archs/rrdbnet_arch.py`
+of BasicSR.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lowrank_sr.checkpoints.tensors import Tensor
+from lowrank_sr.errors import InputError
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The layers of one naming scheme; `tails[n]` follow the trunk in a network with n upsampling steps."""
+
+    name: str
+    conv_first: str
+    conv: str
+    trunk_conv: str
+    tails: tuple[str, ...]
+
+    def layers(self, num_block: int, tail: str) -> Iterator[str]:
+        """Yield the layers of a network of `num_block` blocks, in the order in which they are applied."""
+        yield self.conv_first
+        for block in range(num_block):
+            for rdb in range(1, 4):
+                for conv in range(1, 6):
+                    yield self.conv.format(block=block, rdb=rdb, conv=conv)
+        yield self.trunk_conv.format(num_block=num_block)
+        yield from tail.split()
+
+
+SCHEMES = (
+    Scheme(
+        "ESRGAN (old)",
+        conv_first="model.0",
+        conv="model.1.sub.{block}.RDB{rdb}.conv{conv}.0",
+        trunk_conv="model.1.sub.{num_block}",
+        tails=(
+            "model.2 model.4",
+            "model.3 model.5 model.7",
+            "model.3 model.6 model.8 model.10",
+            "model.3 model.6 model.9 model.11 model.13",
+        ),
+    ),
+    Scheme(
+        "Real-ESRGAN",
+        conv_first="conv_first",
+        conv="body.{block}.rdb{rdb}.conv{conv}",
+        trunk_conv="conv_body",
+        tails=(
+            "conv_hr conv_last",
+            "conv_up1 conv_hr conv_last",
+            "conv_up1 conv_up2 conv_hr conv_last",
+            "conv_up1 conv_up2 conv_up3 conv_hr conv_last",
+        ),
+    ),
+    Scheme(
+        "ESRGAN release",
+        conv_first="conv_first",
+        conv="RRDB_trunk.{block}.RDB{rdb}.conv{conv}",
+        trunk_conv="trunk_conv",
+        tails=(
+            "HRconv conv_last",
+            "upconv1 HRconv conv_last",
+            "upconv1 upconv2 HRconv conv_last",
+            "upconv1 upconv2 upconv3 HRconv conv_last",
+        ),
+    ),
+)
+CANONICAL = SCHEMES[-1]
+
+# A layer that gives another network away, and what that network is called.
+_OTHER_NETWORKS = {
+    r"model\.1\.sub\.\d+\.res\.": "an SRResNet",
+    r"recon_trunk\.\d+\.": "an SRResNet",
+    r"body\.\d+\.conv1\.": "an SRResNet or EDSR",
+    r"body\.\d+\.(weight|bias)$": "a compact Real-ESRGAN (SRVGGNet)",
+    r"layers\.\d+\.residual_group\.": "a SwinIR",
+    r"(first_stage_model\.)?encoder\.(down|mid|down_blocks|mid_block)\.": "a variational autoencoder",
+    r"(model\.diffusion_model\.)?(input|down)_blocks\.\d+\.": "a diffusion model",
+    r"features\.\d+\.": "a discriminator or classifier",
+}
+
+
+def rename(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """Return the name of the scheme of `state`, and its tensors in order, under the ESRGAN release's names.
+
+    Raises InputError, naming the first key that is missing or left over, or the network where it is another.
+    """
+    for scheme in SCHEMES:
+        conv = scheme.conv.replace(".", r"\.").format(block="([0-9]+)", rdb="[0-9]", conv="[0-9]")
+        matches = map(re.compile(rf"{conv}\.(?:weight|bias)").fullmatch, state)
+        # The blocks are counted, and no number is taken from a name: a name may say a trillion.
+        num_block = len({match[1] for match in matches if match})
+        if num_block:
+            return scheme.name, _rename_from(scheme, num_block, state)
+    raise InputError(f"is not an ESRGAN generator but {_describe(state)}")
+
+
+def _rename_from(scheme: Scheme, num_block: int, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    if any(".conv1x1." in key for key in state):
+        raise InputError("is an ESRGAN+ generator, and the conv1x1 in its dense blocks is not supported")
+    num_upsample = _count_upsampling(scheme, state)
+    network = f"which {num_block} blocks and {num_upsample} upsampling steps in {scheme.name} naming"
+    renamed = {}
+    old = _keys(scheme.layers(num_block, scheme.tails[num_upsample]))
+    new = _keys(CANONICAL.layers(num_block, CANONICAL.tails[num_upsample]))
+    for old_key, new_key in zip(old, new, strict=True):
+        if old_key not in state:
+            raise InputError(f"lacks {old_key}, {network} have")
+        renamed[new_key] = state[old_key]
+    if len(renamed) < len(state):
+        expected = set(_keys(scheme.layers(num_block, scheme.tails[num_upsample])))
+        left_over = next(key for key in state if key not in expected)
+        raise InputError(f"has {left_over[:100]!a}, {network} do not have")
+    return renamed
+
+
+def _count_upsampling(scheme: Scheme, state: Mapping[str, Tensor]) -> int:
+    tails = [set(tail.split()) for tail in scheme.tails]
+    found = {layer for layer in set.union(*tails) if f"{layer}.weight" in state}
+    return min(range(len(tails)), key=lambda n: len(tails[n] ^ found))
+
+
+def _keys(layers: Iterator[str]) -> Iterator[str]:
+    for layer in layers:
+        yield f"{layer}.weight"
+        yield f"{layer}.bias"
+
+
+def _describe(state: Mapping[str, Tensor]) -> str:
+    names = ", ".join(f"{name[:100]!a}" for name in list(state)[:3])
+    found = f"{len(state)} tensors that begin with {names}"
+    for pattern, network in _OTHER_NETWORKS.items():
+        if any(map(re.compile(pattern).match, state)):
+            return f"looks like {network}: {found}"
+    return found

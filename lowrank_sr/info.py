@@ -1,0 +1,55 @@
+"""What a network is made of."""
+
+from lowrank_sr import flops
+from lowrank_sr.rrdbnet import RRDBNet
+from lowrank_sr.text import table
+
+
+def describe(net: RRDBNet, name: str) -> dict:
+    """The network's numbers and each layer's representation, (N, C, d), rank, parameters and FLOPs an input pixel."""
+    design = net.architecture
+    layers = [
+        {
+            "name": layer_name,
+            "representation": type(layer).__name__,
+            "shape": list(layer.shape),
+            "rank": layer.rank,
+            "parameters": layer.parameters,
+            "flops_per_pixel": flops.per_pixel(layer) * net.area(layer_name),
+        }
+        for layer_name, layer in net.layers.items()
+    ]
+    return {
+        "network": name,
+        "scale": net.scale,
+        "num_feat": design.num_feat,
+        "num_block": design.num_block,
+        "num_grow_ch": design.num_grow_ch,
+        "in_channels": design.in_channels,
+        "out_channels": design.out_channels,
+        "parameters": net.parameters,
+        "flops_per_pixel": sum(layer["flops_per_pixel"] for layer in layers),
+        "meta": net.meta,
+        "layers": layers,
+    }
+
+
+def summary(description: dict) -> str:
+    """`describe`'s result as text."""
+    rows = [
+        [
+            layer["name"],
+            layer["representation"],
+            " x ".join(map(str, layer["shape"])),
+            "-" if layer["rank"] is None else str(layer["rank"]),
+            f"{layer['parameters']:,}",
+            f"{layer['flops_per_pixel']:,.0f}",
+        ]
+        for layer in description["layers"]
+    ]
+    about = "{network}: RRDBNet x{scale}, {num_feat} features, {num_block} blocks, growth {num_grow_ch}".format(
+        **description
+    )
+    totals = "{parameters:,} parameters, {flops_per_pixel:,.0f} FLOPs for each pixel of the input".format(**description)
+    header = ["layer", "representation", "N x C x d", "rank", "parameters", "FLOPs/pixel"]
+    return "\n".join([about, totals, *filter(None, [description["meta"].get("source")]), "", table(header, rows)])

@@ -1,0 +1,1 @@
+"""From a dense kernel to a factorised one: arrays in, arrays out."""

@@ -1,0 +1,24 @@
+"""Numbers for people: tables of text, and progress on a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from tqdm import tqdm
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, the first one aligned left, the others right."""
+    cells = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for first, *others in cells:
+        aligned = [
+            first.ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)),
+        ]
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join(lines)
+
+
+def progress(total: float, description: str, unit: str) -> tqdm:
+    """A progress bar on stderr, if that is a terminal and the work takes longer than a second."""
+    return tqdm(total=total, desc=description, unit=unit, unit_scale=True, delay=1, disable=None, leave=False)

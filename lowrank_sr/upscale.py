@@ -1,0 +1,80 @@
+"""Picture files in, larger picture files out."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lowrank_sr import images
+from lowrank_sr.errors import InputError
+from lowrank_sr.images import Image
+from lowrank_sr.rrdbnet import RRDBNet
+from lowrank_sr.text import progress
+
+
+def upscale(net: RRDBNet, image: Image, description: str = "") -> Image:
+    """Enlarge a picture: its colours, and its alpha channel by the same network, as grey, as Real-ESRGAN does.
+
+    Greyscale pictures pass as three equal channels and stay greyscale. Raises InputError where the network does not
+    take RGB.
+    """
+    if (net.architecture.image_channels, net.architecture.out_channels) != (3, 3):
+        raise InputError(f"the network takes {net.architecture.image_channels} channels: expected one for RGB pictures")
+    passes = 1 if image.alpha is None else 2
+    with progress(passes * net.flops(*image.pixels.shape[:2]), description, "FLOP") as bar:
+        pixels = net(image.pixels, bar.update)
+        alpha = image.alpha
+        if alpha is not None:
+            alpha = net(np.repeat(alpha[:, :, None], 3, axis=2), bar.update).mean(axis=2)
+    return replace(image, pixels=pixels, alpha=alpha)
+
+
+def targets(
+    inputs: Iterable[str | os.PathLike], output: str | os.PathLike | None, scale: int
+) -> list[tuple[Path, Path]]:
+    """Pair every picture in `inputs`, files and folders, with the file to write.
+
+    That is `NAME_x4.png` beside the picture or, if `output` is a folder or names no image format, in it; with one
+    input file, `output` may be a file. What an earlier run has written into a folder is not enlarged again.
+
+    Raises InputError for a folder without images, for two pictures that would become the same file and for one that
+    would be overwritten by its own enlargement.
+    """
+    sources = []
+    for path in map(Path, inputs):
+        sources.extend(images.images_in(path) if path.is_dir() else [path])
+    output = None if output is None else Path(output)
+    if output is not None and output.suffix.lower() in images.SUFFIXES and not output.is_dir():
+        if len(sources) != 1:
+            raise InputError(f"{output}: one file for {len(sources)} pictures: expected a folder")
+        pairs = [(sources[0], output)]
+    else:
+        pairs = [(source, (output or source.parent) / f"{source.stem}_x{scale}.png") for source in sources]
+        made = {target for _, target in pairs}
+        pairs = [(source, target) for source, target in pairs if source not in made]
+
+    taken: dict[Path, Path] = {}
+    for source, target in pairs:
+        if source.resolve() == target.resolve():
+            raise InputError(f"{source}: would be overwritten by its own enlargement: expected another output")
+        if target in taken:
+            raise InputError(f"{source} and {taken[target]} would both become {target}: expected different names")
+        taken[target] = source
+    return pairs
+
+
+def upscale_file(net: RRDBNet, source: Path, target: Path) -> None:
+    """Enlarge the picture in `source` into `target`, making its folder; raises InputError naming the file at fault."""
+    image = images.read(source)
+    try:
+        larger = upscale(net, image, source.name)
+    except MemoryError:
+        height, width = image.pixels.shape[:2]
+        raise InputError(f"{source}: too large for this machine's memory: {width} x {height} pixels") from None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
+    images.write(target, larger)

@@ -1,0 +1,38 @@
+"""What the package is checked against: the definition of the convolution, and float64."""
+
+import numpy as np
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+def seven_loops(x, weight, bias):
+    """The definition, one loop for each index: (H, W, C), (N, C, d, d), (N,) -> (H, W, N) float64."""
+    height, width, channels = x.shape
+    n_out, _, d, _ = weight.shape
+    out = np.zeros((height, width, n_out))
+    for y in range(height):
+        for x_ in range(width):
+            for n in range(n_out):
+                total = float(bias[n])
+                for c in range(channels):
+                    for i in range(d):
+                        for j in range(d):
+                            row, column = y + i - d // 2, x_ + j - d // 2
+                            if 0 <= row < height and 0 <= column < width:
+                                total += float(x[row, column, c]) * float(weight[n, c, i, j])
+                out[y, x_, n] = total
+    return out
+
+
+def convolution(x, weight, bias):
+    """The same by one contraction of the patches, float64."""
+    margin = weight.shape[2] // 2
+    padded = np.pad(np.asarray(x, np.float64), ((margin, margin), (margin, margin), (0, 0)))
+    patches = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (0, 1))
+    return np.tensordot(patches, weight.astype(np.float64), ([2, 3, 4], [1, 2, 3])) + bias
+
+
+def rounding_error(x, weight, bias):
+    """Largest error of float32 sums of n terms: n eps / 2 of the sum of their magnitudes (Higham 2002, eq. 3.5)."""
+    terms = weight[0].size + 2
+    return terms * EPS / 2 * convolution(np.abs(x), np.abs(weight), np.abs(bias))

@@ -1,0 +1,272 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr import images
+from lowrank_sr.cli import main
+from lowrank_sr.images import Image
+
+COMMAND = [sys.executable, "-m", "lowrank_sr"]
+
+
+def picture(path, height=6, width=5, **rest):
+    pixels = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
+    images.write(path, Image(pixels, **rest))
+    return path
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A weights file that takes no time."""
+    path = tmp_path / "weights" / "tiny.npz"
+    path.parent.mkdir()
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4).save(path)
+    return str(path)
+
+
+def only_sentence(capsys):
+    """The one line on stderr, which begins with the program's name."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    lines = [line for line in lines if not line.startswith("compiling")]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("lowrank-sr: ")
+    return lines[0]
+
+
+def leftovers(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def test_upscale_beside_the_input(tmp_path, capsys):
+    source = picture(tmp_path / "photo.png")
+    assert main(["upscale", str(source)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'photo_x4.png'}\n"
+    expected = lsr.load()(images.read(source).pixels)
+    got = images.read(tmp_path / "photo_x4.png").pixels
+    np.testing.assert_allclose(got, expected.clip(0, 1), atol=0.5 / 255 + 1e-6)
+
+
+def test_upscale_folders_files_and_outputs(tmp_path, tiny):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    picture(pictures / "a.png")
+    picture(pictures / "b.jpg")
+    assert main(["upscale", str(pictures), "--weights", tiny]) == 0
+    assert main(["upscale", str(pictures), "--weights", tiny]) == 0
+    assert leftovers(pictures) == ["a.png", "a_x4.png", "b.jpg", "b_x4.png"]
+    assert main(["upscale", str(pictures / "a.png"), "-o", str(tmp_path / "new" / "c.tif"), "--weights", tiny]) == 0
+    assert (
+        main(
+            [
+                "upscale",
+                str(pictures / "a.png"),
+                str(pictures / "b.jpg"),
+                "-o",
+                str(tmp_path / "out"),
+                "--weights",
+                tiny,
+            ]
+        )
+        == 0
+    )
+    assert leftovers(tmp_path / "new") == ["c.tif"]
+    assert leftovers(tmp_path / "out") == ["a_x4.png", "b_x4.png"]
+
+
+def test_upscale_keeps_what_the_file_was(tmp_path, tiny):
+    alpha = np.linspace(0, 1, 30, dtype=np.float32).reshape(6, 5)
+    grey = np.repeat(alpha[:, :, None], 3, axis=2)
+    images.write(tmp_path / "grey.png", Image(grey, grey=True, bits=16))
+    picture(tmp_path / "alpha.png", alpha=alpha, icc=None)
+    assert main(["upscale", str(tmp_path / "grey.png"), str(tmp_path / "alpha.png")]) == 0
+    larger = images.read(tmp_path / "grey_x4.png")
+    assert (larger.grey, larger.bits, larger.alpha) == (True, 16, None)
+    larger = images.read(tmp_path / "alpha_x4.png")
+    assert larger.alpha.shape == (24, 20)
+    # the network was trained to reproduce smooth ramps: enlarged alpha stays near the ramp it came from
+    np.testing.assert_allclose(larger.alpha[2::4, 2::4], alpha, atol=0.1)
+
+
+def test_upscale_carries_on_and_counts(tmp_path, tiny, capsys):
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("text")
+    picture(tmp_path / "c.png")
+    assert main(["upscale", *(str(tmp_path / f"{name}.png") for name in "abc"), "--weights", tiny]) == 2
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [str(tmp_path / "a_x4.png"), str(tmp_path / "c_x4.png")]
+    bad, summary = (line for line in said.err.splitlines() if not line.startswith("compiling"))
+    assert str(tmp_path / "b.png") in bad
+    assert summary == "lowrank-sr: 2 of 3 pictures enlarged, 1 failed"
+
+
+@pytest.mark.parametrize("content", ["text", "truncated", "empty"])
+def test_bad_pictures(tmp_path, tiny, capsys, content):
+    bad, whole = tmp_path / "bad.png", picture(tmp_path / "good.png", 40, 40).read_bytes()
+    bad.write_bytes({"text": b"this is a text", "truncated": whole[: len(whole) // 2], "empty": b""}[content])
+    assert main(["upscale", str(bad), "--weights", tiny]) == 2
+    assert str(bad) in only_sentence(capsys)
+    assert leftovers(tmp_path) == ["bad.png", "good.png", "weights"]
+
+
+def test_bad_arguments(tmp_path, tiny, capsys):
+    source = str(picture(tmp_path / "a.png"))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, words in [
+        (["upscale", str(empty)], "has no image"),
+        (["upscale", str(tmp_path / "none.png")], "none.png"),
+        (["upscale", source, "-o", source], "would be overwritten"),
+        (["upscale", source, source, "-o", str(tmp_path / "b.png")], "one file for 2 pictures"),
+        (["upscale", source, source], "would both become"),
+        (["upscale", source, "-o", str(Path(source) / "x")], "cannot be made a folder"),
+        (["upscale", source, "--method", "fft"], "method 'fft': expected one of"),
+        (["upscale", source, "--threads", "0"], "expected a number of threads"),
+        (["upscale", source, "--weights", str(tmp_path / "none.npz")], "no such file"),
+        (["info", str(tmp_path / "none.npz")], "no such file"),
+        (["info", "--json", str(tmp_path / "no" / "folder.json")], "cannot be written"),
+        (["evaluate", "--data", str(empty)], "has no image"),
+    ]:
+        assert (
+            main(
+                arguments if "--weights" in arguments or arguments[0] != "upscale" else [*arguments, "--weights", tiny]
+            )
+            == 2
+        )
+        assert words in only_sentence(capsys)
+    assert leftovers(tmp_path) == ["a.png", "empty", "weights"]
+
+
+def test_bad_weights(tmp_path, capsys):
+    source = str(picture(tmp_path / "a.png"))
+    bad = tmp_path / "bad.npz"
+    for content in (b"", b"text"):
+        bad.write_bytes(content)
+        assert main(["upscale", source, "--weights", str(bad)]) == 2
+        assert f"{bad}: not a weights file" in only_sentence(capsys)
+
+
+def test_no_command_is_a_usage_error():
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+
+
+def test_info(tmp_path, tiny, capsys):
+    assert main(["info"]) == 0
+    said = capsys.readouterr().out
+    assert "2,309,507 parameters" in said
+    assert "RRDB_trunk.2.RDB3.conv5" in said
+    assert main(["info", tiny, "--json", str(tmp_path / "info.json")]) == 0
+    described = json.loads((tmp_path / "info.json").read_text())
+    net = lsr.load(tiny)
+    assert described["parameters"] == net.parameters
+    assert described["flops_per_pixel"] * 77 == net.flops(7, 11)
+    assert [layer["name"] for layer in described["layers"]] == list(net.layers)
+
+
+def test_evaluate_json(tmp_path, tiny, capsys):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    picture(folder / "a.png", 48, 52)
+    assert (
+        main(
+            [
+                "evaluate",
+                tiny,
+                "--data",
+                str(folder),
+                "--method",
+                "im2col",
+                "--json",
+                str(tmp_path / "e.json"),
+            ]
+        )
+        == 0
+    )
+    rows = json.loads((tmp_path / "e.json").read_text())
+    assert [(row["image"], row["network"], row["method"]) for row in rows] == [
+        ("a", "bicubic", None),
+        ("a", "tiny.npz", "im2col"),
+        ("mean", "bicubic", None),
+        ("mean", "tiny.npz", "im2col"),
+    ]
+    keys = {"image", "network", "method", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "seconds"}
+    assert all(set(row) == keys for row in rows)
+
+
+def test_first_run_says_that_it_compiles_and_no_other_size_does(tmp_path, tiny):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    said = []
+    for height, width in [(6, 5), (1, 1), (30, 17)]:
+        source = picture(tmp_path / f"{height}.png", height, width)
+        run = subprocess.run(
+            [*COMMAND, "upscale", str(source), "--weights", tiny],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stderr
+        said.append(run.stderr)
+    assert said == ["compiling for this machine, once ...\n", "", ""]
+
+
+def test_import_compiles_nothing_and_loads_no_framework():
+    code = (
+        "import sys\n"
+        "from numba.core import event\n"
+        "with event.install_recorder('numba:compile') as recorded:\n"
+        "    import lowrank_sr\n"
+        "assert not recorded.buffer, recorded.buffer\n"
+        "print(*{'torch', 'scipy.linalg', 'imageio', 'PIL', 'skimage'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "\n"), run.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_interrupt_leaves_no_partial_file(tmp_path):
+    source = picture(tmp_path / "a.png", 400, 400)
+    with subprocess.Popen(
+        [*COMMAND, "upscale", str(source)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        time.sleep(3)  # into the forward pass, which takes longer
+        assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=20)
+    assert run.returncode == 130
+    assert said.splitlines()[-1] == "lowrank-sr: interrupted"
+    assert "Traceback" not in said
+    assert leftovers(tmp_path) == ["a.png"]
+
+
+@pytest.fixture(params=["full", "read-only"])
+def unwritable(request, tmp_path):
+    """A file system that is full, or read-only."""
+    if shutil.which("mount") is None or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / request.param
+    folder.mkdir()
+    options = "size=16k" if request.param == "full" else "size=1m"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("this system does not let tests mount a file system")
+    if request.param == "read-only":
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_output_that_cannot_be_written(tmp_path, tiny, unwritable, capsys):
+    source = str(picture(tmp_path / "a.png", 50, 50))
+    assert main(["upscale", source, "-o", str(unwritable / "out.png"), "--weights", tiny]) == 2
+    assert f"{unwritable / 'out.png'}: cannot be written" in only_sentence(capsys)
+    assert main(["info", "--json", str(unwritable / "info.json")]) == (2 if unwritable.name == "read-only" else 0)
+    assert all(name == "info.json" for name in leftovers(unwritable))

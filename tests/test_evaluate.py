@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr import images
+from lowrank_sr.conv import METHODS
+from lowrank_sr.evaluate import MEASURES, evaluate, pairs, summary
+from lowrank_sr.images import Image
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
+
+
+def mean(rows, network):
+    return next(row for row in rows if row["image"] == "mean" and row["network"] == network)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_set5_gives_the_figures_measured_with_pytorch(shared, method):
+    """../shared/weights/README.md: 31.34 dB and 0.8828, bicubic 28.42 dB and 0.8102 (0.8104 in the literature)."""
+    rows = evaluate({"bundled": lsr.load(method=method)}, shared / "data" / "Set5")
+    ours, bicubic = mean(rows, "bundled"), mean(rows, "bicubic")
+    assert ours["psnr_y"] == pytest.approx(31.34, abs=0.01)
+    assert ours["ssim_y"] == pytest.approx(0.8828, abs=0.0005)
+    assert bicubic["psnr_y"] == pytest.approx(28.42, abs=0.02)
+    assert bicubic["ssim_y"] == pytest.approx(0.8104, abs=0.0005)
+
+
+def test_set14_with_its_greyscale_picture(shared):
+    rows = evaluate({"bundled": lsr.load()}, shared / "data" / "Set14")
+    assert mean(rows, "bundled")["psnr_y"] == pytest.approx(27.99, abs=0.01)
+    assert mean(rows, "bundled")["ssim_y"] == pytest.approx(0.7670, abs=0.0005)
+    assert mean(rows, "bicubic")["psnr_y"] == pytest.approx(26.00, abs=0.02)
+    assert mean(rows, "bicubic")["ssim_y"] == pytest.approx(0.7027, abs=0.0005)
+    grey = next(row for row in rows if row["image"] == "img_003")
+    assert grey["psnr_y"] == grey["psnr_rgb"]
+
+
+def test_the_bundled_images_are_better_than_bicubic():
+    rows = evaluate({"bundled": lsr.load()})
+    for image in {row["image"] for row in rows}:
+        bicubic, ours = (row for row in rows if row["image"] == image)
+        assert (bicubic["network"], ours["network"]) == ("bicubic", "bundled")
+        assert ours["psnr_y"] > bicubic["psnr_y"]
+        assert ours["ssim_y"] > bicubic["ssim_y"]
+
+
+def write_random(path, height, width, grey=False):
+    pixels = np.random.default_rng(0).random((height, width, 1 if grey else 3), dtype=np.float32)
+    images.write(path, Image(np.ascontiguousarray(np.broadcast_to(pixels, (height, width, 3))), grey=grey))
+
+
+def test_rows_and_means(tmp_path, tiny):
+    write_random(tmp_path / "a.png", 66, 67)
+    write_random(tmp_path / "b.png", 64, 80, grey=True)
+    rows = evaluate({"one": tiny, "two": tiny.with_method("im2col")}, tmp_path)
+    assert [(row["image"], row["network"], row["method"]) for row in rows[:3]] == [
+        ("a", "bicubic", None),
+        ("a", "one", tiny.method),
+        ("a", "two", "im2col"),
+    ]
+    assert len(rows) == 9
+    for key in MEASURES:
+        a, b = (row[key] for row in rows[:6] if row["network"] == "one")
+        assert mean(rows, "one")[key] == pytest.approx((a + b) / 2)
+    assert summary(rows).count("\n") == len(rows)
+    assert pairs(tmp_path, 4)[0][2].pixels.shape == (64, 64, 3)
+
+
+def test_folders_that_do_not_fit(tmp_path, tiny):
+    with pytest.raises(lsr.InputError, match="has no image"):
+        evaluate({"a": tiny}, tmp_path)
+    write_random(tmp_path / "a_HR.png", 64, 64)
+    with pytest.raises(lsr.InputError, match=r"a_HR\.png: expected pairs"):
+        evaluate({"a": tiny}, tmp_path)
+    write_random(tmp_path / "a_LR.png", 16, 15)
+    with pytest.raises(lsr.InputError, match=r"a_HR\.png: .*expected 4 times its LR"):
+        evaluate({"a": tiny}, tmp_path)
+    with pytest.raises(lsr.InputError, match="one scale"):
+        evaluate({"a": tiny, "b": lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, scale=2)}, tmp_path)

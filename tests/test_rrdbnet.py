@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from reference import EPS
+
+import lowrank_sr as lsr
+from lowrank_sr import tail
+from lowrank_sr.architecture import Architecture
+from lowrank_sr.conv import METHODS
+from lowrank_sr.layers import Dense
+from lowrank_sr.rrdbnet import pixel_unshuffle
+
+SIZES = [(1, 1), (2, 3), (13, 7), (24, 31)]
+
+
+def random_net(design, seed=0):
+    rng = np.random.default_rng(seed)
+    layers = {
+        name: Dense(
+            rng.standard_normal((n, c, d, d), dtype=np.float32) * np.float32((2 / (c * d * d)) ** 0.5),
+            0.1 * rng.standard_normal(n, dtype=np.float32),
+        )
+        for name, (n, c, d) in design.shapes().items()
+    }
+    return lsr.RRDBNet(layers)
+
+
+def assert_equals_torch(net, size, methods=tuple(METHODS)):
+    torch = pytest.importorskip("torch")
+    import torch_rrdbnet
+
+    image = np.random.default_rng(5).random((*size, net.architecture.image_channels), dtype=np.float32)
+    expected = torch_rrdbnet.run(torch_rrdbnet.like(net).to(torch.float64), image)
+    for method in methods:
+        error = np.abs(net.with_method(method)(image) - expected).max()
+        assert error <= 2e-5 * np.ptp(expected), (method, error / np.ptp(expected))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_bundled_network_equals_pytorch(size):
+    assert_equals_torch(lsr.load(), size)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 14)], ids=str)
+def test_23_blocks_equal_pytorch(size):
+    assert_equals_torch(lsr.RRDBNet.random(), size)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        Architecture(num_feat=16, num_block=2, num_grow_ch=8, upsamplings=0, in_channels=3, out_channels=3),
+        Architecture(num_feat=24, num_block=1, num_grow_ch=12, upsamplings=1, in_channels=3, out_channels=3),
+        Architecture(num_feat=10, num_block=2, num_grow_ch=5, upsamplings=2, in_channels=1, out_channels=1),
+        Architecture(num_feat=32, num_block=1, num_grow_ch=16, upsamplings=3, in_channels=3, out_channels=3),
+        Architecture(num_feat=7, num_block=1, num_grow_ch=3, upsamplings=2, in_channels=4, out_channels=4),
+    ],
+    ids=str,
+)
+def test_other_architectures_equal_pytorch(design):
+    for size in SIZES:
+        assert_equals_torch(random_net(design), size)
+
+
+@pytest.mark.parametrize(("factor", "scale"), [(2, 2), (4, 1)])
+def test_pixel_unshuffled_input_equals_pytorch(factor, scale):
+    net = random_net(Architecture(16, 1, 8, upsamplings=2, in_channels=3 * factor**2, out_channels=3))
+    assert net.scale == scale
+    assert_equals_torch(net, (8, 12))
+    assert net(np.zeros((5, 7, 3), np.float32)).shape == (5 * scale, 7 * scale, 3)
+
+
+def test_pixel_unshuffle_equals_pytorch():
+    torch = pytest.importorskip("torch")
+    image = np.arange(4 * 6 * 3, dtype=np.float32).reshape(4, 6, 3)
+    expected = torch.nn.functional.pixel_unshuffle(torch.from_numpy(image.transpose(2, 0, 1)), 2)
+    np.testing.assert_array_equal(pixel_unshuffle(image, 2), expected.numpy().transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("design", [Architecture(8, 1, 4, 2, 3, 3), Architecture(8, 1, 4, 0, 3, 3)], ids=["x4", "x1"])
+def test_bands_change_no_bit(monkeypatch, method, design):
+    net = random_net(design).with_method(method)
+    image = np.random.default_rng(6).random((37, 9, 3), dtype=np.float32)
+    monkeypatch.setattr(tail, "BAND_PIXELS", 10**9)
+    whole = net(image)
+    for pixels in (1, 16 * 9 * 8, 16 * 9 * 20):
+        monkeypatch.setattr(tail, "BAND_PIXELS", pixels)
+        if method == "im2col":  # GEMM may sum in another order for another number of rows
+            np.testing.assert_allclose(net(image), whole, rtol=0, atol=32 * EPS * np.abs(whole).max())
+        else:
+            np.testing.assert_array_equal(net(image), whole)
+
+
+def test_the_same_bits_every_time_and_for_any_order_of_memory():
+    net, image = lsr.load(), np.random.default_rng(7).random((11, 12, 3))
+    first = net(image)
+    np.testing.assert_array_equal(net(np.asfortranarray(image)), first)
+    np.testing.assert_array_equal(net(np.repeat(image, 2, axis=0)[::2]), first)
+    net(np.random.default_rng(8).random((20, 9, 3)))
+    np.testing.assert_array_equal(net(image), first)
+
+
+def test_nan_in_the_image_is_not_hidden():
+    image = np.zeros((4, 4, 3), np.float32)
+    image[2, 2, 1] = np.nan
+    assert np.isnan(lsr.load()(image)).any()
+
+
+def test_the_result_is_not_clipped():
+    assert lsr.load()(np.full((8, 8, 3), 1.5, np.float32)).max() > 1.2
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4, 4), np.float32),
+        np.zeros((0, 4, 3), np.float32),
+        np.zeros((4, 4, 3), np.uint8),
+    ],
+    ids=["grey", "four channels", "empty", "integers"],
+)
+def test_images_that_do_not_fit(image):
+    with pytest.raises(lsr.InputError, match=r"^image of .*: expected"):
+        lsr.load()(image)
+
+
+def test_flops_of_esrgan_are_the_papers():
+    """d^2 N C X Y multiply-adds a layer, summed by hand for the 23-block network."""
+    dense_block = 9 * 32 * (64 + 96 + 128 + 160) + 9 * 64 * 192
+    trunk = 9 * 3 * 64 + 69 * dense_block + 9 * 64 * 64
+    tail = 4 * 9 * 64 * 64 + 16 * 2 * 9 * 64 * 64 + 16 * 9 * 64 * 3
+    assert lsr.RRDBNet.random().flops(30, 20) == 2 * 600 * (trunk + tail)
+
+
+def test_progress_counts_the_flops():
+    net, done = lsr.load(), []
+    net(np.zeros((5, 6, 3), np.float32), done.append)
+    first = 2 * 27 * 64 * 5 * 6  # conv_first is computed twice
+    assert sum(done) == net.flops(5, 6) + first
+
+
+def test_with_method_shares_the_layers():
+    net = lsr.load()
+    other = net.with_method("im2col")
+    assert (net.method, other.method) != (other.method, net.method)
+    assert all(other.layers[name] is layer for name, layer in net.layers.items())
+
+
+def test_random_is_reproducible():
+    a, b, c = (lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, seed=seed) for seed in (1, 1, 2))
+    assert all((a.layers[name].weight == b.layers[name].weight).all() for name in a.layers)
+    assert (a.layers["conv_first"].weight != c.layers["conv_first"].weight).any()
+    with pytest.raises(lsr.InputError, match="scale 3: expected 1, 2, 4 or 8"):
+        lsr.RRDBNet.random(scale=3)

@@ -1,0 +1,158 @@
+import json
+import pickle
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr import weights
+from lowrank_sr.layers import CP, Separable
+
+
+@pytest.fixture
+def arrays():
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, scale=2)
+    return {f"{name}.{key}": array for name, layer in net.layers.items() for key, array in layer.arrays().items()}
+
+
+class Trap:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (open, (str(self.mark), "w"))
+
+
+def load(path, arrays):
+    np.savez(path, **arrays)
+    return lsr.load(path)
+
+
+def test_round_trip(tmp_path):
+    net = lsr.RRDBNet.random(num_feat=8, num_block=2, num_grow_ch=4, scale=4)
+    net.save(tmp_path / "a.npz")
+    again = lsr.load(tmp_path / "a.npz", method="im2col")
+    assert again.method == "im2col"
+    assert again.meta["scale"] == again.scale == 4
+    assert again.meta["source"] == "random, seed 0"
+    assert list(again.layers) == list(net.layers)
+    for name, layer in net.layers.items():
+        np.testing.assert_array_equal(again.layers[name].weight, layer.weight)
+        np.testing.assert_array_equal(again.layers[name].bias, layer.bias)
+
+
+def test_float16_on_disk_is_float32_in_memory(tmp_path):
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
+    net.save(tmp_path / "a.npz", np.float16)
+    with np.load(tmp_path / "a.npz") as stored:
+        assert stored["HRconv.weight"].dtype == np.float16
+        assert json.loads(str(stored["meta"]))["format"] == 1
+    weight = lsr.load(tmp_path / "a.npz").layers["HRconv"].weight
+    assert weight.dtype == np.float32
+    np.testing.assert_array_equal(weight, net.layers["HRconv"].weight.astype(np.float16))
+
+
+def test_factorised_layers_round_trip(tmp_path):
+    rng = np.random.default_rng(0)
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
+    layers = dict(net.layers)
+    layers["HRconv"] = Separable(*(rng.random(s, np.float32) for s in ((5, 8, 3), (8, 5, 3), (8,))))
+    layers["trunk_conv"] = CP(*(rng.random(s, np.float32) for s in ((8, 6), (3, 6), (3, 6), (8, 6), (8,))))
+    path = tmp_path / "mixed.npz"
+    weights.write(path, layers, {})
+    again, _ = weights.read(path)
+    for name in ("HRconv", "trunk_conv"):
+        assert type(again[name]) is type(layers[name])
+        assert again[name].shape == (8, 8, 3)
+        np.testing.assert_array_equal(again[name].kernel(), layers[name].kernel())
+
+
+def test_the_bundled_weights():
+    net = lsr.load()
+    assert net.parameters == 2_309_507
+    assert (net.scale, net.architecture.num_block, net.architecture.num_feat) == (4, 3, 64)
+    assert net.meta["format"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"HRconv.weight": None}, "HRconv.weight is missing"),
+        ({"HRconv.bias": None}, "HRconv.bias is missing"),
+        ({"HRconv.weight": None, "HRconv.bias": None}, "layer HRconv is missing"),
+        ({"conv_first.weight": None, "conv_first.bias": None}, "layer conv_first is missing"),
+        ({"extra": np.zeros(3)}, "extra is not a key of a weights file"),
+        ({"HRconv.gamma": np.zeros(3)}, "HRconv.gamma is not a key"),
+        ({"other.weight": np.zeros((8, 8, 3, 3)), "other.bias": np.zeros(8)}, "layer other is not one"),
+        ({"HRconv.vertical": np.zeros((2, 8, 3))}, "HRconv.vertical does not belong beside HRconv.weight"),
+        ({"HRconv.weight": np.zeros((8, 9, 3, 3))}, r"layer HRconv has .*8, 9, 3\): expected \(8, 8, 3\)"),
+        (
+            {"HRconv.weight": np.zeros((8, 8, 3, 2))},
+            r"HRconv.weight has shape \(8, 8, 3, 2\): expected \(8, 8, 3, 3\)",
+        ),
+        ({"HRconv.weight": np.zeros((8, 72))}, r"HRconv.weight has shape \(8, 72\): expected 4 dimensions"),
+        ({"HRconv.bias": np.zeros(7)}, r"HRconv.bias has shape \(7,\): expected \(8,\)"),
+        ({"HRconv.bias": np.full(8, np.nan)}, "HRconv.bias contains NaN"),
+        ({"HRconv.bias": np.full(8, 1e300)}, "HRconv.bias contains NaN or infinity"),
+        ({"HRconv.bias": np.zeros(8, int)}, "HRconv.bias has dtype int64"),
+        ({"meta": np.array("[1]")}, "meta is not a JSON object"),
+        ({"meta": np.array("{")}, "meta is not a JSON object"),
+    ],
+)
+def test_keys_that_do_not_fit_are_named(tmp_path, arrays, change, sentence):
+    changed = {key: array for key, array in {**arrays, **change}.items() if array is not None}
+    with pytest.raises(lsr.InputError, match=sentence) as caught:
+        load(tmp_path / "bad.npz", changed)
+    assert str(caught.value).startswith(f"{tmp_path / 'bad.npz'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_object_arrays_are_not_unpickled(tmp_path, arrays):
+    mark = tmp_path / "mark"
+    with pytest.raises(lsr.InputError, match=r"expected an \.npz archive of plain arrays"):
+        load(tmp_path / "bad.npz", {**arrays, "HRconv.bias": np.array([Trap(mark)], object)})
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", pickle.dumps({"a": 1}), b"PK\3\4 and then nothing"])
+def test_files_that_are_no_archives(tmp_path, content):
+    path = tmp_path / "bad.npz"
+    path.write_bytes(content)
+    with pytest.raises(lsr.InputError, match=r"bad\.npz: not a weights file"):
+        lsr.load(path)
+
+
+def test_truncated_and_damaged_archives(tmp_path, arrays):
+    path = tmp_path / "bad.npz"
+    np.savez(path, **arrays)
+    whole = path.read_bytes()
+    for size in range(0, len(whole), 997):
+        path.write_bytes(whole[:size])
+        with pytest.raises(lsr.InputError):
+            lsr.load(path)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), 3):
+            damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        with suppress(lsr.InputError):  # some damage goes unnoticed; no other error may come out
+            lsr.load(path)
+
+
+def test_missing_files_and_single_arrays(tmp_path):
+    with pytest.raises(lsr.InputError, match="no such file"):
+        lsr.load(tmp_path / "none.npz")
+    with pytest.raises(lsr.InputError, match="cannot be read"):
+        lsr.load(tmp_path)
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(lsr.InputError, match=r"a single \.npy array"):
+        lsr.load(tmp_path / "one.npy")
+
+
+def test_only_npz_is_written(tmp_path):
+    with pytest.raises(lsr.InputError, match=r"ends in \.npz"):
+        lsr.load().save(tmp_path / "a.pth")
