@@ -7,8 +7,6 @@ from pathlib import Path
 from lowrank_sr import __version__
 from lowrank_sr.errors import InputError
 
-DEFAULT_METHOD = "direct"
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 2 after bad input (said in a sentence on stderr) or 130 after Ctrl-C."""
@@ -98,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         added.add_argument(
             "--method",
-            default=DEFAULT_METHOD,
-            help="how dense layers are computed: direct or im2col (default: %(default)s)",
+            default="auto",
+            help="how dense layers are computed: direct, im2col, kn2row, winograd, or auto, the fastest (the default)",
         )
         added.add_argument(
             "--threads", metavar="N", help="threads to compute on (default: LOWRANK_SR_THREADS, or all cores)"

@@ -1,6 +1,8 @@
 """What a network is made of."""
 
 from lowrank_sr import flops
+from lowrank_sr.conv import AUTO, auto
+from lowrank_sr.layers import Dense, Layer
 from lowrank_sr.rrdbnet import RRDBNet
 from lowrank_sr.text import table
 
@@ -16,6 +18,7 @@ def describe(net: RRDBNet, name: str) -> dict:
             "rank": layer.rank,
             "parameters": layer.parameters,
             "flops_per_pixel": flops.per_pixel(layer) * net.area(layer_name),
+            **_computed(net.method, layer),
         }
         for layer_name, layer in net.layers.items()
     ]
@@ -34,6 +37,17 @@ def describe(net: RRDBNet, name: str) -> dict:
     }
 
 
+def _computed(method: str, layer: Layer) -> dict:
+    """The method that computes a dense layer and, where it was chosen, the GFLOP/s of all."""
+    if not isinstance(layer, Dense):
+        return {}
+    if method != AUTO:
+        return {"method": method}
+    work = flops.per_pixel(layer) * auto.SIDE**2
+    gflops = {name: work / seconds / 1e9 for name, seconds in auto.seconds(layer.shape).items()}
+    return {"method": auto.fastest(layer.shape), "gflops": gflops}
+
+
 def summary(description: dict) -> str:
     """`describe`'s result as text."""
     rows = [
@@ -44,6 +58,8 @@ def summary(description: dict) -> str:
             "-" if layer["rank"] is None else str(layer["rank"]),
             f"{layer['parameters']:,}",
             f"{layer['flops_per_pixel']:,.0f}",
+            layer.get("method", "-"),
+            *(f"{gflops:.0f}" for gflops in layer.get("gflops", {}).values()),
         ]
         for layer in description["layers"]
     ]
@@ -51,5 +67,8 @@ def summary(description: dict) -> str:
         **description
     )
     totals = "{parameters:,} parameters, {flops_per_pixel:,.0f} FLOPs for each pixel of the input".format(**description)
-    header = ["layer", "representation", "N x C x d", "rank", "parameters", "FLOPs/pixel"]
+    header = ["layer", "representation", "N x C x d", "rank", "parameters", "FLOPs/pixel", "method"]
+    measured = next((list(layer["gflops"]) for layer in description["layers"] if "gflops" in layer), [])
+    header += [f"{method} GFLOP/s" for method in measured]
+    rows = [row + [""] * (len(header) - len(row)) for row in rows]
     return "\n".join([about, totals, *filter(None, [description["meta"].get("source")]), "", table(header, rows)])

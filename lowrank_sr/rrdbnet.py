@@ -28,7 +28,7 @@ import numpy as np
 
 from lowrank_sr import architecture, flops, weights
 from lowrank_sr.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
-from lowrank_sr.conv import METHODS, Convolution, convolution
+from lowrank_sr.conv import AUTO, Convolution, check_method, convolution
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array
 from lowrank_sr.conv.upsample import upsample as copy  # enlarged by 1
@@ -44,13 +44,12 @@ RESIDUAL_SCALE = 0.2
 class RRDBNet:
     """An RRDBNet with its layers and the method by which its dense layers are computed. Call it with an image."""
 
-    def __init__(self, layers: Mapping[str, Layer], method: str = "direct", meta: Mapping | None = None):
+    def __init__(self, layers: Mapping[str, Layer], method: str = AUTO, meta: Mapping | None = None):
         """A network of `layers` by name.
 
         Raises InputError for layers that are no RRDBNet (naming the one that does not fit) and for an unknown method.
         """
-        if method not in METHODS:
-            raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+        check_method(method)
         self.architecture: Architecture = architecture.read({name: layer.shape for name, layer in layers.items()})
         self.layers: Mapping[str, Layer] = MappingProxyType({name: layers[name] for name in self.architecture.shapes()})
         self.method = method
@@ -65,7 +64,7 @@ class RRDBNet:
         num_grow_ch: int = 32,
         scale: int = 4,
         seed: int = 0,
-        method: str = "direct",
+        method: str = AUTO,
     ) -> "RRDBNet":
         """A network of ESRGAN's size, or another, with random weights (He et al. 2015), for timing and tests."""
         if scale not in (1, 2, 4, 8):
@@ -229,7 +228,7 @@ def pixel_unshuffle(image: np.ndarray, factor: int) -> np.ndarray:
     return blocks.transpose(0, 2, 4, 1, 3).reshape(*blocks.shape[:3:2], channels * factor**2)
 
 
-def load(path: str | os.PathLike = WEIGHTS, method: str = "direct") -> RRDBNet:
+def load(path: str | os.PathLike = WEIGHTS, method: str = AUTO) -> RRDBNet:
     """The network in a weights file, by default the bundled one; see `weights.read` for what can be wrong with it."""
     layers, meta = weights.read(path)
     try:

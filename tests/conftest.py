@@ -1,7 +1,11 @@
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+# The timings that `auto` remembers stay out of the user's cache folder.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lowrank-sr-tests-")
 
 IN_CI = os.environ.get("CI") == "true"
 

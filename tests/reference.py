@@ -36,3 +36,24 @@ def rounding_error(x, weight, bias):
     """Largest error of float32 sums of n terms: n eps / 2 of the sum of their magnitudes (Higham 2002, eq. 3.5)."""
     terms = weight[0].size + 2
     return terms * EPS / 2 * convolution(np.abs(x), np.abs(weight), np.abs(bias))
+
+
+def winograd_error(x, weight):
+    """The same for F(4 x 4, 3 x 3): the algorithm on magnitudes; C terms, and 6 each way in each of three transforms.
+
+    After Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution", theorem 2.
+    """
+    from lowrank_sr.conv.winograd import TILE, G, times_a, times_b
+
+    a, b = (np.abs(np.array(times(np.eye(6)))) for times in (times_a, times_b))  # A' (4, 6), B' (6, 6)
+    height, width, channels = x.shape
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    padded = np.zeros((rows * TILE + 2, columns * TILE + 2, channels))
+    padded[1 : height + 1, 1 : width + 1] = np.abs(x)
+    tiles = np.lib.stride_tricks.sliding_window_view(padded, (6, 6), (0, 1))[::TILE, ::TILE]
+    inputs = np.einsum("ik,yxckl,jl->yxcij", b, tiles, b, optimize=True)
+    kernels = np.einsum("ik,nckl,jl->ncij", np.abs(G), np.abs(weight.astype(np.float64)), np.abs(G), optimize=True)
+    sums = np.einsum("yxcij,ncij->yxnij", inputs, kernels, optimize=True)
+    outputs = np.einsum("ik,yxnkl,jl->yixjn", a, sums, a, optimize=True)
+    whole = outputs.reshape(rows * TILE, columns * TILE, -1)[:height, :width]
+    return (channels + 3 * 2 * 6 + 2) * EPS / 2 * whole

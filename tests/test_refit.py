@@ -173,6 +173,13 @@ def test_conjugate_gradients_solve():
     np.testing.assert_allclose(x, [1, 0.5, 0.2])
 
 
+def test_halves_have_equal_norms():
+    kernel, G = problem()
+    vertical, horizontal = refit_svd.refit(kernel, 5, G)
+    norms = np.linalg.norm(vertical, axis=(1, 2)), np.linalg.norm(horizontal, axis=(0, 2))
+    np.testing.assert_allclose(*norms)
+
+
 def test_kernel_of_zeros():
     kernel, G = problem()
     assert not svd.reconstruct(*refit_svd.refit(0 * kernel, 3, G)).any()

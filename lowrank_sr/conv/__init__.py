@@ -1,7 +1,8 @@
 """Convolutions of feature maps, one algorithm a file; this one puts the right algorithm behind each layer.
 
-Read `feature_map.py`, then `im2col.py`, the plainest. `tile.py` is the inner loop of `direct.py`, `epilogue.py` what
-happens to a result as it is written, `simd.py` how vectors get into Numba.
+Read `feature_map.py`, then `im2col.py`, the plainest, then `kn2row.py`, which does without its matrix. `tile.py` is the
+inner loop of `direct.py` and `winograd.py`, `epilogue.py` what happens to a result as it is written, `simd.py` how
+vectors get into Numba. `auto.py` chooses.
 """
 
 from collections.abc import Callable
@@ -10,16 +11,23 @@ from functools import partial
 import numba
 import numpy as np
 
-from lowrank_sr.conv import direct, im2col
+from lowrank_sr.conv import auto, direct, im2col, kn2row, winograd
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
 
-METHODS = {"direct": direct, "im2col": im2col}
+METHODS = {"direct": direct, "im2col": im2col, "kn2row": kn2row, "winograd": winograd}
+AUTO = "auto"
 
 Convolution = Callable[[FeatureMap, FeatureMap, Epilogue], None]
 """convolution(x, out, epilogue): `same` convolution of the feature map x into the feature map out."""
+
+
+def check_method(method: str) -> None:
+    """Raise InputError for a method that does not exist."""
+    if method not in (AUTO, *METHODS):
+        raise InputError(f"method {method!r}: expected one of {', '.join((AUTO, *METHODS))}")
 
 
 def convolution(layer: Layer, method: str) -> Convolution:
@@ -27,9 +35,8 @@ def convolution(layer: Layer, method: str) -> Convolution:
 
     Raises InputError for an unknown method.
     """
-    if method not in METHODS:
-        raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
-    module = METHODS[method]
+    check_method(method)
+    module = METHODS[auto.fastest(layer.shape) if method == AUTO else method]
     return partial(_run, module.convolve, module.prepare(layer.weight))
 
 

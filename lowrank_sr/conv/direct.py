@@ -27,7 +27,7 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def convolve(operands, kernel, workers):
-    """Convolve `operands` (see `epilogue.py`) with a prepared kernel; each of `workers` threads takes rows in turn."""
+    """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
     panel_count, d, _, channels, _ = kernel.shape
     for worker in prange(workers):
         operand = operands[0]

@@ -25,6 +25,7 @@ PANEL = 2 * LANES
 _INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
 _FLOAT = ir.FloatType()
+_BYTE = ir.IntType(8).as_pointer()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 
 
@@ -118,6 +119,14 @@ def store(builder, vector, address, floats=0, count=None) -> None:
         _copy(builder, builder.bitcast(part, _FLOAT.as_pointer()), place, count)
     else:
         builder.store(vector.value, builder.bitcast(place, _VECTOR.as_pointer()), align=4)
+
+
+def prefetch(builder, address) -> None:
+    """Ask for the cache line at `address`, which need not be readable."""
+    place = builder.inttoptr(address, _BYTE)
+    asked = ir.FunctionType(ir.VoidType(), [_BYTE, _LANE, _LANE, _LANE])
+    ask = builder.module.declare_intrinsic("llvm.prefetch", [_BYTE], asked)
+    builder.call(ask, [place, ir.Constant(_LANE, 0), ir.Constant(_LANE, 3), ir.Constant(_LANE, 1)])
 
 
 def _copy(builder, source, target, count):

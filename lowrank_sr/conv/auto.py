@@ -1,0 +1,88 @@
+"""`auto`: for every layer shape the method that is fastest on this machine, measured once and remembered.
+
+The figures lie in the user's cache folder in a file for each processor model, thread count and version of this package.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import time
+from pathlib import Path
+
+import numba
+import numpy as np
+import platformdirs
+
+from lowrank_sr import __version__
+from lowrank_sr.errors import InputError
+from lowrank_sr.files import write_json
+from lowrank_sr.layers import Dense
+from lowrank_sr.machine import cpu_model
+
+SIDE = 48  # pixels: large enough for whole blocks, small enough that many rounds take no time
+SECONDS = 0.3  # of measuring for a shape, and no fewer than
+ROUNDS = 5
+
+_known: dict[Path, dict[str, dict[str, float]]] = {}
+
+
+def fastest(shape: tuple[int, int, int]) -> str:
+    """The name of the method that takes the least time for a layer of `shape`, (N, C, d)."""
+    times = seconds(shape)
+    return min(times, key=times.get)
+
+
+def seconds(shape: tuple[int, int, int]) -> dict[str, float]:
+    """Seconds by method for a layer of `shape`, (N, C, d), on 48 x 48 pixels with the threads in use now."""
+    path = _path()
+    if path not in _known:
+        _known[path] = _read(path)
+    table = _known[path]
+    key = " ".join(map(str, shape))
+    if key not in table:
+        table[key] = _measure(shape)
+        with contextlib.suppress(InputError, OSError):  # a cache that cannot be written costs a second, no more
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, table)
+    return table[key]
+
+
+def _path() -> Path:
+    machine = f"{cpu_model()}, {numba.get_num_threads()} threads, {__version__}"
+    name = f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
+    return Path(platformdirs.user_cache_dir("lowrank-sr", appauthor=False)) / name
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    """The figures in a file; nothing where there is no such file or it is not one of ours."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        assert all(math.isfinite(t) for times in table.values() for t in times.values())
+        return table
+    except (OSError, ValueError, TypeError, AttributeError, AssertionError):
+        return {}
+
+
+def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
+    """The least time of each method, taken in turn so that what else the machine does meets all of them."""
+    from lowrank_sr.conv import METHODS, convolution
+    from lowrank_sr.conv.epilogue import Epilogue
+    from lowrank_sr.conv.feature_map import allocate, from_array
+
+    n, c, d = shape
+    rng = np.random.default_rng(0)
+    layer = Dense(rng.standard_normal((n, c, d, d), dtype=np.float32), np.zeros(n, np.float32))
+    x, out = from_array(rng.standard_normal((SIDE, SIDE, c), dtype=np.float32)), allocate(SIDE, SIDE, n)
+    runs = {method: convolution(layer, method) for method in METHODS}
+    times: dict[str, list[float]] = {method: [] for method in METHODS}
+    for run in runs.values():
+        run(x, out, Epilogue(layer.bias))
+    begin, rounds = time.perf_counter(), 0
+    while rounds < ROUNDS or time.perf_counter() - begin < SECONDS:
+        for method, run in runs.items():
+            start = time.perf_counter()
+            run(x, out, Epilogue(layer.bias))
+            times[method].append(time.perf_counter() - start)
+        rounds += 1
+    return {method: min(taken) for method, taken in times.items()}

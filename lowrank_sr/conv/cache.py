@@ -1,0 +1,18 @@
+"""The size of the cache that a thread's working set should stay in."""
+
+import functools
+import re
+from pathlib import Path
+
+_LINUX = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")  # such as "512K"
+_USUAL = 512 * 1024
+
+
+@functools.cache
+def l2_bytes() -> int:
+    """The second-level cache of one core in bytes; 512 KB where the system does not tell."""
+    try:
+        number, unit = re.fullmatch(r"(\d+)([KM])\s*", _LINUX.read_text()).groups()
+    except (OSError, AttributeError):
+        return _USUAL
+    return int(number) * {"K": 1024, "M": 1024**2}[unit]

@@ -1,0 +1,62 @@
+import numba
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr.conv import METHODS, auto
+from lowrank_sr.info import describe
+from lowrank_sr.threads import limited
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(auto, "_known", {})
+    monkeypatch.setattr(auto, "SECONDS", 0)
+    return tmp_path / "lowrank-sr"
+
+
+def test_every_method_is_measured_once_and_remembered(empty_cache, monkeypatch):
+    times = auto.seconds((4, 5, 3))
+    assert set(times) == set(METHODS)
+    assert min(times.values()) > 0
+    assert auto.fastest((4, 5, 3)) == min(times, key=times.get)
+
+    monkeypatch.setattr(auto, "_measure", lambda shape: pytest.fail("measured again"))
+    assert auto.seconds((4, 5, 3)) == times
+    monkeypatch.setattr(auto, "_known", {})  # another process
+    assert auto.seconds((4, 5, 3)) == times
+    assert len(list(empty_cache.iterdir())) == 1
+
+
+def test_figures_are_kept_for_each_machine_version_and_thread_count(monkeypatch):
+    paths = {auto._path()}
+    monkeypatch.setattr(auto, "cpu_model", lambda: "another")
+    paths.add(auto._path())
+    monkeypatch.setattr(auto, "__version__", "99")
+    paths.add(auto._path())
+    if numba.config.NUMBA_NUM_THREADS > 1:
+        with limited(1):
+            paths.add(auto._path())
+    assert len(paths) == 3 + (numba.config.NUMBA_NUM_THREADS > 1)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"4 5 3": 1}', '{"4 5 3": {"direct": "fast"}}'])
+def test_a_damaged_file_is_measured_anew(empty_cache, content):
+    empty_cache.mkdir()
+    auto._path().write_text(content)
+    assert set(auto.seconds((4, 5, 3))) == set(METHODS)
+
+
+def test_a_cache_that_cannot_be_written_does_no_harm(empty_cache):
+    empty_cache.write_text("a file where the folder should be")
+    assert auto.fastest((4, 5, 3)) in METHODS
+
+
+def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch):
+    figures = dict(zip(METHODS, (3.0, 4.0, 1.0, 2.0), strict=True))
+    monkeypatch.setattr(auto, "_measure", lambda shape: figures)
+    net = lsr.RRDBNet.random(8, 1, 4)
+    assert net.method == "auto"
+    layers = describe(net, "random")["layers"]
+    assert {layer["method"] for layer in layers} == {"kn2row"}
+    assert layers[0]["gflops"]["direct"] == pytest.approx(2 * 9 * 8 * 3 * auto.SIDE**2 / 3.0 / 1e9)
