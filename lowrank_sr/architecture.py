@@ -25,7 +25,8 @@ class Architecture:
     def unshuffle(self) -> int:
         """The factor by which the input is pixel-unshuffled: Real-ESRGAN's x2 reads 12 channels, its x1 reads 48."""
         factor = round((self.in_channels / self.out_channels) ** 0.5)
-        return factor if factor > 1 and factor**2 * self.out_channels == self.in_channels else 1
+        exact = factor**2 * self.out_channels == self.in_channels
+        return factor if exact and factor <= 2**self.upsamplings else 1
 
     @property
     def image_channels(self) -> int:

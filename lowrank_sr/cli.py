@@ -49,6 +49,12 @@ def _upscale(options: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
+def _convert(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    _load(options.input, options).save(options.output, getattr(np, options.dtype))
+
+
 def _info(options: argparse.Namespace) -> None:
     from lowrank_sr.info import describe, summary
 
@@ -104,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         return added
 
+    bundled = "default: the bundled network"
     upscale = command("upscale", _upscale, "Enlarge pictures; NAME.jpg becomes NAME_x4.png.")
     upscale.add_argument("inputs", nargs="+", metavar="INPUT", help="picture files, and folders of pictures")
     upscale.add_argument(
@@ -113,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE_OR_FOLDER",
         help="where to write (default: beside each input)",
     )
-    upscale.add_argument("--weights", type=Path, metavar="W", help="weights file, .npz (default: the bundled network)")
+    upscale.add_argument("--weights", type=Path, metavar="W", help=f"weights file or checkpoint ({bundled})")
 
     info = command("info", _info, "Print a network: layers, shapes, parameters, FLOPs.")
     info.add_argument(
@@ -121,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="WEIGHTS",
-        help="weights file, .npz (default: the bundled network)",
+        help=f"weights file or checkpoint ({bundled})",
     )
 
     evaluate = command(
@@ -132,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         type=Path,
         metavar="WEIGHTS",
-        help="weights files, .npz (default: the bundled network)",
+        help=f"weights files or checkpoints ({bundled})",
     )
     evaluate.add_argument(
         "--data",
@@ -140,6 +147,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="pictures, or pairs NAME_HR.png and NAME_LR.png (default: the bundled ones)",
     )
+
+    convert = commands.add_parser("convert", help="Turn a checkpoint, .pth or .safetensors, into a weights file, .npz.")
+    convert.set_defaults(run=_convert, method="auto")
+    convert.add_argument("input", type=Path, metavar="IN", help="checkpoint of an ESRGAN generator")
+    convert.add_argument("output", type=Path, metavar="OUT.npz", help="weights file to write")
+    convert.add_argument("--dtype", choices=["float16", "float32"], default="float32", help="(default: %(default)s)")
+
     for reporting in (info, evaluate):
         reporting.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
     return parser

@@ -22,11 +22,12 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
-from lowrank_sr import architecture, flops, weights
+from lowrank_sr import architecture, checkpoints, flops, weights
 from lowrank_sr.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
 from lowrank_sr.conv import AUTO, Convolution, check_method, convolution
 from lowrank_sr.conv.epilogue import Epilogue
@@ -228,9 +229,25 @@ def pixel_unshuffle(image: np.ndarray, factor: int) -> np.ndarray:
     return blocks.transpose(0, 2, 4, 1, 3).reshape(*blocks.shape[:3:2], channels * factor**2)
 
 
+def _from_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
+    checkpoint = checkpoints.read(path)
+    meta = {
+        "source": f"{Path(path).name}: {checkpoint.scheme} names, {checkpoint.dtype}",
+        "scheme": checkpoint.scheme,
+        "dtype": checkpoint.dtype,
+    }
+    try:
+        return weights.layers(checkpoint.arrays), meta
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def load(path: str | os.PathLike = WEIGHTS, method: str = AUTO) -> RRDBNet:
-    """The network in a weights file, by default the bundled one; see `weights.read` for what can be wrong with it."""
-    layers, meta = weights.read(path)
+    """The network in a weights file (.npz) or a checkpoint (.pth, .safetensors), by default the bundled one.
+
+    Raises InputError as `weights.read` and `checkpoints.read` do.
+    """
+    layers, meta = weights.read(path) if Path(path).suffix == ".npz" else _from_checkpoint(path)
     try:
         return RRDBNet(layers, method, meta)
     except InputError as error:

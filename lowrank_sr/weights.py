@@ -129,10 +129,13 @@ def write(path: str | os.PathLike, layers: Mapping[str, Layer], meta: Mapping, d
     """
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: expected a name that ends in .npz")
-    arrays = {
-        f"{name}.{field}": array.astype(dtype)
-        for name, layer in layers.items()
-        for field, array in layer.arrays().items()
-    }
+    arrays = {}
+    for name, layer in layers.items():
+        for field, array in layer.arrays().items():
+            with np.errstate(over="ignore"):
+                stored = array.astype(dtype, copy=False)
+            if not np.isfinite(stored).all():
+                raise InputError(f"{path}: {name}.{field} has values beyond the range of {stored.dtype}: use float32")
+            arrays[f"{name}.{field}"] = stored
     with replacing(path) as temporary:
         np.savez(temporary, meta=np.array(json.dumps({"format": FORMAT, **meta})), **arrays)

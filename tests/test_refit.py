@@ -135,7 +135,7 @@ def test_error_curve_falls_from_one_to_zero_and_follows_the_refit():
     assert curve[-1] == 0
     assert np.all(np.diff(curve) < 0)
     measured = np.array([svd_error(kernel, rank, G) for rank in (2, 5, 8)])
-    assert np.all(measured < 1.05 * curve[[2, 5, 8]])
+    assert np.all(measured < 1.25 * curve[[2, 5, 8]])
     assert np.all(measured > 0.5 * curve[[2, 5, 8]])
 
 

@@ -146,11 +146,15 @@ def test_truncated_and_damaged_archives(tmp_path, arrays):
 def test_missing_files_and_single_arrays(tmp_path):
     with pytest.raises(lsr.InputError, match="no such file"):
         lsr.load(tmp_path / "none.npz")
-    with pytest.raises(lsr.InputError, match="cannot be read"):
+    with pytest.raises(lsr.InputError, match="is not a file"):
         lsr.load(tmp_path)
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(lsr.InputError, match="cannot be read"):
+        lsr.load(tmp_path / "folder.npz")
     np.save(tmp_path / "one.npy", np.zeros(3))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
     with pytest.raises(lsr.InputError, match=r"a single \.npy array"):
-        lsr.load(tmp_path / "one.npy")
+        lsr.load(tmp_path / "one.npz")
 
 
 def test_only_npz_is_written(tmp_path):

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import math
-import time
+from functools import partial
 from pathlib import Path
 
 import numba
@@ -19,9 +19,10 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.layers import Dense
 from lowrank_sr.machine import cpu_model
+from lowrank_sr.timing import interleaved
 
-SIDE = 48  # pixels: large enough for whole blocks, small enough that many rounds take no time
-SECONDS = 0.3  # of measuring for a shape, and no fewer than
+SIDE = 96  # pixels: so large that a run takes longer than the turns in which a busy machine deals out its cores
+SECONDS = 0.4  # of measuring for a shape, and no fewer than
 ROUNDS = 5
 
 _known: dict[Path, dict[str, dict[str, float]]] = {}
@@ -34,7 +35,7 @@ def fastest(shape: tuple[int, int, int]) -> str:
 
 
 def seconds(shape: tuple[int, int, int]) -> dict[str, float]:
-    """Seconds by method for a layer of `shape`, (N, C, d), on 48 x 48 pixels with the threads in use now."""
+    """Seconds by method for a layer of `shape`, (N, C, d), on 96 x 96 pixels with the threads in use now."""
     path = _path()
     if path not in _known:
         _known[path] = _read(path)
@@ -75,14 +76,7 @@ def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
     layer = Dense(rng.standard_normal((n, c, d, d), dtype=np.float32), np.zeros(n, np.float32))
     x, out = from_array(rng.standard_normal((SIDE, SIDE, c), dtype=np.float32)), allocate(SIDE, SIDE, n)
     runs = {method: convolution(layer, method) for method in METHODS}
-    times: dict[str, list[float]] = {method: [] for method in METHODS}
-    for run in runs.values():
-        run(x, out, Epilogue(layer.bias))
-    begin, rounds = time.perf_counter(), 0
-    while rounds < ROUNDS or time.perf_counter() - begin < SECONDS:
-        for method, run in runs.items():
-            start = time.perf_counter()
-            run(x, out, Epilogue(layer.bias))
-            times[method].append(time.perf_counter() - start)
-        rounds += 1
+    times = interleaved(
+        {name: partial(run, x, out, Epilogue(layer.bias)) for name, run in runs.items()}, ROUNDS, SECONDS
+    )
     return {method: min(taken) for method, taken in times.items()}

@@ -1,0 +1,28 @@
+"""Times that can be compared: taken in turn, so that whatever else the machine does meets every contestant alike."""
+
+import time
+from collections.abc import Callable, Mapping
+
+
+def interleaved(
+    runs: Mapping[str, Callable[[], object]],
+    rounds: int = 5,
+    seconds: float = 0,
+    report: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """Call each of `runs` once unmeasured, then in turn, at least `rounds` times each and for at least `seconds`.
+
+    Returns the seconds of each call, by name; `report` is called after each.
+    """
+    for run in runs.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    begin, done = time.perf_counter(), 0
+    while done < rounds or time.perf_counter() - begin < seconds:
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+            report()
+        done += 1
+    return times
