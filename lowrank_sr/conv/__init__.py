@@ -11,11 +11,11 @@ from functools import partial
 import numba
 import numpy as np
 
-from lowrank_sr.conv import auto, direct, im2col, kn2row, winograd
+from lowrank_sr.conv import auto, cp, direct, im2col, kn2row, separable, winograd
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import Layer
+from lowrank_sr.layers import CP, Layer, Separable
 
 METHODS = {"direct": direct, "im2col": im2col, "kn2row": kn2row, "winograd": winograd}
 AUTO = "auto"
@@ -31,11 +31,15 @@ def check_method(method: str) -> None:
 
 
 def convolution(layer: Layer, method: str) -> Convolution:
-    """The convolution of `layer` by `method`, with the kernel brought into the order that the method reads.
+    """The convolution of `layer`, by `method` if it is dense, with the kernel brought into the order that its loops read.
 
     Raises InputError for an unknown method.
     """
     check_method(method)
+    if isinstance(layer, Separable):
+        return partial(_run, separable.convolve, separable.prepare(layer.vertical, layer.horizontal))
+    if isinstance(layer, CP):
+        return partial(_run, cp.convolve, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out))
     module = METHODS[auto.fastest(layer.shape) if method == AUTO else method]
     return partial(_run, module.convolve, module.prepare(layer.weight))
 

@@ -41,6 +41,6 @@ def convolve(operands, kernel, workers):
                         for j in range(d):
                             pixels = address(x, row + i - d // 2, column + j - d // 2)
                             weights = kernel[panel, i, j].ctypes.data
-                            accumulate(sums.ctypes.data, pixels, x.pixel, weights, channels)
+                            accumulate(sums.ctypes.data, 4 * PANEL, pixels, x.pixel, weights, channels)
                     for p in range(min(ROWS, out.width - column)):
                         finish(sums[p].ctypes.data, operand, row, column + p, panel * PANEL)

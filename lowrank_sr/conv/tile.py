@@ -24,12 +24,11 @@ def panels(matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(padded.reshape(*leading, c, count, PANEL), -2, 0))
 
 
-def _products(builder, sums, rows, stride, panel, depth, start):
+def _products(builder, sums, sums_stride, rows, stride, panel, depth, start):
     """Emit the loop over c; `start`(cell) is the value a sum begins with."""
     index = stride.type
     cells = [(p, v) for p in range(ROWS) for v in range(2)]
-    starts = [builder.add(rows, builder.mul(stride, ir.Constant(index, p))) for p in range(ROWS)]
-    row = [simd.pointer(builder, start) for start in starts]
+    row = [simd.pointer(builder, _row(builder, rows, stride, p)) for p in range(ROWS)]
     begin = {cell: start(cell) for cell in cells}
 
     entry = builder.block
@@ -61,20 +60,26 @@ def _products(builder, sums, rows, stride, panel, depth, start):
         before[cell].add_incoming(after[cell].value, loop)
     builder.position_at_end(done)
     for p, v in cells:
-        simd.store(builder, after[p, v], sums, p * PANEL + v * LANES)
+        simd.store(builder, after[p, v], _row(builder, sums, sums_stride, p), v * LANES)
 
 
-@simd.instructions(intp, intp, intp, intp, intp)
-def multiply(builder, sums, rows, stride, panel, depth):
-    """sums = rows @ panel: (ROWS, PANEL) = (ROWS, depth) @ (depth, PANEL), depth >= 1; rows `stride` bytes apart."""
-    _products(builder, sums, rows, stride, panel, depth, lambda cell: simd.Vector(builder, simd.constant(0)))
+def _row(builder, start, stride, p):
+    return builder.add(start, builder.mul(stride, stride.type(p)))
 
 
-@simd.instructions(intp, intp, intp, intp, intp)
-def accumulate(builder, sums, rows, stride, panel, depth):
+@simd.instructions(intp, intp, intp, intp, intp, intp)
+def multiply(builder, sums, sums_stride, rows, stride, panel, depth):
+    """sums = rows @ panel: (ROWS, PANEL) = (ROWS, depth) @ (depth, PANEL), depth >= 1; the strides are in bytes."""
+    zero = simd.Vector(builder, simd.constant(0))
+    _products(builder, sums, sums_stride, rows, stride, panel, depth, lambda cell: zero)
+
+
+@simd.instructions(intp, intp, intp, intp, intp, intp)
+def accumulate(builder, sums, sums_stride, rows, stride, panel, depth):
     """sums += rows @ panel, as `multiply`."""
 
     def start(cell):
-        return simd.load(builder, sums, cell[0] * PANEL + cell[1] * LANES)
+        p, v = cell
+        return simd.load(builder, _row(builder, sums, sums_stride, p), v * LANES)
 
-    _products(builder, sums, rows, stride, panel, depth, start)
+    _products(builder, sums, sums_stride, rows, stride, panel, depth, start)

@@ -55,7 +55,12 @@ def times_a(m):
 
 
 def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Transform a (N, C, 3, 3) kernel, in float64, into panels: float32 (panels, 36, C, PANEL)."""
+    """Transform a (N, C, 3, 3) kernel, in float64, into panels: float32 (panels, 36, C, PANEL).
+
+    Raises ValueError for a kernel of another size.
+    """
+    if kernel.shape[2:] != (3, 3):
+        raise ValueError(f"kernel of {kernel.shape[2:]}: F(4 x 4, 3 x 3) is for 3 x 3")
     transformed = np.einsum("ik,nckl,jl->ijcn", G, kernel.astype(np.float64), G, optimize=True)
     return panels(transformed.reshape(ELEMENTS, *transformed.shape[2:]))
 
@@ -126,7 +131,7 @@ def _convolve(operands, kernel, block, workers):
                     for t in range(0, count, ROWS):
                         products = sums[k, (panel * block + t) * PANEL :].ctypes.data
                         rows = inputs[k, t * channels :].ctypes.data
-                        multiply(products, rows, 4 * channels, kernel[panel, k].ctypes.data, channels)
+                        multiply(products, 4 * PANEL, rows, 4 * channels, kernel[panel, k].ctypes.data, channels)
             for t in range(count):
                 for panel in range(panel_count):
                     products = sums[0, (panel * block + t) * PANEL :].ctypes.data
