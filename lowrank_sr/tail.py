@@ -16,7 +16,7 @@ import numpy as np
 from lowrank_sr.conv.feature_map import TILE, FeatureMap, allocate, unpadded
 from lowrank_sr.conv.upsample import upsample
 
-BAND_PIXELS = 2**16  # output pixels in a band: 16 MB for each window of 64 channels
+BAND_PIXELS = 2**15  # output pixels in a band: 8 MB for each window of 64 channels
 _KEPT = TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
 
 

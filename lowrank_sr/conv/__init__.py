@@ -31,7 +31,7 @@ def check_method(method: str) -> None:
 
 
 def convolution(layer: Layer, method: str) -> Convolution:
-    """The convolution of `layer`, by `method` if it is dense, with the kernel brought into the order that its loops read.
+    """The convolution of `layer`, by `method` if it is dense, its arrays in the order that the loops read.
 
     Raises InputError for an unknown method.
     """

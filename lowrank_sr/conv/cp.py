@@ -1,13 +1,13 @@
-"""CP, all four steps fused: 1 x 1 to R channels, 3 x 1 and 1 x 3 on each by itself, 1 x 1 (Lebedev et al. 2014, section 3.2).
+"""CP, all four steps fused: 1 x 1, 3 x 1 and 1 x 3 on each channel by itself, 1 x 1 (Lebedev et al. 2014, section 3.2).
 
     a[y, x, r]   = sum over c of cp_in[c, r] * in[y, x, c]
     b[y, x, r]   = sum over i of cp_y[i, r] * a[y + i - 1, x, r]
     e[y, x, r]   = sum over j of cp_x[j, r] * b[y, x + j - 1, r]
     out[y, x, n] = sum over r of cp_out[n, r] * e[y, x, r]
 
-Run as four layers it moves R channels of the whole image through memory six times, for two steps that do next to no arithmetic:
-why CP networks run slower elsewhere than their FLOPs promise. Here each thread walks down its part of the image with the last
-three rows of `a` in cache; one pass over them yields `e`, `b` living in registers only.
+Run as four layers it moves R channels of the whole image through memory six times, for two steps that do next to no
+arithmetic: why CP networks run slower elsewhere than their FLOPs promise. Here each thread walks down its part of the
+image with the last three rows of `a` in cache; one pass over them yields `e`, while `b` lives in registers only.
 
 The rank is computed in whole panels: a multiple of PANEL wastes nothing.
 
@@ -56,7 +56,8 @@ def prepare(cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.nd
 def depthwise(builder, above, here, below, y, x, stride, target, count):
     """LANES channels of e for `count` >= 1 pixels of a row, from three rows of a that begin a pixel further left.
 
-    `y` and `x` are addresses of the factors' first rows; `stride`, in bytes, leads to the next pixel and to a factor's next row.
+    `y` and `x` are addresses of the factors' first rows; `stride`, in bytes, leads to the next pixel and to the next
+    row of a factor.
     """
     index = count.type
 

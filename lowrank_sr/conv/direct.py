@@ -16,7 +16,7 @@ from numba import njit, prange
 
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import PANEL, ROWS
+from lowrank_sr.conv.simd import PANEL, ROWS, take
 from lowrank_sr.conv.tile import accumulate, panels
 
 
@@ -29,11 +29,13 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
 def convolve(operands, kernel, workers):
     """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
     panel_count, d, _, channels, _ = kernel.shape
-    for worker in prange(workers):
+    turn = np.zeros(1, np.int64)
+    for _ in prange(workers):
         operand = operands[0]
         x, out = operand.x, operand.out
         sums = np.empty((ROWS, PANEL), np.float32)
-        for row in range(worker, out.height, workers):
+        row = take(turn.ctypes.data)
+        while row < out.height:
             for panel in range(panel_count):
                 for column in range(0, out.width, ROWS):
                     sums[:] = 0
@@ -44,3 +46,4 @@ def convolve(operands, kernel, workers):
                             accumulate(sums.ctypes.data, 4 * PANEL, pixels, x.pixel, weights, channels)
                     for p in range(min(ROWS, out.width - column)):
                         finish(sums[p].ctypes.data, operand, row, column + p, panel * PANEL)
+            row = take(turn.ctypes.data)

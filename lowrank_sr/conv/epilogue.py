@@ -74,22 +74,27 @@ add_part = simd.instructions(intp, float32, intp, intp)(_add)
 
 
 @njit(inline="always")
+def add_row(source, factor, target, count):
+    """target += factor * source for `count` values at these addresses."""
+    for n in range(0, count, LANES):
+        if count - n >= LANES:
+            add(source + 4 * n, factor, target + 4 * n)
+        else:
+            add_part(source + 4 * n, factor, target + 4 * n, count - n)
+
+
+@njit(inline="always")
 def finish(sums, operand, row, column, first):
     """Write channels `first` to `first` + PANEL of one output pixel from PANEL sums at the address `sums`."""
     out, skip, outer = operand.out, operand.skip, operand.outer
-    for n in range(first, min(first + PANEL, out.channels), LANES):
-        here, bias = sums + 4 * (n - first), operand.bias + 4 * n
-        target = address(out, row, column) + 4 * n
-        count = out.channels - n
-        if count >= LANES:
-            activate(here, bias, operand.slope, operand.scale, target)
-            if skip.channels:
-                add(address(skip, row, column) + 4 * n, operand.skip_scale, target)
-            if outer.channels:
-                add(address(outer, row, column) + 4 * n, 1.0, target)
+    count = min(PANEL, out.channels - first)
+    target, bias = address(out, row, column) + 4 * first, operand.bias + 4 * first
+    for n in range(0, count, LANES):
+        if count - n >= LANES:
+            activate(sums + 4 * n, bias + 4 * n, operand.slope, operand.scale, target + 4 * n)
         else:
-            activate_part(here, bias, operand.slope, operand.scale, target, count)
-            if skip.channels:
-                add_part(address(skip, row, column) + 4 * n, operand.skip_scale, target, count)
-            if outer.channels:
-                add_part(address(outer, row, column) + 4 * n, 1.0, target, count)
+            activate_part(sums + 4 * n, bias + 4 * n, operand.slope, operand.scale, target + 4 * n, count - n)
+    if skip.channels:
+        add_row(address(skip, row, column) + 4 * first, operand.skip_scale, target, count)
+    if outer.channels:
+        add_row(address(outer, row, column) + 4 * first, 1.0, target, count)

@@ -1,14 +1,17 @@
-"""kn2row: a convolution as d^2 GEMMs over the image itself, without a patch matrix (Vasudevan et al. 2017).
+"""kn2row: a convolution as GEMMs over the image itself, without a patch matrix (Vasudevan et al. 2017).
 
-    out[y, x, :] = sum over i, j of in[y + i - d//2, x + j - d//2, :] @ kernel[i, j]
+    products[y, x, j, :] = sum over i of in[y + i - d//2, x, :] @ kernel[i, :, j, :]
+    out[y, x, :]         = sum over j of products[y, x + j - d//2, j, :]
 
-Seen as a list, the pixels of a padded image that a tap touches are the pixels of the output, shifted: every product
-reads the image in place, through a leading dimension that skips the channels the layer does not use. It also computes
-the d - 1 pixels between one row and the next, which are dropped. The image is taken in strips of rows, small enough
-that a strip and its sums stay in the second-level cache for all d^2 products; BLAS runs on one thread, one strip a
-thread.
+A kernel of d rows is d GEMMs, each reading the image in place, a row further down, through a leading dimension that
+skips the channels the layer does not use. The d columns of the kernel lie side by side in one matrix, d N wide, and
+their products are shifted and added afterwards. One GEMM a tap, the accumulating form, needs no such addition; but BLAS
+copies its operands into an order of its own, and copying the pixels d times instead of d^2 times is worth more.
 
-Extra memory: the sums of one strip a thread.
+The image is taken in strips of rows, small enough that a strip and its products stay in the second-level cache; BLAS
+runs on one thread, one strip a thread.
+
+Extra memory: the products of one strip, d times its output, a thread.
 """
 
 import numpy as np
@@ -17,9 +20,9 @@ from numba import njit, prange, types
 from numba.extending import get_cython_function_address
 
 from lowrank_sr.conv.cache import l2_bytes
-from lowrank_sr.conv.epilogue import finish
+from lowrank_sr.conv.epilogue import add_row, finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import PANEL
+from lowrank_sr.conv.simd import PANEL, take
 from lowrank_sr.threads import blas_threads
 
 # SciPy's BLAS under a name that compiled code refers to, so that Numba can cache it: a captured address would change.
@@ -28,10 +31,11 @@ _sgemm = types.ExternalFunction(_SGEMM, types.void(*[types.intp] * 13))
 
 
 def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Order a (N, C, d, d) kernel as one matrix for each tap: float32 (d, d, C, N)."""
+    """Order a (N, C, d, d) kernel as one matrix for each of its rows: float32 (d, C, d N)."""
     if binding.address_of_symbol(_SGEMM) is None:
         binding.add_symbol(_SGEMM, get_cython_function_address("scipy.linalg.cython_blas", "sgemm"))
-    return np.ascontiguousarray(kernel.transpose(2, 3, 1, 0), np.float32)
+    n, c, d, _ = kernel.shape
+    return np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(d, c, d * n), np.float32)
 
 
 @njit(inline="always")
@@ -50,8 +54,8 @@ def gemm(m, n, k, a, lda, b, beta, c, ldc):
 def convolve(operands, kernel, workers):
     """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
     x, out = operands["x"][0], operands["out"][0]
-    row_bytes = int(x["row"]) // int(x["pixel"]) * 4 * (int(x["channels"]) + int(out["channels"]))
-    wanted = min(l2_bytes() // 2 // row_bytes, -(-int(out["height"]) // workers))
+    row_bytes = 4 * int(x["row"]) // int(x["pixel"]) * (kernel.shape[1] + kernel.shape[2])
+    wanted = min(l2_bytes() // row_bytes, -(-int(out["height"]) // (4 * workers)))
     with blas_threads(1):
         _convolve(operands, kernel, max(1, wanted), workers)
 
@@ -59,24 +63,28 @@ def convolve(operands, kernel, workers):
 @njit(parallel=True, cache=True)
 def _convolve(operands, kernel, strip, workers):
     """`strip` rows at a time."""
-    d, _, channels, n = kernel.shape
-    for worker in prange(workers):
+    d, channels, width = kernel.shape
+    turn = np.zeros(1, np.int64)
+    for _ in prange(workers):
         operand = operands[0]
         x, out = operand.x, operand.out
+        n = out.channels
         across = x.row // x.pixel  # pixels from one row to the next
-        sums = np.empty((strip * across, n), np.float32)
-        for first in range(worker * strip, out.height, workers * strip):
+        products = np.empty((strip * across, width), np.float32)
+        first = strip * take(turn.ctypes.data)
+        while first < out.height:
             rows = min(strip, out.height - first)
-            pixels = (rows - 1) * across + out.width
+            pixels = (rows - 1) * across + out.width + d - 1
             for i in range(d):
-                for j in range(d):
-                    beta = 0.0 if i == 0 and j == 0 else 1.0
-                    shifted = address(x, first + i - d // 2, j - d // 2)
-                    gemm(
-                        pixels, n, channels, shifted, x.pixel // 4, kernel[i, j].ctypes.data, beta, sums.ctypes.data, n
-                    )
+                lower = address(x, first + i - d // 2, -(d // 2))
+                beta = 0.0 if i == 0 else 1.0
+                weights, result = kernel[i].ctypes.data, products.ctypes.data
+                gemm(pixels, width, channels, lower, x.pixel // 4, weights, beta, result, width)
             for row in range(rows):
                 for column in range(out.width):
+                    at = products[row * across + column].ctypes.data
+                    for j in range(1, d):
+                        add_row(at + 4 * j * (width + n), 1.0, at, n)
                     for channel in range(0, n, PANEL):
-                        at = sums[row * across + column, channel:].ctypes.data
-                        finish(at, operand, first + row, column, channel)
+                        finish(at + 4 * channel, operand, first + row, column, channel)
+            first = strip * take(turn.ctypes.data)

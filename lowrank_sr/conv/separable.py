@@ -1,11 +1,11 @@
-"""The SVD pair, both halves fused: a d x 1 convolution to K channels, then a 1 x d convolution (Tai et al. 2015, section 3).
+"""The SVD pair, both halves fused: a d x 1 convolution to K channels, then a 1 x d one (Tai et al. 2015, section 3).
 
     middle[y, x, k] = sum over i, c of vertical[k, c, i] * in[y + i - d//2, x, c]
     out[y, x, n]    = sum over j, k of horizontal[n, k, j] * middle[y, x + j - d//2, k]
 
-Run as two layers, the pair writes K channels of the whole image to memory and reads them back. Here a row of the image goes
-through both halves at once: its middle, (W, K), stays in the first-level cache. Neighbouring pixels of the middle lie one
-after the other, so the d taps of the second half are one product of depth d K: im2col without a copy.
+Run as two layers, the pair writes K channels of the whole image to memory and reads them back. Here a row of the image
+goes through both halves at once: its middle, (W, K), stays in the first-level cache. Neighbouring pixels of the middle
+lie one after the other, so the d taps of the second half are one product of depth d K: im2col without a copy.
 
 The middle is computed in whole panels: a rank that is a multiple of PANEL wastes nothing.
 
@@ -19,7 +19,7 @@ from numba import njit, prange
 
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import PANEL, ROWS
+from lowrank_sr.conv.simd import PANEL, ROWS, take
 from lowrank_sr.conv.tile import accumulate, multiply, panels
 
 
@@ -50,17 +50,18 @@ def convolve(operands, pair, workers):
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _convolve(operands, vertical, horizontal, workers):
-    """Rows in turn."""
     rank_panels, d, channels, _ = vertical.shape
     out_panels, depth, _ = horizontal.shape
     rank_bytes = 4 * PANEL * rank_panels
-    for worker in prange(workers):
+    turn = np.zeros(1, np.int64)
+    for _ in prange(workers):
         operand = operands[0]
         x, out = operand.x, operand.out
         columns = out.width + 2 * (d // 2)  # zeros beyond the picture stay zeros
         middle = np.zeros((columns + 2 * ROWS, PANEL * rank_panels), np.float32)
         sums = np.empty((ROWS, PANEL), np.float32)
-        for row in range(worker, out.height, workers):
+        row = take(turn.ctypes.data)
+        while row < out.height:
             for panel in range(rank_panels):
                 for column in range(0, columns, ROWS):
                     target = middle[column, panel * PANEL :].ctypes.data
@@ -77,3 +78,4 @@ def _convolve(operands, vertical, horizontal, workers):
                     multiply(sums.ctypes.data, 4 * PANEL, pixels, rank_bytes, horizontal[panel].ctypes.data, depth)
                     for p in range(min(ROWS, out.width - column)):
                         finish(sums[p].ctypes.data, operand, row, column + p, panel * PANEL)
+            row = take(turn.ctypes.data)

@@ -29,14 +29,14 @@ _BYTE = ir.IntType(8).as_pointer()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 
 
-def instructions(*argument_types: types.Type) -> Callable:
+def instructions(*argument_types: types.Type, result: types.Type = types.void) -> Callable:
     """Make emit(builder, *arguments), which emits instructions, a Numba function of `argument_types`."""
-    signature = types.void(*argument_types)
+    signature = result(*argument_types)
 
     def decorate(emit):
         def codegen(context, builder, signature, arguments):
-            emit(builder, *arguments)
-            return context.get_dummy_value()
+            value = emit(builder, *arguments)
+            return context.get_dummy_value() if result is types.void else value
 
         def typing(typing_context, *arguments):
             return signature, codegen
@@ -157,3 +157,10 @@ def copy(builder, source, target, count):
         store(builder, load(builder, source, offset), target, offset)
     offset = builder.mul(whole, ir.Constant(_INDEX, LANES))
     _copy(builder, pointer(builder, source, offset), pointer(builder, target, offset), rest)
+
+
+@instructions(types.intp, result=types.intp)
+def take(builder, counter):
+    """Add one to the int64 at the address `counter`, which threads share, and return what it was."""
+    place = builder.inttoptr(counter, _INDEX.as_pointer())
+    return builder.atomic_rmw("add", place, ir.Constant(_INDEX, 1), "monotonic")

@@ -17,11 +17,11 @@ from lowrank_sr.conv.simd import LANES, PANEL, ROWS
 
 def panels(matrix: np.ndarray) -> np.ndarray:
     """Cut (..., C, N) matrices into panels of PANEL columns, zeros after the last: float32 (panels, ..., C, PANEL)."""
-    *leading, c, n = matrix.shape
-    count = -(-n // PANEL)
-    padded = np.zeros((*leading, c, count * PANEL), np.float32)
-    padded[..., :n] = matrix
-    return np.ascontiguousarray(np.moveaxis(padded.reshape(*leading, c, count, PANEL), -2, 0))
+    *rest, n = matrix.shape
+    cut = np.zeros((-(-n // PANEL), *rest, PANEL), np.float32)
+    for panel, start in zip(cut, range(0, n, PANEL), strict=True):
+        panel[..., : n - start] = matrix[..., start : start + PANEL]
+    return cut
 
 
 def _products(builder, sums, sums_stride, rows, stride, panel, depth, start):

@@ -21,8 +21,8 @@ from lowrank_sr.conv import simd
 from lowrank_sr.conv.cache import l2_bytes
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import TILE, address
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS
-from lowrank_sr.conv.tile import multiply, panels
+from lowrank_sr.conv.simd import LANES, PANEL, ROWS, take
+from lowrank_sr.conv.tile import multiply
 
 SIDE = TILE + 2  # of an input tile
 ELEMENTS = SIDE * SIDE
@@ -61,8 +61,12 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
     """
     if kernel.shape[2:] != (3, 3):
         raise ValueError(f"kernel of {kernel.shape[2:]}: F(4 x 4, 3 x 3) is for 3 x 3")
-    transformed = np.einsum("ik,nckl,jl->ijcn", G, kernel.astype(np.float64), G, optimize=True)
-    return panels(transformed.reshape(ELEMENTS, *transformed.shape[2:]))
+    n, c, _, _ = kernel.shape
+    prepared = np.zeros((-(-n // PANEL), ELEMENTS, c, PANEL), np.float32)
+    for panel, start in zip(prepared, range(0, n, PANEL), strict=True):  # a panel at a time: float64 takes memory
+        transformed = np.einsum("ik,nckl,jl->ijcn", G, kernel[start : start + PANEL].astype(float), G, optimize=True)
+        panel[..., : n - start] = transformed.reshape(ELEMENTS, c, -1)
+    return prepared
 
 
 def _both_ways(transform, block):
@@ -107,7 +111,7 @@ def convolve(operands, kernel, workers):
     out = operands["out"][0]
     tiles = -(-int(out["height"]) // TILE) * -(-int(out["width"]) // TILE)
     fitting = l2_bytes() // (4 * ELEMENTS * (kernel.shape[2] + kernel.shape[0] * PANEL))
-    wanted = min(fitting, -(-tiles // workers))
+    wanted = min(fitting, -(-tiles // (4 * workers)))
     _convolve(operands, kernel, max(1, wanted // ROWS) * ROWS, workers)
 
 
@@ -115,14 +119,16 @@ def convolve(operands, kernel, workers):
 def _convolve(operands, kernel, block, workers):
     """`block` tiles at a time, a multiple of ROWS."""
     panel_count, _, channels, _ = kernel.shape
-    for worker in prange(workers):
+    turn = np.zeros(1, np.int64)
+    for _ in prange(workers):
         operand = operands[0]
         across = (operand.out.width + TILE - 1) // TILE
         tiles = across * ((operand.out.height + TILE - 1) // TILE)
         inputs = np.zeros((ELEMENTS, block * channels + SKEW), np.float32)
         sums = np.empty((ELEMENTS, panel_count * block * PANEL + SKEW), np.float32)
         pixels = np.empty((TILE, TILE, PANEL), np.float32)
-        for first in range(worker * block, tiles, workers * block):
+        first = block * take(turn.ctypes.data)
+        while first < tiles:
             count = min(block, tiles - first)
             for t in range(count):
                 _gather(operand.x, (first + t) // across * TILE, (first + t) % across * TILE, inputs, t * channels)
@@ -137,6 +143,7 @@ def _convolve(operands, kernel, block, workers):
                     products = sums[0, (panel * block + t) * PANEL :].ctypes.data
                     transform_output(products, sums.strides[0], pixels.ctypes.data)
                     _scatter(operand, (first + t) // across * TILE, (first + t) % across * TILE, pixels, panel)
+            first = block * take(turn.ctypes.data)
 
 
 @njit(inline="always")
