@@ -1,6 +1,6 @@
 """The table of the README: every method and every peer on ESRGAN's network, in one process, rounds interleaved.
 
-python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--methods ...] [--memory-size 512] [--json FILE]
+python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
 
 Seconds are medians. Peak memory is that of a process of its own for each contestant, everything included:
 interpreter, libraries, weights and the picture. Peers that are not installed are left out by name.
@@ -39,7 +39,7 @@ def picture(size):
 
 
 def seconds(names, net, size, rounds):
-    """Median seconds and the largest difference from float64, if PyTorch can tell, by name."""
+    """Median seconds by name."""
     image = picture(size)
     runs = {}
     for name in names:

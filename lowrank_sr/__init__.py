@@ -2,10 +2,11 @@
 
 __version__ = "0.1.0"
 
+from lowrank_sr.compress import compress
 from lowrank_sr.errors import InputError
 from lowrank_sr.imresize import imresize
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.metrics import psnr, ssim
 from lowrank_sr.rrdbnet import RRDBNet, load
 
-__all__ = ["CP", "Dense", "InputError", "RRDBNet", "Separable", "imresize", "load", "psnr", "ssim"]
+__all__ = ["CP", "Dense", "InputError", "RRDBNet", "Separable", "compress", "imresize", "load", "psnr", "ssim"]

@@ -66,9 +66,50 @@ def _evaluate(options: argparse.Namespace) -> None:
     from lowrank_sr.evaluate import evaluate, summary
     from lowrank_sr.resources import IMAGES
 
-    networks = {_name(path): _load(path, options) for path in options.weights or [None]}
+    paths = options.weights or [None]
+    names = [_name(path) for path in paths]
+    if len(set(names)) < len(names):  # files of one name in several folders
+        names = list(map(str, paths))
+    networks = {name: _load(path, options) for name, path in zip(names, paths, strict=True)}
     rows = evaluate(networks, options.data or IMAGES)
     _report(summary(rows), rows, options.json)
+
+
+def _compress(options: argparse.Namespace) -> None:
+    from lowrank_sr.compression.command import compress_to
+    from lowrank_sr.compression.report import summary
+
+    rules = ("rank", "energy", "condition", "speedup", "max_drop", "select_condition", "layers", "seed", "target")
+    description = compress_to(
+        options.output,
+        _load(options.weights, options),
+        options.factors,
+        options.calibrate,
+        options.calibrated,
+        **{rule: getattr(options, rule) for rule in rules},
+    )
+    _report(summary(description), description, options.json)
+
+
+def _study(options: argparse.Namespace) -> None:
+    from lowrank_sr.study.run import study, summary
+
+    results = study(
+        options.output,
+        weights=options.weights,
+        data=options.data,
+        quick=options.quick,
+        full_size=options.full_size,
+        methods=options.methods,
+        seed=options.seed,
+    )
+    print(summary(results, options.output))
+
+
+def _plot_benchmarks(options: argparse.Namespace) -> None:
+    from lowrank_sr.study.benchmarks import plot_benchmarks
+
+    print(plot_benchmarks(options.file, options.output))
 
 
 def _load(path: Path | None, options: argparse.Namespace):
@@ -97,14 +138,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run, text: str) -> argparse.ArgumentParser:
+    def command(name: str, run, text: str, dense: bool = True) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
-        added.set_defaults(run=run)
-        added.add_argument(
-            "--method",
-            default="auto",
-            help="how dense layers are computed: direct, im2col, kn2row, winograd, or auto, the fastest (the default)",
-        )
+        added.set_defaults(run=run, method="auto")
+        if dense:
+            added.add_argument(
+                "--method",
+                default="auto",
+                help="how dense layers are computed: direct, im2col, kn2row, winograd, or auto, the fastest "
+                "(the default)",
+            )
         added.add_argument(
             "--threads", metavar="N", help="threads to compute on (default: LOWRANK_SR_THREADS, or all cores)"
         )
@@ -154,6 +197,82 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("output", type=Path, metavar="OUT.npz", help="weights file to write")
     convert.add_argument("--dtype", choices=["float16", "float32"], default="float32", help="(default: %(default)s)")
 
-    for reporting in (info, evaluate):
+    compress = command(
+        "compress", _compress, "Factorise the layers of a network, fitted to what they see.", dense=False
+    )
+    compress.add_argument(
+        "weights", nargs="?", type=Path, metavar="WEIGHTS", help=f"weights file or checkpoint ({bundled})"
+    )
+    compress.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npz", help="weights file to write")
+    compress.add_argument(
+        "--method",
+        dest="factors",
+        choices=["svd", "cp"],
+        default="svd",
+        help="the pair d x 1, 1 x d, or the four of CP (default: %(default)s)",
+    )
+    rules = compress.add_argument_group("how far, exactly one").add_mutually_exclusive_group(required=True)
+    rules.add_argument("--rank", type=int, metavar="K", help="the same rank for every layer")
+    rules.add_argument("--energy", type=float, metavar="E", help="a fraction of each kernel's energy")
+    rules.add_argument("--condition", type=float, metavar="KAPPA", help="a condition number for each kernel")
+    rules.add_argument("--speedup", type=float, metavar="S", help="of the whole network")
+    rules.add_argument("--max-drop", type=float, metavar="DB", help="PSNR lost on the calibration pictures, in dB")
+    compress.add_argument(
+        "--select-condition", type=float, metavar="T", help="only layers with a condition number above this"
+    )
+    compress.add_argument(
+        "--layers", default="*", metavar="GLOB", help="only layers of such names (default: all but first and last)"
+    )
+    pictures = compress.add_mutually_exclusive_group()
+    pictures.add_argument(
+        "--calibrate", type=Path, metavar="FOLDER", help="high-resolution photographs (default: the bundled ones)"
+    )
+    pictures.add_argument(
+        "--no-calibration", dest="calibrated", action="store_false", help="factors of the kernels alone"
+    )
+    compress.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    compress.add_argument(
+        "--target",
+        choices=["flops", "measured"],
+        default="flops",
+        help="count FLOPs, or time the layers on this machine (default: %(default)s)",
+    )
+
+    study = command(
+        "study", _study, "Measure the poster's table, figures and claims again; write a report.", dense=False
+    )
+    study.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("report"),
+        metavar="FOLDER",
+        help="report.html, report.md, results.json and figures; an interrupted study goes on (default: %(default)s)",
+    )
+    study.add_argument("--weights", type=Path, metavar="W", help=f"weights file or checkpoint ({bundled})")
+    study.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="pictures, or pairs NAME_HR.png and NAME_LR.png (default: the bundled ones)",
+    )
+    study.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: under 3 minutes")
+    study.add_argument("--full-size", action="store_true", help="time ESRGAN's 23 blocks too, with random weights")
+    study.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="M",
+        help="some of direct, im2col, kn2row, winograd, svd, cp (default: all; direct is always measured)",
+    )
+    study.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+
+    plot = commands.add_parser("plot-benchmarks", help="Draw FLOPs against time from a pytest-benchmark JSON file.")
+    plot.set_defaults(run=_plot_benchmarks)
+    plot.add_argument("file", type=Path, metavar="FILE.json", help="written by pytest --benchmark-json")
+    plot.add_argument(
+        "-o", "--output", type=Path, metavar="FIGURE", help=".png, .svg or .pdf (default: FILE.png beside it)"
+    )
+
+    for reporting in (info, evaluate, compress):
         reporting.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
     return parser

@@ -1,5 +1,6 @@
-"""Tell the user once that the wait is Numba compiling, which it does on the first run only."""
+"""Tell the user what the first run waits for: Numba compiles, and the methods are timed. Later runs do neither."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ class _Announcer(event.Listener):
 
 @contextmanager
 def announced() -> Iterator[None]:
-    """Say so on stderr when something has to be compiled inside the block; loading from Numba's cache is silent."""
+    """Say so on stderr when something is compiled or timed inside the block; loading what is remembered is silent."""
+    logger = logging.getLogger("lowrank_sr")
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.INFO)
     with event.install_listener("numba:compile", _Announcer()):
         yield

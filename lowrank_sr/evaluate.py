@@ -74,8 +74,11 @@ def measure(estimate: Image, truth: Image, scale: int) -> dict[str, float]:
 def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike = IMAGES) -> list[dict]:
     """Enlarge every picture in `folder` by bicubic and by each of `networks`, given by name.
 
-    Returns ------- rows of `image`, `network`, `method`, `psnr_y`, `ssim_y` (dB and index on luma), `psnr_rgb`,
-    `ssim_rgb` and `seconds`; after the pictures, for each network, the row of means, whose `image` is "mean"
+    Returns
+    -------
+    list of rows
+        `image`, `network`, `method`, `psnr_y`, `ssim_y` (dB and index on luma), `psnr_rgb`, `ssim_rgb` and `seconds`;
+        after the pictures, for each network, the row of means, whose `image` is "mean".
 
     Raises
     ------
@@ -91,6 +94,8 @@ def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike = IMAGES
     ]
     contestants += [(name, net.method, lambda low, net=net: upscale(net, low)) for name, net in networks.items()]
     pictures = pairs(folder, scale)
+    for net in networks.values():  # compile, choose methods and prepare kernels before anything is timed
+        upscale(net, Image(np.zeros((8, 8, 3), np.float32)))
     rows = []
     with progress(len(pictures) * len(contestants), "evaluate", "image") as bar:
         for name, low, high in pictures:

@@ -1,6 +1,7 @@
 """Files that are either the old one or the new one, never half of it."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,16 +17,17 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises InputError, naming `path`, where the system refuses to write there (no such folder, read-only, disk full).
     """
-    path = Path(path)
+    path = Path(path).resolve()
     temporary = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        if path.exists() and not path.is_file():  # a device or a pipe is written to, not replaced
+            yield path
+            return
+        descriptor, name = tempfile.mkstemp(prefix=".lowrank-sr-", suffix=path.suffix, dir=path.parent)
         os.close(descriptor)
         temporary = Path(name)
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        temporary.chmod(_mode(path))
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -34,7 +36,27 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def _mode(path: Path) -> int:
+    """The permissions of the file that is replaced, or those of any new file: mkstemp's are for its owner alone."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
 def write_json(path: str | os.PathLike, data: object) -> None:
-    """Write `data` as indented JSON; raises InputError where `path` cannot be written."""
+    """Write `data` as indented JSON, infinities and NaN as null; raises InputError where `path` cannot be written."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_finite(data), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _finite(data: object) -> object:
+    match data:
+        case dict():
+            return {key: _finite(value) for key, value in data.items()}
+        case list() | tuple():
+            return [_finite(value) for value in data]
+        case float() if not math.isfinite(data):
+            return None
+    return data

@@ -71,4 +71,6 @@ def summary(description: dict) -> str:
     measured = next((list(layer["gflops"]) for layer in description["layers"] if "gflops" in layer), [])
     header += [f"{method} GFLOP/s" for method in measured]
     rows = [row + [""] * (len(header) - len(row)) for row in rows]
-    return "\n".join([about, totals, *filter(None, [description["meta"].get("source")]), "", table(header, rows)])
+    return "\n".join(
+        [about, totals, *map(str, filter(None, [description["meta"].get("source")])), "", table(header, rows)]
+    )

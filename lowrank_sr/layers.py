@@ -11,7 +11,11 @@ import numpy as np
 
 
 class _Arrays:
-    """What the three have in common: they are a few float32 arrays."""
+    """What the three have in common: they are a few arrays, C-contiguous and float32, whatever they were made from."""
+
+    def __post_init__(self):
+        for name, array in self.arrays().items():
+            object.__setattr__(self, name, np.ascontiguousarray(array, np.float32))  # compiled loops read addresses
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by the names that a weights file gives them."""

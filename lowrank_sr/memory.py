@@ -16,15 +16,15 @@ def peak_extra_bytes(run: Callable[[], object]) -> int | None:
 
     Memory that was freed before is first given back to the system, so that its reuse counts.
     """
+    gc.collect()
     try:
-        gc.collect()
         ctypes.CDLL(ctypes.util.find_library("c")).malloc_trim(0)
         before = _resident("VmRSS")
         _CLEAR.write_text(_RESET_PEAK)
-        run()
-        return max(0, _resident("VmHWM") - before)
     except (OSError, AttributeError, TypeError):
         return None
+    run()
+    return max(0, _resident("VmHWM") - before)
 
 
 def _resident(field: str) -> int:

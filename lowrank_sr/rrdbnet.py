@@ -19,7 +19,6 @@ features are not remembered through the trunk but computed a second time: 27 mul
 """
 
 import os
-import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -37,6 +36,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, Layer, reorder_inputs
 from lowrank_sr.resources import WEIGHTS
 from lowrank_sr.tail import Stage, run
+from lowrank_sr.threads import POOL
 
 SLOPE = 0.2  # of LeakyReLU below zero
 RESIDUAL_SCALE = 0.2
@@ -55,7 +55,6 @@ class RRDBNet:
         self.layers: Mapping[str, Layer] = MappingProxyType({name: layers[name] for name in self.architecture.shapes()})
         self.method = method
         self.meta = dict(meta or {})
-        self._lock = threading.Lock()  # Numba's pool takes one caller at a time
 
     @classmethod
     def random(
@@ -94,7 +93,7 @@ class RRDBNet:
 
     def save(self, path: str | os.PathLike, dtype: type = DTYPE) -> None:
         """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32."""
-        weights.write(path, self.layers, {"scale": self.scale, **self.meta}, dtype)
+        weights.write(path, self.layers, {**self.meta, "scale": self.scale}, dtype)
 
     def flops(self, height: int, width: int) -> int:
         """FLOPs, by the paper's formulas, for an image of `height` x `width` pixels."""
@@ -118,7 +117,7 @@ class RRDBNet:
             The channels that the network was trained on (C = 3, RGB, for every release), of any precision, order and
             strides.
         progress : function of int, optional
-            Called after each step with the FLOPs done in it; together they are `flops(H, W)`.
+            Called after each step with the FLOPs done in it; together `flops(H, W)`, and conv_first once more.
 
         Returns
         -------
@@ -144,7 +143,7 @@ class RRDBNet:
         pixels = from_array(pixel_unshuffle(image, design.unshuffle))
         enlarged = (side << design.upsamplings for side in (pixels.height, pixels.width))
         out = np.empty((*enlarged, design.out_channels), DTYPE)
-        with self._lock:
+        with POOL:
             run(self._trunk(pixels, convolve), self._tail(convolve), out)
         height, width = (self.scale * side for side in image.shape[:2])
         return out[:height, :width]

@@ -1,11 +1,13 @@
-"""The tail of the network, upconv1 to conv_last, in bands of rows: the same bits in memory that does not grow.
+"""The tail of the network, upconv1 to conv_last, in bands of rows, in memory that does not grow with the picture.
 
 At the output's resolution a whole feature map needs 4 KB for each pixel of the input. But a row of a 3 x 3
 convolution needs only three rows of its input, so each stage keeps a window of its input: rows come in from the stage
 before, those that are complete are convolved and passed on, and the last few stay for the next band. Nothing is
 computed twice.
 
-Rows are convolved in whole tiles of 4, so that Winograd's tiles lie as they would without bands.
+Rows are convolved in whole tiles of 4, so that Winograd's tiles lie as they would without bands: the result of `direct`
+and `winograd` is the same to the bit, and that of the others to the rounding of BLAS, which sums in an order that
+depends on how many rows it is given.
 """
 
 from collections.abc import Callable
@@ -68,10 +70,10 @@ class Stage:
         self.done += out.height
 
 
-def run(features: FeatureMap, stages: list[Stage], out: np.ndarray, band_pixels: int = BAND_PIXELS) -> None:
+def run(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None:
     """Pass `features` through `stages` into `out`, (H, W, channels) float32."""
     height, width, channels = features.height, features.width, features.channels
-    rows = max(TILE, band_pixels * height // (out.shape[0] * out.shape[1]) // TILE * TILE)
+    rows = max(TILE, BAND_PIXELS * height // (out.shape[0] * out.shape[1]) // TILE * TILE)
     plain = []  # what a stage writes where the next one enlarges it
     coming = rows
     for stage, following in zip(stages, [*stages[1:], None], strict=True):

@@ -1,6 +1,7 @@
 """How many threads, in one place: Numba's loops and BLAS's pool take turns and never multiply."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 from lowrank_sr.errors import InputError
 
 VARIABLE = "LOWRANK_SR_THREADS"
+POOL = threading.Lock()  # Numba's pool takes one caller at a time
 
 
 @cache

@@ -42,9 +42,13 @@ def targets(
     Raises InputError for a folder without images, for two pictures that would become the same file and for one that
     would be overwritten by its own enlargement.
     """
-    sources = []
+    sources, listed = [], set()
     for path in map(Path, inputs):
-        sources.extend(images.images_in(path) if path.is_dir() else [path])
+        if path.is_dir():
+            listed.update(found := images.images_in(path))
+            sources.extend(found)
+        else:
+            sources.append(path)
     output = None if output is None else Path(output)
     if output is not None and output.suffix.lower() in images.SUFFIXES and not output.is_dir():
         if len(sources) != 1:
@@ -53,7 +57,7 @@ def targets(
     else:
         pairs = [(source, (output or source.parent) / f"{source.stem}_x{scale}.png") for source in sources]
         made = {target for _, target in pairs}
-        pairs = [(source, target) for source, target in pairs if source not in made]
+        pairs = [(source, target) for source, target in pairs if source not in listed & made]
 
     taken: dict[Path, Path] = {}
     for source, target in pairs:
@@ -62,6 +66,9 @@ def targets(
         if target in taken:
             raise InputError(f"{source} and {taken[target]} would both become {target}: expected different names")
         taken[target] = source
+    for source, _ in pairs:
+        if source in taken:
+            raise InputError(f"{source}: would be overwritten by the enlargement of {taken[source]}")
     return pairs
 
 

@@ -7,6 +7,7 @@ not from `meta`.
 
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,6 +21,10 @@ from lowrank_sr.files import replacing
 from lowrank_sr.layers import CP, Dense, Layer, Separable
 
 FORMAT = 1
+
+_DAMAGE = (  # all that NumPy and zipfile raise for files that are no such archive
+    ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
 
 _DIMENSIONS = {
     "weight": 4, "vertical": 3, "horizontal": 3, "cp_in": 2, "cp_y": 2, "cp_x": 2, "cp_out": 2, "bias": 1,
@@ -45,15 +50,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (
-        ValueError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path}: not a weights file: expected an .npz archive of plain arrays") from error
     try:
         meta = _meta(arrays.pop("meta", None))
@@ -69,7 +66,7 @@ def _meta(array: np.ndarray | None) -> dict:
         meta = json.loads(str(array[()]))
         if not isinstance(meta, dict):
             raise ValueError
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError("meta is not a JSON object") from None
     return meta
 
@@ -138,4 +135,4 @@ def write(path: str | os.PathLike, layers: Mapping[str, Layer], meta: Mapping, d
                 raise InputError(f"{path}: {name}.{field} has values beyond the range of {stored.dtype}: use float32")
             arrays[f"{name}.{field}"] = stored
     with replacing(path) as temporary:
-        np.savez(temporary, meta=np.array(json.dumps({"format": FORMAT, **meta})), **arrays)
+        np.savez(temporary, meta=np.array(json.dumps({**meta, "format": FORMAT})), **arrays)

@@ -40,7 +40,10 @@ def test_figures_are_kept_for_each_machine_version_and_thread_count(monkeypatch)
     assert len(paths) == 3 + (numba.config.NUMBA_NUM_THREADS > 1)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"4 5 3": 1}', '{"4 5 3": {"direct": "fast"}}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"4 5 3": 1}', '{"4 5 3": {"direct": "fast"}}', '{"4 5 3": {}}', '{"4 5 3": {"fft": 1.0}}'],
+)
 def test_a_damaged_file_is_measured_anew(empty_cache, content):
     empty_cache.mkdir()
     auto._path().write_text(content)

@@ -36,7 +36,7 @@ def tiny(tmp_path):
 def only_sentence(capsys):
     """The one line on stderr, which begins with the program's name."""
     lines = capsys.readouterr().err.strip().splitlines()
-    lines = [line for line in lines if not line.startswith("compiling")]
+    lines = [line for line in lines if not line.startswith(("compiling", "timing"))]
     assert len(lines) == 1, lines
     assert lines[0].startswith("lowrank-sr: ")
     return lines[0]
@@ -103,7 +103,7 @@ def test_upscale_carries_on_and_counts(tmp_path, tiny, capsys):
     assert main(["upscale", *(str(tmp_path / f"{name}.png") for name in "abc"), "--weights", tiny]) == 2
     said = capsys.readouterr()
     assert said.out.splitlines() == [str(tmp_path / "a_x4.png"), str(tmp_path / "c_x4.png")]
-    bad, summary = (line for line in said.err.splitlines() if not line.startswith("compiling"))
+    bad, summary = (line for line in said.err.splitlines() if not line.startswith(("compiling", "timing")))
     assert str(tmp_path / "b.png") in bad
     assert summary == "lowrank-sr: 2 of 3 pictures enlarged, 1 failed"
 
@@ -204,7 +204,7 @@ def test_evaluate_json(tmp_path, tiny, capsys):
 
 
 def test_first_run_says_that_it_compiles_and_no_other_size_does(tmp_path, tiny):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     said = []
     for height, width in [(6, 5), (1, 1), (30, 17)]:
         source = picture(tmp_path / f"{height}.png", height, width)
@@ -216,7 +216,9 @@ def test_first_run_says_that_it_compiles_and_no_other_size_does(tmp_path, tiny):
         )
         assert run.returncode == 0, run.stderr
         said.append(run.stderr)
-    assert said == ["compiling for this machine, once ...\n", "", ""]
+    assert said[0].splitlines()[0] == "timing the methods on this machine, once ..."
+    assert said[0].splitlines()[1:] == ["compiling for this machine, once ..."]
+    assert said[1:] == ["", ""]
 
 
 def test_import_compiles_nothing_and_loads_no_framework():
@@ -234,18 +236,43 @@ def test_import_compiles_nothing_and_loads_no_framework():
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_interrupt_leaves_no_partial_file(tmp_path):
-    source = picture(tmp_path / "a.png", 400, 400)
-    with subprocess.Popen(
-        [*COMMAND, "upscale", str(source)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        time.sleep(3)  # into the forward pass, which takes longer
-        assert run.poll() is None
+    small, large = picture(tmp_path / "a.png"), picture(tmp_path / "b.png", 800, 800)
+    command = [*COMMAND, "upscale", str(small), str(large), "--method", "direct"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline() == f"{tmp_path / 'a_x4.png'}\n"  # from now on it is at the large one
+        time.sleep(0.5)
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=20)
+        _, said = run.communicate(timeout=60)
     assert run.returncode == 130
     assert said.splitlines()[-1] == "lowrank-sr: interrupted"
     assert "Traceback" not in said
-    assert leftovers(tmp_path) == ["a.png"]
+    assert leftovers(tmp_path) == ["a.png", "a_x4.png", "b.png"]
+
+
+def test_outputs_never_replace_other_inputs(tmp_path, tiny, capsys):
+    folder = tmp_path / "b"
+    folder.mkdir()
+    first, second = picture(tmp_path / "x.png"), picture(folder / "x_x4.png")
+    assert main(["upscale", str(first), str(second), "-o", str(folder), "--weights", tiny]) == 2
+    assert f"{second}: would be overwritten by the enlargement of {first}" in only_sentence(capsys)
+
+
+def test_numbers_may_go_to_a_device(tiny):
+    assert main(["info", tiny, "--method", "direct", "--json", os.devnull]) == 0
+    assert not Path(os.devnull).is_file()
+
+
+def test_networks_of_one_file_name_are_told_apart(tmp_path, tiny):
+    other = tmp_path / "other" / Path(tiny).name
+    other.parent.mkdir()
+    shutil.copy(tiny, other)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    picture(folder / "a.png", 48, 48)
+    assert main(["evaluate", tiny, str(other), "--data", str(folder), "--json", str(tmp_path / "e.json")]) == 0
+    rows = json.loads((tmp_path / "e.json").read_text())
+    assert [row["network"] for row in rows if row["image"] == "mean"] == ["bicubic", tiny, str(other)]
 
 
 @pytest.fixture(params=["full", "read-only"])

@@ -119,6 +119,19 @@ def test_maps_that_do_not_fit_are_refused():
         run(allocate(4, 4, 4), allocate(4, 4, 4), Epilogue(layer.bias, skip=allocate(4, 4, 3)))
 
 
+def test_what_compiled_loops_would_not_notice():
+    """Sizes and layouts that addresses cannot show."""
+    rng = np.random.default_rng(9)
+    with pytest.raises(ValueError, match="input of 5 channels: the layer reads 4"):
+        conv.convolve(rng.random((4, 4, 5)), random_layer(rng, 4, 4), "direct")
+    for d in (1, 2, 5):
+        with pytest.raises(InputError, match=f"kernel of {d} x {d}: expected 3 x 3"):
+            conv.convolve(rng.random((4, 4, 2)), random_layer(rng, 2, 2, d), "auto")
+    weight, bias = rng.standard_normal((4, 4, 3, 3)), rng.standard_normal(8)[::2]  # float64, strided
+    x, layer = rng.standard_normal((5, 6, 4), dtype=np.float32), Dense(weight, bias)
+    assert_rounds_to(conv.convolve(x, layer, "direct"), "direct", x, layer)
+
+
 def test_unknown_method():
     with pytest.raises(InputError, match="'fft': expected one of auto, direct"):
         conv.convolution(random_layer(np.random.default_rng(7), 1, 1), "fft")

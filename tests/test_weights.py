@@ -1,5 +1,6 @@
 import json
 import pickle
+import zipfile
 from contextlib import suppress
 
 import numpy as np
@@ -100,6 +101,7 @@ def test_the_bundled_weights():
         ({"HRconv.bias": np.zeros(8, int)}, "HRconv.bias has dtype int64"),
         ({"meta": np.array("[1]")}, "meta is not a JSON object"),
         ({"meta": np.array("{")}, "meta is not a JSON object"),
+        ({"meta": np.array("[" * 100_000)}, "meta is not a JSON object"),
     ],
 )
 def test_keys_that_do_not_fit_are_named(tmp_path, arrays, change, sentence):
@@ -122,6 +124,22 @@ def test_files_that_are_no_archives(tmp_path, content):
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
     with pytest.raises(lsr.InputError, match=r"bad\.npz: not a weights file"):
+        lsr.load(path)
+
+
+def test_an_encrypted_entry_and_a_header_without_an_end(tmp_path, arrays):
+    path = tmp_path / "bad.npz"
+    np.savez(path, **arrays)
+    whole = path.read_bytes()
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\1\2") + 8] |= 1  # the general purpose flag of the first entry of the directory
+    path.write_bytes(encrypted)
+    with pytest.raises(lsr.InputError, match="not a weights file"):
+        lsr.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        header = b"{'descr': ('<f4', 'fortran_order': False, 'shape': (1,), }\n"
+        archive.writestr("conv_first.bias.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(lsr.InputError, match="not a weights file"):
         lsr.load(path)
 
 

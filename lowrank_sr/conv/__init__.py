@@ -33,18 +33,23 @@ def check_method(method: str) -> None:
 def convolution(layer: Layer, method: str) -> Convolution:
     """The convolution of `layer`, by `method` if it is dense, its arrays in the order that the loops read.
 
-    Raises InputError for an unknown method.
+    Raises InputError for an unknown method and for a kernel that is not 3 x 3.
     """
     check_method(method)
+    _, channels, d = layer.shape
+    if d != 3:  # feature maps have a border of one pixel
+        raise InputError(f"kernel of {d} x {d}: expected 3 x 3")
     if isinstance(layer, Separable):
-        return partial(_run, separable.convolve, separable.prepare(layer.vertical, layer.horizontal))
+        return partial(_run, channels, separable.convolve, separable.prepare(layer.vertical, layer.horizontal))
     if isinstance(layer, CP):
-        return partial(_run, cp.convolve, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out))
+        return partial(_run, channels, cp.convolve, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out))
     module = METHODS[auto.fastest(layer.shape) if method == AUTO else method]
-    return partial(_run, module.convolve, module.prepare(layer.weight))
+    return partial(_run, channels, module.convolve, module.prepare(layer.weight))
 
 
-def _run(convolve, kernel, x: FeatureMap, out: FeatureMap, epilogue: Epilogue) -> None:
+def _run(channels, convolve, kernel, x: FeatureMap, out: FeatureMap, epilogue: Epilogue) -> None:
+    if x.channels != channels:
+        raise ValueError(f"input of {x.channels} channels: the layer reads {channels}")
     convolve(operands(x, out, epilogue), kernel, numba.get_num_threads())
 
 

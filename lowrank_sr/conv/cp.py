@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange
+from numba import prange
 from numba.types import intp
 
 from lowrank_sr.conv import simd
+from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import LANES, PANEL, ROWS
@@ -94,7 +95,7 @@ def convolve(operands, factors, workers):
     _convolve(operands, *factors, workers)
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@compiled(parallel=True, error_model="numpy")
 def _convolve(operands, cp_in, cp_y, cp_x, cp_out, workers):
     """Each worker walks down a part of the picture of its own."""
     rank_panels, channels, _ = cp_in.shape

@@ -12,8 +12,9 @@ Extra memory: one tile of sums a thread.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import PANEL, ROWS, take
@@ -25,7 +26,7 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
     return panels(kernel.transpose(2, 3, 1, 0))
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@compiled(parallel=True, error_model="numpy")
 def convolve(operands, kernel, workers):
     """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
     panel_count, d, _, channels, _ = kernel.shape

@@ -11,8 +11,9 @@ Extra memory: the patch matrix and the (H W, N) product, for as long as the call
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import DTYPE, address
 from lowrank_sr.conv.simd import PANEL, copy
@@ -24,7 +25,7 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
     return np.asfortranarray(kernel.transpose(0, 2, 3, 1).reshape(len(kernel), -1), dtype=DTYPE)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _gather(operands, patches, d, workers):
     """Fill `patches`, (H W, d d C)."""
     for worker in prange(workers):
@@ -39,7 +40,7 @@ def _gather(operands, patches, d, workers):
                         patch += 4 * x.channels
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _finish(operands, sums, workers):
     """Write the (H W, N) sums through the epilogue."""
     for worker in prange(workers):

@@ -8,8 +8,8 @@ skips the channels the layer does not use. The d columns of the kernel lie side 
 their products are shifted and added afterwards. One GEMM a tap, the accumulating form, needs no such addition; but BLAS
 copies its operands into an order of its own, and copying the pixels d times instead of d^2 times is worth more.
 
-The image is taken in strips of rows, small enough that a strip and its products stay in the second-level cache; BLAS
-runs on one thread, one strip a thread.
+The image is taken in strips of rows, as many as keep a strip and its products in the second-level cache, and one where
+a single row is larger; BLAS runs on one thread, one strip a thread.
 
 Extra memory: the products of one strip, d times its output, a thread.
 """
@@ -20,6 +20,7 @@ from numba import njit, prange, types
 from numba.extending import get_cython_function_address
 
 from lowrank_sr.conv.cache import l2_bytes
+from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import add_row, finish
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import PANEL, take
@@ -60,7 +61,7 @@ def convolve(operands, kernel, workers):
         _convolve(operands, kernel, max(1, wanted), workers)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _convolve(operands, kernel, strip, workers):
     """`strip` rows at a time."""
     d, channels, width = kernel.shape

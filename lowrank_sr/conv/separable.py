@@ -15,8 +15,9 @@ Extra memory: one row of the middle a thread.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import PANEL, ROWS, take
@@ -48,7 +49,7 @@ def convolve(operands, pair, workers):
     _convolve(operands, pair.vertical, pair.horizontal, workers)
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@compiled(parallel=True, error_model="numpy")
 def _convolve(operands, vertical, horizontal, workers):
     rank_panels, d, channels, _ = vertical.shape
     out_panels, depth, _ = horizontal.shape

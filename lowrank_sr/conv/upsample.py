@@ -2,8 +2,9 @@
 
 import numba
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.feature_map import RECORD, FeatureMap, address, record
 from lowrank_sr.conv.simd import copy
 
@@ -13,7 +14,7 @@ def upsample(x: FeatureMap, out: FeatureMap) -> None:
     _upsample(np.array([record(x), record(out)], RECORD), numba.get_num_threads())
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _upsample(maps, workers):
     for worker in prange(workers):
         x, out = maps[0], maps[1]

@@ -19,6 +19,7 @@ from numba.types import intp
 
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.cache import l2_bytes
+from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import TILE, address
 from lowrank_sr.conv.simd import LANES, PANEL, ROWS, take
@@ -115,7 +116,7 @@ def convolve(operands, kernel, workers):
     _convolve(operands, kernel, max(1, wanted // ROWS) * ROWS, workers)
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@compiled(parallel=True, error_model="numpy")
 def _convolve(operands, kernel, block, workers):
     """`block` tiles at a time, a multiple of ROWS."""
     panel_count, _, channels, _ = kernel.shape

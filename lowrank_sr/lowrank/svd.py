@@ -1,7 +1,7 @@
 """The SVD pair of Tai et al.: a d x d convolution as a d x 1 convolution followed by a 1 x d one."""
 
 import numpy as np
-from scipy import linalg
+import scipy  # which loads scipy.linalg when it is first used
 
 from lowrank_sr.errors import InputError
 
@@ -38,7 +38,7 @@ def singular_values(kernel):
     -------
     sigma : (min(C d, d N),) float64 array
     """
-    return linalg.svdvals(matricise(np.asarray(kernel, dtype=np.float64)))
+    return scipy.linalg.svdvals(matricise(np.asarray(kernel, dtype=np.float64)))
 
 
 def truncate(kernel, rank):
@@ -68,7 +68,7 @@ def truncate(kernel, rank):
     Tai et al. 2015, theorem 1.
     """
     check_rank(kernel, rank)
-    U, sigma, Qt = linalg.svd(matricise(np.asarray(kernel, dtype=np.float64)), full_matrices=False)
+    U, sigma, Qt = scipy.linalg.svd(matricise(np.asarray(kernel, dtype=np.float64)), full_matrices=False)
     share = np.sqrt(sigma[:rank])
     return split(U[:, :rank] * share, share[:, None] * Qt[:rank], d=kernel.shape[2])
 
