@@ -1,0 +1,59 @@
+"""What is compared: the network by each dense method, and its low-rank forms."""
+
+from pathlib import Path
+
+from lowrank_sr.compress import compress
+from lowrank_sr.compression import calibration
+from lowrank_sr.rrdbnet import RRDBNet, load
+from lowrank_sr.study.settings import EXACT_METHOD, LOW_RANK, SPEEDUP, Study
+
+
+def technique(method: str, fitted: bool) -> str:
+    """The name of a low-rank form, its factors from the kernel alone or fitted to data."""
+    return f"{method} fitted" if fitted else method
+
+
+def is_low_rank(name: str) -> bool:
+    """Whether a technique changes the network instead of only computing it another way."""
+    return name.split()[0] in LOW_RANK
+
+
+def techniques(study: Study) -> list[str]:
+    """What Table 1 and the figures compare, direct convolution first: dense methods, then low-rank forms."""
+    exact = [name for name in study.methods if not is_low_rank(name)]
+    low_rank = [name for name in study.methods if is_low_rank(name)]
+    return exact + [technique(name, fitted) for name in low_rank for fitted in (False, True)]
+
+
+def network(study: Study, name: str) -> RRDBNet:
+    """The network of a technique; dense layers beside low-rank ones by the fastest method for each shape."""
+    if not is_low_rank(name):
+        return study.net.with_method(name)
+    path = _path(study, name)
+    return load(path) if path.exists() else at_speedup(study, name.split()[0], name.endswith("fitted"), SPEEDUP)
+
+
+def at_speedup(study: Study, method: str, fitted: bool, speedup: float) -> RRDBNet:
+    """The network at a theoretical speed-up; those that later steps and the reader want are kept in networks/."""
+    small = compressed(study, method, fitted, speedup=speedup)
+    if speedup == SPEEDUP:
+        path = _path(study, technique(method, fitted))
+        path.parent.mkdir(exist_ok=True)
+        small.save(path)
+    return small
+
+
+def compressed(study: Study, method: str, fitted: bool, **rule: float) -> RRDBNet:
+    """The network compressed by `rule`, one of `compress`'s, the same for every run of the same seed."""
+    pictures = calibration.read()[: study.extent.calibration] if fitted else ()
+    dense = study.net.with_method(EXACT_METHOD)
+    return compress(dense, method, images=pictures, seed=study.seed, **rule).with_method("auto")
+
+
+def repeatable(net: RRDBNet) -> RRDBNet:
+    """A low-rank network with its dense layers computed in a way that no clock has chosen."""
+    return net.with_method(EXACT_METHOD)
+
+
+def _path(study: Study, name: str) -> Path:
+    return study.folder / "networks" / f"{name.replace(' ', '-')}.npz"
