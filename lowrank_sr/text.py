@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from tqdm import tqdm
-
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, the first one aligned left, the others right."""
@@ -19,6 +17,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def progress(total: float, description: str, unit: str) -> tqdm:
+def progress(total: float, description: str, unit: str):
     """A progress bar on stderr, if that is a terminal and the work takes longer than a second."""
+    from tqdm import tqdm  # here, since it would slow `import lowrank_sr`
+
     return tqdm(total=total, desc=description, unit=unit, unit_scale=True, delay=1, disable=None, leave=False)

@@ -270,7 +270,7 @@ def test_an_interrupted_study_goes_on_and_agrees_but_for_times(root, report, res
     assert computed.count("speed-up/svd fitted/2") == 1
     again = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["steps"]
     common = again.keys() - {"time", "crop"} - {name for name in again if name.startswith("layer/")}
-    assert {"speed-up/svd fitted/4", "threshold/1", "quality/direct"} <= common
+    assert {"speed-up/svd/4", "threshold/1", "quality/direct"} <= common
     for name in common:
         assert without_measured(again[name]) == without_measured(results["steps"][name])
     for file in ("figures/figure2.svg", "networks/svd-fitted.npz"):

@@ -28,7 +28,8 @@ class Extent:
     rounds: int
     side: int
     memory_sides: tuple[int, ...]
-    speedups: tuple[float, ...]  # theoretical, of the whole network
+    speedups: tuple[float, ...]  # theoretical, of the whole network, for factors of the kernels alone
+    fitted_speedups: tuple[float, ...]  # and for fitted ones, which take longer to find
     marked: tuple[float, ...]  # fractions of the layers that a threshold of the condition number marks
     condition: tuple[float, ...]  # condition numbers to truncate at
     layer_side: int
@@ -42,6 +43,7 @@ QUICK = Extent(
     side=64,
     memory_sides=(32, 64, 128),
     speedups=(2, 4),
+    fitted_speedups=(2,),
     marked=(0.1, 0.5, 1),
     condition=(4, 16),
     layer_side=48,
@@ -54,6 +56,7 @@ FULL = Extent(
     side=96,
     memory_sides=(32, 64, 96, 128, 256),
     speedups=(1.5, 2, 3, 4, 6),
+    fitted_speedups=(1.5, 2, 3, 4, 6),
     marked=(0.05, 0.1, 0.25, 0.5, 0.75, 1),
     condition=(2, 4, 8, 16, 32),
     layer_side=96,

@@ -16,7 +16,7 @@ def steps(study: Study) -> dict[str, Callable[[], object]]:
     low_rank = [method for method in LOW_RANK if method in study.methods]
     for method in low_rank:
         for fitted in (False, True):
-            for speedup in study.extent.speedups:
+            for speedup in study.extent.fitted_speedups if fitted else study.extent.speedups:
                 name = f"speed-up/{networks.technique(method, fitted)}/{speedup:g}"
                 todo[name] = partial(sweeps.at_speedup, study, method, fitted, speedup)
     if "svd" in low_rank:
