@@ -87,7 +87,7 @@ def thresholds(steps: dict):
         _level(axes[0, column], steps["quality/direct"]["psnr_rgb"], "network", "bottom")
         for axis in axes[:, column]:
             axis.set_xscale("log")
-            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             axis.xaxis.set_major_formatter("{x:g}")
             axis.minorticks_off()
     axes[0, 0].set_ylabel("PSNR, RGB (dB)")

@@ -19,8 +19,8 @@ def times(steps: dict):
     right.barh(order - 0.18, theory, 0.34, facecolor="none", edgecolor=MUTED, hatch="//////", linewidth=1)
     left.set_yticks(order, [TECHNIQUES[name][4] for name in names])
     left.invert_yaxis()
-    left.set_xlabel(f"seconds for {steps['time']['side']} x {steps['time']['side']} pixels")
-    right.set_xlabel("speed-up over direct")
+    left.set_xlabel(f"seconds, {steps['time']['side']} x {steps['time']['side']} pixels")
+    right.set_xlabel("speed-up (direct = 1)")
     right.axvline(1, color=INK, linewidth=1)
     for axis in (left, right):
         axis.grid(axis="y", visible=False)
@@ -50,7 +50,7 @@ def _bars(axis, order, rows, key, height, least=0):
             fontsize=9,
         )
     longest = max(max(row["measured"][f"{key}_high"] for row in rows.values()), least)
-    axis.set_xlim(0, longest * 1.22)
+    axis.set_xlim(0, longest * 1.4)
 
 
 def memory(steps: dict):
