@@ -178,10 +178,11 @@ class RRDBNet:
                 last = dense_block == DENSE_BLOCKS
                 self._dense_block(f"RRDB_trunk.{block}.RDB{dense_block}", place, convolve, entry if last else None)
                 odd = not odd
-        features, trunk = place(num_feat + growth, num_feat), place(0, num_feat)
-        convolve("trunk_conv", trunk, features)
-        convolve("conv_first", pixels, trunk, skip=features)
-        return trunk
+        trunk = place(num_feat + growth, num_feat)
+        convolve("trunk_conv", place(0, num_feat), trunk)
+        features = entry  # not in `buffer`, which the tail, with windows of its own, is not to keep alive
+        convolve("conv_first", pixels, features, skip=trunk)
+        return features
 
     def _dense_block(self, name: str, place: Callable, convolve: Callable, entry: FeatureMap | None) -> None:
         """x + 0.2 conv5(x, g1, ..., g4); as the last of an RRDB, whose input is `entry`, entry + 0.2 of that."""

@@ -57,3 +57,25 @@ def winograd_error(x, weight):
     outputs = np.einsum("ik,yxnkl,jl->yixjn", a, sums, a, optimize=True)
     whole = outputs.reshape(rows * TILE, columns * TILE, -1)[:height, :width]
     return (channels + 3 * 2 * 6 + 2) * EPS / 2 * whole
+
+
+def pair_winograd_error(x, vertical, horizontal):
+    """The same for the SVD pair by F(4, 3), (K, C, 3) and (N, K, 3): one dimension after the other, on magnitudes."""
+    middle = _on_magnitudes(x.transpose(1, 0, 2), vertical).transpose(1, 0, 2)
+    terms = x.shape[2] + len(vertical) + 2 * 3 * 6 + 2
+    return terms * EPS / 2 * _on_magnitudes(middle, horizontal)
+
+
+def _on_magnitudes(x, taps):
+    """F(4, 3) along the second axis of (H, W, C) with (N, C, 3) taps, every number replaced by its magnitude."""
+    from lowrank_sr.conv.winograd import TILE, G, times_a, times_b
+
+    a, b = (np.abs(np.array(times(np.eye(6)))) for times in (times_a, times_b))
+    height, width, channels = x.shape
+    tiles = -(-width // TILE)
+    padded = np.zeros((height, tiles * TILE + 2, channels))
+    padded[:, 1 : width + 1] = np.abs(x)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 6, 1)[:, ::TILE]  # (H, tiles, C, 6)
+    kernels = np.abs(taps.astype(np.float64)) @ np.abs(G).T
+    products = np.einsum("ytck,nck->ytkn", windows @ b.T, kernels, optimize=True)
+    return np.einsum("jk,ytkn->ytjn", a, products).reshape(height, tiles * TILE, -1)[:, :width]

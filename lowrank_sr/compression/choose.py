@@ -11,7 +11,7 @@ import numpy as np
 from lowrank_sr.compression.cost import Costs
 from lowrank_sr.compression.factorise import BREAK_EVEN
 from lowrank_sr.compression.sensitivity import Sensitivity
-from lowrank_sr.conv.simd import LANES, PANEL
+from lowrank_sr.conv.simd import LANES
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
 from lowrank_sr.lowrank import ranks, svd
@@ -70,8 +70,8 @@ def candidates(net: RRDBNet, sensitivities: Mapping[str, Sensitivity], method: s
 
 
 def _ranks(break_even: float) -> list[int]:
-    """Ranks below break-even: whole panels, which waste nothing, or whole vectors, where there are a few of those."""
-    step = next(step for step in (PANEL, LANES, 1) if break_even >= 4 * step or step == 1)
+    """Ranks below break-even: whole vectors, which waste nothing, where there are a few of those."""
+    step = LANES if break_even >= 4 * LANES else 1
     return [rank for rank in range(step, int(np.ceil(break_even)), step) if rank >= SMALLEST * break_even]
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import numba
 import numpy as np
 
-from lowrank_sr.conv import auto, cp, direct, im2col, kn2row, separable, winograd
+from lowrank_sr.conv import auto, cp, direct, im2col, kn2row, separable, separable_winograd, winograd
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
 from lowrank_sr.errors import InputError
@@ -31,7 +31,10 @@ def check_method(method: str) -> None:
 
 
 def convolution(layer: Layer, method: str) -> Convolution:
-    """The convolution of `layer`, by `method` if it is dense, its arrays in the order that the loops read.
+    """The convolution of `layer` by `method`, its arrays in the order that the loops read.
+
+    An SVD pair goes by F(4, 3) where the method is "winograd" or "auto", for it is the faster one at every shape of
+    ESRGAN, otherwise directly; CP knows one way.
 
     Raises InputError for an unknown method and for a kernel that is not 3 x 3.
     """
@@ -40,7 +43,8 @@ def convolution(layer: Layer, method: str) -> Convolution:
     if d != 3:  # feature maps have a border of one pixel
         raise InputError(f"kernel of {d} x {d}: expected 3 x 3")
     if isinstance(layer, Separable):
-        return partial(_run, channels, separable.convolve, separable.prepare(layer.vertical, layer.horizontal))
+        module = separable_winograd if method in (AUTO, "winograd") else separable
+        return partial(_run, channels, module.convolve, module.prepare(layer.vertical, layer.horizontal))
     if isinstance(layer, CP):
         return partial(_run, channels, cp.convolve, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out))
     module = METHODS[auto.fastest(layer.shape) if method == AUTO else method]

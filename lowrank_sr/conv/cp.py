@@ -9,7 +9,7 @@ Run as four layers it moves R channels of the whole image through memory six tim
 arithmetic: why CP networks run slower elsewhere than their FLOPs promise. Here each thread walks down its part of the
 image with the last three rows of `a` in cache; one pass over them yields `e`, while `b` lives in registers only.
 
-The rank is computed in whole panels: a multiple of PANEL wastes nothing.
+The rank is computed in whole vectors: a multiple of LANES wastes nothing.
 
 Extra memory: four rows of R channels a thread.
 """
@@ -32,7 +32,7 @@ D = 3
 
 
 class Factors(NamedTuple):
-    """The factors as the loops read them, R rounded up to whole panels with zeros, float32.
+    """The factors as the loops read them, R rounded up to whole vectors with zeros, float32.
 
     `cp_in` (panels of R, C, PANEL), `cp_y`, `cp_x` (3, R), `cp_out` (panels of N, R, PANEL).
     """
@@ -47,10 +47,9 @@ def prepare(cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.nd
     """Order the factors of a `layers.CP` for `convolve`; raises ValueError where the kernel is not 3 x 3."""
     if len(cp_y) != D or len(cp_x) != D:
         raise ValueError(f"kernel of {len(cp_y)} x {len(cp_x)}: expected 3 x 3")
-    first = panels(cp_in)
-    padding = ((0, 0), (0, len(first) * PANEL - cp_in.shape[1]))
+    padding = ((0, 0), (0, -cp_in.shape[1] % LANES))
     y, x, out = (np.pad(factor, padding).astype(np.float32) for factor in (cp_y, cp_x, cp_out))
-    return Factors(first, y, x, panels(out.T))
+    return Factors(panels(cp_in), y, x, panels(out.T))
 
 
 @simd.instructions(intp, intp, intp, intp, intp, intp, intp, intp)
@@ -113,7 +112,8 @@ def _convolve(operands, cp_in, cp_y, cp_x, cp_out, workers):
                 for column in range(-1, out.width + 1, ROWS):
                     target = a[row % D, column + 1, panel * PANEL :].ctypes.data
                     pixels = address(operand.x, row, column)
-                    multiply(target, stride, pixels, operand.x.pixel, cp_in[panel].ctypes.data, channels)
+                    weights, left = cp_in[panel].ctypes.data, rank - panel * PANEL
+                    multiply(target, stride, pixels, operand.x.pixel, weights, channels, left)
             if row <= top:
                 continue
             y = row - 1
@@ -130,7 +130,7 @@ def _convolve(operands, cp_in, cp_y, cp_x, cp_out, workers):
                 )
             for panel in range(out_panels):
                 for column in range(0, out.width, ROWS):
-                    pixels = e[column].ctypes.data
-                    multiply(sums.ctypes.data, 4 * PANEL, pixels, stride, cp_out[panel].ctypes.data, rank)
-                    for p in range(min(ROWS, out.width - column)):
-                        finish(sums[p].ctypes.data, operand, y, column + p, panel * PANEL)
+                    pixels, weights = e[column].ctypes.data, cp_out[panel].ctypes.data
+                    multiply(sums.ctypes.data, 4 * PANEL, pixels, stride, weights, rank, out.channels - panel * PANEL)
+                    count = min(ROWS, out.width - column)
+                    finish(sums.ctypes.data, 4 * PANEL, operand, y, column, count, panel * PANEL)

@@ -38,13 +38,14 @@ def convolve(operands, kernel, workers):
         row = take(turn.ctypes.data)
         while row < out.height:
             for panel in range(panel_count):
+                columns = out.channels - panel * PANEL
                 for column in range(0, out.width, ROWS):
                     sums[:] = 0
                     for i in range(d):
                         for j in range(d):
                             pixels = address(x, row + i - d // 2, column + j - d // 2)
                             weights = kernel[panel, i, j].ctypes.data
-                            accumulate(sums.ctypes.data, 4 * PANEL, pixels, x.pixel, weights, channels)
-                    for p in range(min(ROWS, out.width - column)):
-                        finish(sums[p].ctypes.data, operand, row, column + p, panel * PANEL)
+                            accumulate(sums.ctypes.data, 4 * PANEL, pixels, x.pixel, weights, channels, columns)
+                    pixels = min(ROWS, out.width - column)
+                    finish(sums.ctypes.data, 4 * PANEL, operand, row, column, pixels, panel * PANEL)
             row = take(turn.ctypes.data)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.core import cgutils
 from numba.types import float32, intp
 
 from lowrank_sr.conv import simd
@@ -56,45 +57,64 @@ def operands(x: FeatureMap, out: FeatureMap, epilogue: Epilogue) -> np.ndarray:
     return np.array([(*maps, epilogue.bias.ctypes.data, *scales)], OPERANDS)
 
 
-def _activate(builder, sums, bias, slope, scale, target, count=None):
-    total = simd.load(builder, sums, count=count) + simd.load(builder, bias, count=count)
-    leak = total * simd.splat(builder, slope)
-    simd.store(builder, total.where_positive(leak) * simd.splat(builder, scale), target, count=count)
+def _activate(builder, sums, sums_stride, bias, slope, scale, target, target_stride, pixels, channels=None):
+    """target = scale * LeakyReLU(sums + bias)"""
+    biases = simd.load(builder, bias, count=channels)
+    slope, scale = simd.splat(builder, slope), simd.splat(builder, scale)
+    with cgutils.for_range(builder, pixels) as pixel:
+        source = builder.add(sums, builder.mul(pixel.index, sums_stride))
+        place = builder.add(target, builder.mul(pixel.index, target_stride))
+        total = simd.load(builder, source, count=channels) + biases
+        simd.store(builder, total.where_positive(total * slope) * scale, place, count=channels)
 
 
-def _add(builder, source, factor, target, count=None):
-    total = simd.load(builder, source, count=count) * simd.splat(builder, factor)
-    simd.store(builder, total + simd.load(builder, target, count=count), target, count=count)
+def _add(builder, source, source_stride, factor, target, target_stride, pixels, channels=None):
+    """target += factor * source"""
+    factor = simd.splat(builder, factor)
+    with cgutils.for_range(builder, pixels) as pixel:
+        addend = builder.add(source, builder.mul(pixel.index, source_stride))
+        place = builder.add(target, builder.mul(pixel.index, target_stride))
+        total = simd.load(builder, addend, count=channels) * factor + simd.load(builder, place, count=channels)
+        simd.store(builder, total, place, count=channels)
 
 
-activate = simd.instructions(intp, intp, float32, float32, intp)(_activate)
-activate_part = simd.instructions(intp, intp, float32, float32, intp, intp)(_activate)
-add = simd.instructions(intp, float32, intp)(_add)
-add_part = simd.instructions(intp, float32, intp, intp)(_add)
+# LANES channels, or fewer, of `pixels` pixels; addresses and strides in bytes.
+activate = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp)(_activate)
+activate_part = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp, intp)(_activate)
+_add_vectors = simd.instructions(intp, intp, float32, intp, intp, intp)(_add)
+_add_part = simd.instructions(intp, intp, float32, intp, intp, intp, intp)(_add)
 
 
 @njit(inline="always")
-def add_row(source, factor, target, count):
-    """target += factor * source for `count` values at these addresses."""
-    for n in range(0, count, LANES):
-        if count - n >= LANES:
-            add(source + 4 * n, factor, target + 4 * n)
+def add(source, source_stride, factor, target, target_stride, pixels, channels):
+    """target += factor * source for `channels` channels of `pixels` pixels, `source_stride`, `target_stride` apart."""
+    for n in range(0, channels, LANES):
+        start, place, left = source + 4 * n, target + 4 * n, channels - n
+        if left >= LANES:
+            _add_vectors(start, source_stride, factor, place, target_stride, pixels)
         else:
-            add_part(source + 4 * n, factor, target + 4 * n, count - n)
+            _add_part(start, source_stride, factor, place, target_stride, pixels, left)
 
 
 @njit(inline="always")
-def finish(sums, operand, row, column, first):
-    """Write channels `first` to `first` + PANEL of one output pixel from PANEL sums at the address `sums`."""
+def finish(sums, stride, operand, row, column, pixels, first):
+    """Write channels `first` to `first` + PANEL of `pixels` neighbours in a row, from (row, column) to the right.
+
+    Their sums are `stride` bytes apart and begin at the address `sums`.
+    """
     out, skip, outer = operand.out, operand.skip, operand.outer
-    count = min(PANEL, out.channels - first)
+    channels = min(PANEL, out.channels - first)
     target, bias = address(out, row, column) + 4 * first, operand.bias + 4 * first
-    for n in range(0, count, LANES):
-        if count - n >= LANES:
-            activate(sums + 4 * n, bias + 4 * n, operand.slope, operand.scale, target + 4 * n)
+    slope, scale = operand.slope, operand.scale
+    for n in range(0, channels, LANES):
+        source, offset, place, left = sums + 4 * n, bias + 4 * n, target + 4 * n, channels - n
+        if left >= LANES:
+            activate(source, stride, offset, slope, scale, place, out.pixel, pixels)
         else:
-            activate_part(sums + 4 * n, bias + 4 * n, operand.slope, operand.scale, target + 4 * n, count - n)
+            activate_part(source, stride, offset, slope, scale, place, out.pixel, pixels, left)
     if skip.channels:
-        add_row(address(skip, row, column) + 4 * first, operand.skip_scale, target, count)
+        source = address(skip, row, column) + 4 * first
+        add(source, skip.pixel, operand.skip_scale, target, out.pixel, pixels, channels)
     if outer.channels:
-        add_row(address(outer, row, column) + 4 * first, 1.0, target, count)
+        source = address(outer, row, column) + 4 * first
+        add(source, outer.pixel, np.float32(1), target, out.pixel, pixels, channels)

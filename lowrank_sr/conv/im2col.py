@@ -46,9 +46,9 @@ def _finish(operands, sums, workers):
     for worker in prange(workers):
         operand = operands[0]
         width = operand.out.width
-        for pixel in range(worker, len(sums), workers):
+        for row in range(worker, operand.out.height, workers):
             for n in range(0, operand.out.channels, PANEL):
-                finish(sums[pixel, n:].ctypes.data, operand, pixel // width, pixel % width, n)
+                finish(sums[row * width, n:].ctypes.data, sums.strides[0], operand, row, 0, width, n)
 
 
 def convolve(operands, kernel, workers):

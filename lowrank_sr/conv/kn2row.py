@@ -21,9 +21,9 @@ from numba.extending import get_cython_function_address
 
 from lowrank_sr.conv.cache import l2_bytes
 from lowrank_sr.conv.compiled import compiled
-from lowrank_sr.conv.epilogue import add_row, finish
+from lowrank_sr.conv.epilogue import add, finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import PANEL, take
+from lowrank_sr.conv.simd import PANEL, ROWS, take
 from lowrank_sr.threads import blas_threads
 
 # SciPy's BLAS under a name that compiled code refers to, so that Numba can cache it: a captured address would change.
@@ -65,7 +65,7 @@ def convolve(operands, kernel, workers):
 def _convolve(operands, kernel, strip, workers):
     """`strip` rows at a time."""
     d, channels, width = kernel.shape
-    turn = np.zeros(1, np.int64)
+    turn, one = np.zeros(1, np.int64), np.float32(1)
     for _ in prange(workers):
         operand = operands[0]
         x, out = operand.x, operand.out
@@ -82,10 +82,10 @@ def _convolve(operands, kernel, strip, workers):
                 weights, result = kernel[i].ctypes.data, products.ctypes.data
                 gemm(pixels, width, channels, lower, x.pixel // 4, weights, beta, result, width)
             for row in range(rows):
-                for column in range(out.width):
-                    at = products[row * across + column].ctypes.data
+                for column in range(0, out.width, ROWS):  # few enough for the first-level cache
+                    at, count = products[row * across + column].ctypes.data, min(ROWS, out.width - column)
                     for j in range(1, d):
-                        add_row(at + 4 * j * (width + n), 1.0, at, n)
+                        add(at + 4 * j * (width + n), 4 * width, one, at, 4 * width, count, n)
                     for channel in range(0, n, PANEL):
-                        finish(at + 4 * channel, operand, first + row, column, channel)
+                        finish(at + 4 * channel, 4 * width, operand, first + row, column, count, channel)
             first = strip * take(turn.ctypes.data)

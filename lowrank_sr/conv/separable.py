@@ -7,7 +7,7 @@ Run as two layers, the pair writes K channels of the whole image to memory and r
 goes through both halves at once: its middle, (W, K), stays in the first-level cache. Neighbouring pixels of the middle
 lie one after the other, so the d taps of the second half are one product of depth d K: im2col without a copy.
 
-The middle is computed in whole panels: a rank that is a multiple of PANEL wastes nothing.
+The middle is computed in whole vectors: a rank that is a multiple of LANES wastes nothing.
 
 Extra memory: one row of the middle a thread.
 """
@@ -20,14 +20,14 @@ from numba import prange
 from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import PANEL, ROWS, take
+from lowrank_sr.conv.simd import LANES, PANEL, ROWS, take
 from lowrank_sr.conv.tile import accumulate, multiply, panels
 
 
 class Pair(NamedTuple):
-    """The factors as the loops read them, K rounded up to whole panels with zeros.
+    """The factors as the loops read them, float32, K rounded up to whole vectors with zeros.
 
-    `vertical` (panels of K, d, C, PANEL), `horizontal` (panels of N, d K, PANEL), float32.
+    `vertical` (panels of K, d, C, PANEL), `horizontal` (panels of N, d K, PANEL).
     """
 
     vertical: np.ndarray
@@ -36,12 +36,10 @@ class Pair(NamedTuple):
 
 def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Pair:
     """Order `vertical` (K, C, d) and `horizontal` (N, K, d) for `convolve`."""
-    first = panels(vertical.transpose(2, 1, 0))
-    rank = len(first) * PANEL
-    n, _, d = horizontal.shape
-    second = np.zeros((d, rank, n), np.float32)
-    second[:, : len(vertical)] = horizontal.transpose(2, 1, 0)
-    return Pair(first, panels(second.reshape(d * rank, n)))
+    n, rank, d = horizontal.shape
+    second = np.zeros((d, rank + -rank % LANES, n), np.float32)
+    second[:, :rank] = horizontal.transpose(2, 1, 0)
+    return Pair(panels(vertical.transpose(2, 1, 0)), panels(second.reshape(-1, n)))
 
 
 def convolve(operands, pair, workers):
@@ -53,13 +51,13 @@ def convolve(operands, pair, workers):
 def _convolve(operands, vertical, horizontal, workers):
     rank_panels, d, channels, _ = vertical.shape
     out_panels, depth, _ = horizontal.shape
-    rank_bytes = 4 * PANEL * rank_panels
+    rank = depth // d
     turn = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
         x, out = operand.x, operand.out
         columns = out.width + 2 * (d // 2)  # zeros beyond the picture stay zeros
-        middle = np.zeros((columns + 2 * ROWS, PANEL * rank_panels), np.float32)
+        middle = np.zeros((columns + 2 * ROWS, rank), np.float32)
         sums = np.empty((ROWS, PANEL), np.float32)
         row = take(turn.ctypes.data)
         while row < out.height:
@@ -67,16 +65,17 @@ def _convolve(operands, vertical, horizontal, workers):
                 for column in range(0, columns, ROWS):
                     target = middle[column, panel * PANEL :].ctypes.data
                     for i in range(d):
-                        pixels = address(x, row + i - d // 2, column - d // 2)
-                        weights = vertical[panel, i].ctypes.data
+                        pixels, weights = address(x, row + i - d // 2, column - d // 2), vertical[panel, i].ctypes.data
+                        left = rank - panel * PANEL
                         if i == 0:
-                            multiply(target, rank_bytes, pixels, x.pixel, weights, channels)
+                            multiply(target, 4 * rank, pixels, x.pixel, weights, channels, left)
                         else:
-                            accumulate(target, rank_bytes, pixels, x.pixel, weights, channels)
+                            accumulate(target, 4 * rank, pixels, x.pixel, weights, channels, left)
             for panel in range(out_panels):
                 for column in range(0, out.width, ROWS):
-                    pixels = middle[column].ctypes.data
-                    multiply(sums.ctypes.data, 4 * PANEL, pixels, rank_bytes, horizontal[panel].ctypes.data, depth)
-                    for p in range(min(ROWS, out.width - column)):
-                        finish(sums[p].ctypes.data, operand, row, column + p, panel * PANEL)
+                    pixels, weights = middle[column].ctypes.data, horizontal[panel].ctypes.data
+                    left = out.channels - panel * PANEL
+                    multiply(sums.ctypes.data, 4 * PANEL, pixels, 4 * rank, weights, depth, left)
+                    count = min(ROWS, out.width - column)
+                    finish(sums.ctypes.data, 4 * PANEL, operand, row, column, count, panel * PANEL)
             row = take(turn.ctypes.data)

@@ -138,7 +138,8 @@ def _convolve(operands, kernel, block, workers):
                     for t in range(0, count, ROWS):
                         products = sums[k, (panel * block + t) * PANEL :].ctypes.data
                         rows = inputs[k, t * channels :].ctypes.data
-                        multiply(products, 4 * PANEL, rows, 4 * channels, kernel[panel, k].ctypes.data, channels)
+                        weights, columns = kernel[panel, k].ctypes.data, operand.out.channels - panel * PANEL
+                        multiply(products, 4 * PANEL, rows, 4 * channels, weights, channels, columns)
             for t in range(count):
                 for panel in range(panel_count):
                     products = sums[0, (panel * block + t) * PANEL :].ctypes.data
@@ -161,6 +162,6 @@ def _gather(x, row, column, inputs, start):
 @njit(inline="always")
 def _scatter(operand, row, column, pixels, panel):
     """Write what of a tile lies in the picture."""
+    across = min(TILE, operand.out.width - column)
     for i in range(min(TILE, operand.out.height - row)):
-        for j in range(min(TILE, operand.out.width - column)):
-            finish(pixels[i, j].ctypes.data, operand, row + i, column + j, panel * PANEL)
+        finish(pixels[i].ctypes.data, 4 * PANEL, operand, row + i, column, across, panel * PANEL)

@@ -6,11 +6,12 @@ Each test reads the steps and returns (verdict, found, why).
 from collections.abc import Callable
 
 from lowrank_sr.study import poster
-from lowrank_sr.study.record import points
+from lowrank_sr.study.record import fastest_exact, points
 from lowrank_sr.study.style import label
 
 AGREES, IN_PART, DISAGREES, UNTESTED = "agrees", "agrees in part", "does not agree", "not tested"
 MEMORY_INTENSIVE = 1.25  # times the peak memory of direct, and more
+GAIN = {"psnr_rgb": 0.01, "ssim_rgb": 0.0005}  # less is no improvement, whatever its sign
 
 Verdict = tuple[str, str, str]
 
@@ -51,7 +52,7 @@ def _faster(steps: dict) -> Verdict:
         if all(faster)
         else "Fewer multiply-adds are not fewer seconds where the short convolutions run at a lower rate."
     )
-    best = max(rows.keys() - set(low_rank), key=speedup.get)
+    best = fastest_exact(rows)
     if best != "direct":
         ahead = [label(name) for name in low_rank if speedup[name] > speedup[best]]
         who = f"only {' and '.join(ahead)} came before it" if ahead else "none of them reached it"
@@ -70,12 +71,12 @@ def _improves(steps: dict) -> Verdict:
         pairs = list(zip(row["pictures"], dense["pictures"], strict=True))
         count = sum(own["psnr_rgb"] > other["psnr_rgb"] for own, other in pairs)
         found.append(f"{label(name)} {psnr:+.2f} dB and {ssim:+.4f}, better on {count} of {len(pairs)} pictures")
-        better += [psnr > 0, ssim > 0]
+        better += [psnr > GAIN["psnr_rgb"], ssim > GAIN["ssim_rgb"]]
     every = points(steps, "threshold") + points(steps, "truncation")
     every += [row for row in points(steps, "speed-up") if row["technique"].startswith("svd")]
     best = max(row["psnr_rgb"] for row in every) - dense["psnr_rgb"]
     found.append(f"the best of all {len(every)} SVD networks of this study {best:+.3f} dB")
-    better.append(best > 0)
+    better.append(best > GAIN["psnr_rgb"])
     why = (
         "Some networks gain on these pictures; whether that is more than chance, the differences between pictures tell."
         if any(better)
@@ -104,7 +105,12 @@ def _threshold(steps: dict) -> Verdict:
         "the singular values themselves keeps more of them and is slower. A layer whose rank would lie above the "
         "break-even d N C / (N + C) stays dense here: decomposing it would slow it down, as on the poster."
     )
-    return _together([speedup[id(low)] < speedup[id(high)], speedup[id(narrow)] < speedup[id(wide)]]), found, why
+    return _together([_slower(low, high), _slower(narrow, wide)]), found, why
+
+
+def _slower(row: dict, other: dict) -> bool:
+    """Whether a network is slower than another by more than their times are spread."""
+    return row["measured"]["speedup_high"] < other["measured"]["speedup_low"]
 
 
 def _im2col(steps: dict) -> Verdict:

@@ -34,7 +34,8 @@ def sections(results: dict, folder: Path) -> list[tuple[str, list[Block]]]:
     found.append(("Memory", [*present("memory"), tables.memory(steps)]))
     full = tables.full_size(steps)
     if full:
-        note = f"SVD and CP: the dense blocks at a theoretical {steps['full size']['speedup']}, the other layers dense."
+        blocks = f"the dense blocks at a theoretical {steps['full size']['speedup']}"
+        note = f"SVD and CP: {blocks}; the other layers dense, by the fastest method."
         found.append(("ESRGAN's own size", [full, note]))
     found.append(("How it was measured", _method(results)))
     return found
@@ -69,10 +70,11 @@ def _method(results: dict) -> list[Block]:
         f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, {machine['simd_bits']}-bit vectors, "
         f"{machine['l2_bytes'] // 1024} KiB of second-level cache; {machine['system']}; Python {machine['python']}, "
         f"NumPy {machine['numpy']}, Numba {machine['numba']}, lowrank-sr {machine['lowrank_sr']}.",
-        f"Times: techniques in turn, {settings['rounds']} rounds after one that is not counted, median and quartiles; "
-        "a speed-up is the median of the ratios within each round. Memory: the peak of the process's resident memory "
-        "above what it held before. FLOPs: 2 for each multiply-add, by the paper's formulas; effective GFLOP/s: FLOPs "
-        "of the dense network over seconds. Quality: PSNR and SSIM on 8-bit values, as many pixels cut from each "
-        "border as the network enlarges by. Dense layers beside low-rank ones go by the fastest method for each shape.",
+        f"Times: techniques in turn, {settings['rounds']} rounds after one that is not counted, median and quartiles; a "
+        "speed-up is the median of the ratios within each round. Single layers: the least time. Memory: the peak of the "
+        "process's resident memory above what it held before. FLOPs: 2 for each multiply-add, by the paper's formulas; "
+        "effective GFLOP/s: FLOPs of the dense network over seconds. Quality: PSNR and SSIM on 8-bit values, as many "
+        "pixels cut from each border as the network enlarges by. Dense layers beside low-rank ones go by direct "
+        "convolution, so that a difference is the low rank's.",
         f"Seed {settings['seed']}; every number is in results.json, what depends on the clock under “measured”.",
     ]

@@ -16,12 +16,12 @@ SIDE = 96  # of the detail, in pixels of the high resolution
 def crop(study: Study) -> dict:
     """Write the detail as PNG files into crops/, and say where it is and how close each technique comes there."""
     names = [DIRECT, *filter(networks.is_low_rank, networks.techniques(study))]
-    compared = {name: networks.repeatable(networks.network(study, name)) for name in names}
+    compared = {name: networks.network(study, name) for name in names}
     best, scale = None, study.net.scale
     for picture, low, high in study.pictures:
         estimates = {"bicubic": imresize(low.pixels, scale)}
         estimates |= {name: net(low.pixels) for name, net in compared.items()}
-        found = most_different(list(estimates.values()), scale)
+        found = most_different(_sound(estimates, high.pixels), scale)
         if best is None or found > best[0]:
             given = {"low resolution": low.pixels.repeat(scale, 0).repeat(scale, 1), "ground truth": high.pixels}
             best = found, picture, given | estimates
@@ -29,6 +29,13 @@ def crop(study: Study) -> dict:
     window = slice(top, top + side), slice(left, left + side)
     details = {name: np.ascontiguousarray(pixels[window].clip(0, 1), np.float32) for name, pixels in panels.items()}
     return {"picture": picture, "top": top, "left": left, "side": side, "panels": _write(study, details)}
+
+
+def _sound(estimates: dict[str, np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
+    """The estimates no worse than bicubic: one that is broken everywhere says nothing about where to look."""
+    least = psnr(estimates["bicubic"], truth, channels="rgb")
+    sound = [pixels for pixels in estimates.values() if psnr(pixels, truth, channels="rgb") >= least]
+    return sound if len(sound) > 1 else list(estimates.values())
 
 
 def _write(study: Study, details: dict[str, np.ndarray]) -> list[dict]:
@@ -46,9 +53,9 @@ def _write(study: Study, details: dict[str, np.ndarray]) -> list[dict]:
 
 
 def most_different(estimates: list[np.ndarray], border: int) -> tuple[float, int, int, int]:
-    """The square in which enlargements, (H, W, 3) each, differ most: by how much, its top, left and side in pixels.
+    """The square in which enlargements, (H, W, 3) each, differ most: by their mean distance from their median.
 
-    By the mean distance from their median, in which one that is broken does not decide alone.
+    Returns that measure, and the square's top, left and side in pixels; it keeps `border` pixels from the edges.
     """
     stack = np.stack([estimate.clip(0, 1).mean(axis=2) for estimate in estimates])
     spread = np.abs(stack - np.median(stack, axis=0)).mean(axis=0)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lowrank_sr import images
-from lowrank_sr.study.record import points
+from lowrank_sr.study.record import fastest_exact, points
 from lowrank_sr.study.style import INK, MUTED, PAPER, TECHNIQUES, canvas, label, look
 
 
@@ -29,32 +29,36 @@ def panel_title(panel: dict) -> str:
     return f"{name}\n{panel['psnr_rgb']:.2f} dB" if "psnr_rgb" in panel else f"{name}\n"
 
 
+LEAST_LOSS = 0.005  # dB: what is less is drawn there, for a logarithm has no zero
+
+
 def pareto(steps: dict):
-    """PSNR against theoretical and against measured speed-up of SVD and CP, their factors fitted or not."""
-    found = points(steps, "speed-up")
-    figure, (above, below) = canvas(6.4, 2, 1, sharey=True)
+    """PSNR lost against theoretical and against measured speed-up, SVD and CP, their factors fitted or not."""
+    found, dense = points(steps, "speed-up"), steps["quality/direct"]["psnr_rgb"]
+    figure, axes = canvas(6.4, 2, 1, sharey=True)
     for name in dict.fromkeys(row["technique"] for row in found):
         own = [row for row in found if row["technique"] == name]
-        style = look(name)
+        style, line = look(name), "-" if "fitted" in name else "--"
         style |= {"markerfacecolor": style["color"] if "fitted" in name else PAPER, "markeredgecolor": style["color"]}
-        line = "-" if "fitted" in name else "--"
-        psnr = [row["psnr_rgb"] for row in own]
-        above.plot([row["theoretical_speedup"] for row in own], psnr, linestyle=line, **style)
-        below.plot([row["measured"]["speedup"] for row in own], psnr, linestyle=line, **style)
-    for axis in (above, below):
-        _level(axis, steps["quality/direct"]["psnr_rgb"], "network", "bottom")
-        _level(axis, steps["quality/bicubic"]["psnr_rgb"], "bicubic", "top")
-        axis.set(ylabel="PSNR, RGB (dB)")
+        lost = [max(dense - row["psnr_rgb"], LEAST_LOSS) for row in own]
+        axes[0].plot([row["theoretical_speedup"] for row in own], lost, linestyle=line, **style)
+        axes[1].plot([row["measured"]["speedup"] for row in own], lost, linestyle=line, **style)
+    bicubic = dense - steps["quality/bicubic"]["psnr_rgb"]
+    for axis in axes:
+        axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
+        axis.yaxis.set_major_formatter("{x:g}")
         axis.axvline(1, color=MUTED, linewidth=1)
-    above.set_xlabel("theoretical speed-up of the network: FLOPs of dense / FLOPs")
-    below.set_xlabel("measured speed-up over direct convolution")
-    exact = {name: row for name, row in steps["time"]["techniques"].items() if "svd" not in name and "cp" not in name}
-    best = max(exact, key=lambda name: exact[name]["measured"]["speedup"])
+        if bicubic > LEAST_LOSS:
+            _level(axis, bicubic, "bicubic", "bottom")
+    axes[0].invert_yaxis()  # better is higher, on both: they share the axis
+    axes[0].set_xlabel("theoretical speed-up: FLOPs of dense / FLOPs")
+    axes[1].set_xlabel("measured speed-up over direct convolution")
+    best = fastest_exact(steps["time"]["techniques"])
     if best != "direct":
-        speedup = exact[best]["measured"]["speedup"]
-        below.axvline(speedup, color=TECHNIQUES[best][0], linewidth=1.4, linestyle="-.", label=f"{label(best)}, exact")
-    handles, labels = below.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, columnspacing=1.2, handletextpad=0.5)
+        speedup, colour = steps["time"]["techniques"][best]["measured"]["speedup"], TECHNIQUES[best][0]
+        axes[1].axvline(speedup, color=colour, linewidth=1.4, linestyle="-.", label=f"{label(best)}, lossless")
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, columnspacing=1.2, handletextpad=0.5)
     return figure
 
 

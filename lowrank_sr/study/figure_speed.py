@@ -23,6 +23,7 @@ def times(steps: dict):
     right.set_xlabel("speed-up (direct = 1)")
     right.axvline(1, color=INK, linewidth=1)
     for axis in (left, right):
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(axis="y", visible=False)
         axis.tick_params(axis="y", length=0)
     handles = [

@@ -48,7 +48,8 @@ def figures(results: dict, folder: Path) -> list[Figure]:
         Figure(
             "layers",
             "FLOPs against time: every layer shape by every technique. Points under the line are faster than sgemm "
-            "would be at the same count; Winograd can be, because it multiplies less than the formula says.",
+            "would be at the same count, as Winograd can be, which multiplies less than the formula says. Dotted: "
+            "lines of equal GFLOP/s.",
             lambda steps: figure_layers.flops_and_time(layer_rows(steps), steps["sgemm"]["measured"]["gflops"]),
         ),
     ]
@@ -56,8 +57,8 @@ def figures(results: dict, folder: Path) -> list[Figure]:
         found.append(
             Figure(
                 "pareto",
-                "Quality against speed-up: factors of the kernel alone, as on the poster, and fitted to what each "
-                "layer sees in a few calibration pictures.",
+                "Quality lost against speed-up, on a logarithmic scale: factors of the kernel alone, as on the poster, "
+                "and fitted to what each layer sees in a few calibration pictures.",
                 figure_quality.pareto,
             )
         )

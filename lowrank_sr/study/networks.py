@@ -5,7 +5,7 @@ from pathlib import Path
 from lowrank_sr.compress import compress
 from lowrank_sr.compression import calibration
 from lowrank_sr.rrdbnet import RRDBNet, load
-from lowrank_sr.study.settings import EXACT_METHOD, LOW_RANK, SPEEDUP, Study
+from lowrank_sr.study.settings import DIRECT, LOW_RANK, SPEEDUP, Study
 
 
 def technique(method: str, fitted: bool) -> str:
@@ -26,11 +26,11 @@ def techniques(study: Study) -> list[str]:
 
 
 def network(study: Study, name: str) -> RRDBNet:
-    """The network of a technique; dense layers beside low-rank ones by the fastest method for each shape."""
+    """The network of a technique; dense layers beside low-rank ones go by direct convolution, its reference."""
     if not is_low_rank(name):
         return study.net.with_method(name)
     path = _path(study, name)
-    return load(path) if path.exists() else at_speedup(study, name.split()[0], name.endswith("fitted"), SPEEDUP)
+    return load(path, DIRECT) if path.exists() else at_speedup(study, name.split()[0], name.endswith("fitted"), SPEEDUP)
 
 
 def at_speedup(study: Study, method: str, fitted: bool, speedup: float) -> RRDBNet:
@@ -44,15 +44,10 @@ def at_speedup(study: Study, method: str, fitted: bool, speedup: float) -> RRDBN
 
 
 def compressed(study: Study, method: str, fitted: bool, **rule: float) -> RRDBNet:
-    """The network compressed by `rule`, one of `compress`'s, the same for every run of the same seed."""
+    """The network compressed by `rule`, one of `compress`'s, the same for every run of the same seed: no `auto`."""
     pictures = calibration.read()[: study.extent.calibration] if fitted else ()
-    dense = study.net.with_method(EXACT_METHOD)
-    return compress(dense, method, images=pictures, seed=study.seed, **rule).with_method("auto")
-
-
-def repeatable(net: RRDBNet) -> RRDBNet:
-    """A low-rank network with its dense layers computed in a way that no clock has chosen."""
-    return net.with_method(EXACT_METHOD)
+    dense = study.net.with_method("winograd")
+    return compress(dense, method, images=pictures, seed=study.seed, **rule).with_method(DIRECT)
 
 
 def _path(study: Study, name: str) -> Path:

@@ -75,7 +75,8 @@ def _block(block: Block, results: dict, folder: Path) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
+    header = (escape(cell).replace("-", "&#8209;") for cell in table.header)  # no line ends within a word
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in header)
     rows = []
     for first, *others in table.rows:
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in others)

@@ -36,3 +36,9 @@ def write(path: Path, fingerprint: str, settings: dict, machine: dict, steps: di
 def points(steps: dict, sweep: str) -> list[dict]:
     """The points of a sweep, `speed-up`, `threshold` or `truncation`, without those that `compress` refused."""
     return [row for name, row in steps.items() if name.startswith(f"{sweep}/") and "refused" not in row]
+
+
+def fastest_exact(techniques: dict[str, dict]) -> str:
+    """The fastest technique that computes the network as it is."""
+    exact = [name for name in techniques if not name.startswith(("svd", "cp"))]
+    return max(exact, key=lambda name: techniques[name]["measured"]["speedup"])

@@ -49,6 +49,6 @@ def _point(study: Study, compress: Callable[[], RRDBNet]) -> dict:
     return {
         "factorised": sum(layer.rank is not None for layer in small.layers.values()),
         "parameters": small.parameters,
-        **quality.network(study, networks.repeatable(small)),
+        **quality.network(study, small),
         **speed.compare_networks(compared, study.extent.side, study.extent.rounds)["low rank"],
     }

@@ -16,8 +16,7 @@ FULL_SIZE_SPEEDUP = 4  # theoretical, of the dense blocks of ESRGAN's 23-block n
 
 def quality(study: Study, name: str) -> dict:
     """A technique's PSNR and SSIM."""
-    net = networks.network(study, name)
-    return of_pictures.network(study, networks.repeatable(net) if networks.is_low_rank(name) else net)
+    return of_pictures.network(study, networks.network(study, name))
 
 
 def times(study: Study) -> dict:
