@@ -19,7 +19,7 @@ from lowrank_sr.compression import calibration, choose, factorise, sensitivity
 from lowrank_sr.compression.calibration import Crops
 from lowrank_sr.compression.cost import COSTS
 from lowrank_sr.compression.second_moments import measure, positions
-from lowrank_sr.compression.sensitivity import Sensitivity, grows
+from lowrank_sr.compression.sensitivity import grows
 from lowrank_sr.compression.walk import forward, on_stacks
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, Layer
@@ -161,11 +161,10 @@ def _crops(net: RRDBNet, images: Sequence[np.ndarray] | None, seed: int) -> Crop
 
 
 def _candidates(net, selected, method, target, crops, seed, report):
-    """What each layer can become, from the sensitivities; without pictures all kernels are taken to matter alike."""
+    """What each layer can become, with sensitivities where there are pictures to measure them with."""
+    sensitivities = dict.fromkeys(selected)
     if crops is not None:
         sensitivities = sensitivity.measure_all(net, crops.low, selected, seed, report)
-    else:
-        sensitivities = {name: Sensitivity(sensitivity.kernel_curve(net.layers[name].weight), 1.0) for name in selected}
     return choose.candidates(net, sensitivities, method, COSTS[target])
 
 

@@ -105,6 +105,23 @@ Layer = Dense | Separable | CP
 _INPUT_CHANNELS = {Dense: ("weight", 1), Separable: ("vertical", 1), CP: ("cp_in", 0)}
 
 
+def random_layer(shape: tuple[int, int, int], form: str | None, rank: int | None, seed: int = 0) -> Layer:
+    """A layer of `shape` (N, C, d), dense or as "svd" or "cp" of `rank`, of noise and without bias: for timing.
+
+    The values are small, so that a long row of such layers does not overflow.
+    """
+    (n, c, d), rng, bias = shape, np.random.default_rng(seed), np.zeros(shape[0], np.float32)
+
+    def noise(*sides: int) -> np.ndarray:
+        return np.float32(0.02) * rng.standard_normal(sides, dtype=np.float32)
+
+    if form is None:
+        return Dense(noise(n, c, d, d), bias)
+    if form == "svd":
+        return Separable(noise(rank, c, d), noise(n, rank, d), bias)
+    return CP(noise(c, rank), noise(d, rank), noise(d, rank), noise(n, rank), bias)
+
+
 def reorder_inputs(layer: Layer, order: np.ndarray) -> Layer:
     """The layer that reads input channel `order[c]` of the old numbering where it now finds channel c."""
     name, axis = _INPUT_CHANNELS[type(layer)]

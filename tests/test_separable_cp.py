@@ -15,7 +15,9 @@ from lowrank_sr.lowrank import svd
 
 # What factors there are, and the methods that compute them differently.
 KINDS = pytest.mark.parametrize(
-    ("kind", "method"), [(Separable, "direct"), (Separable, "winograd"), (CP, "auto")], ids=["pair", "pair F(4,3)", "CP"]
+    ("kind", "method"),
+    [(Separable, "direct"), (Separable, "winograd"), (CP, "auto")],
+    ids=["pair", "pair by F(4, 3)", "CP"],
 )
 SIZES = [(1, 1), (1, 9), (2, 3), (7, 13), (31, 37)]
 SHAPES = [(1, 1, 1), (64, 3, 9), (3, 64, 5), (32, 96, 16), (33, 17, 40), (64, 192, PANEL + 1)]  # N, C, rank

@@ -54,17 +54,25 @@ class Candidates(NamedTuple):
     losses: list[float]
 
 
-def candidates(net: RRDBNet, sensitivities: Mapping[str, Sensitivity], method: str, costs: Costs) -> list[Candidates]:
-    """Those of every layer, for each pixel of the image; layers without a sensitivity can only stay dense."""
+def candidates(
+    net: RRDBNet, sensitivities: Mapping[str, Sensitivity | None], method: str, costs: Costs
+) -> list[Candidates]:
+    """Those of every layer, for each pixel of the image; layers that `sensitivities` does not name can only stay dense.
+
+    Where the sensitivity is None, because there were no pictures to measure it with, the loss is cost · (1 - share)²
+    with the dense cost and the share of it that is left: the best choices then leave every layer the same share.
+    """
     found = []
     for name, layer in net.layers.items():
         shape, possible = layer.shape, []
         if name in sensitivities:
             possible = _ranks(BREAK_EVEN[method](layer.weight.shape))
         cost = net.area(name) * np.array(costs(shape, method, possible))
-        losses = [0.0]
-        if possible:
-            losses += _losses(sensitivities[name], np.array(possible) / BREAK_EVEN[method](layer.weight.shape), shape)
+        sensitivity = sensitivities.get(name)
+        if sensitivity is None:
+            losses = (cost[0] * (1 - cost / cost[0]) ** 2).tolist()
+        else:
+            losses = [0.0, *_losses(sensitivity, np.array(possible) / BREAK_EVEN[method](layer.weight.shape), shape)]
         found.append(Candidates([None, *possible], cost.tolist(), losses))
     return found
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import FLOPS
-from lowrank_sr.conv import auto, convolution
+from lowrank_sr.conv import AUTO, auto, convolution
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.layers import CP, Dense, Layer, Separable
+from lowrank_sr.layers import random_layer
 from lowrank_sr.timing import interleaved
 
 Shape = tuple[int, int, int]
@@ -35,23 +35,9 @@ def _seconds(shape: Shape, method: str, ranks: tuple[int, ...]) -> list[float]:
     rng, side = np.random.default_rng(0), auto.SIDE
     x = from_array(rng.standard_normal((side, side, shape[1]), dtype=np.float32))
     out = allocate(side, side, shape[0])
-    layers = [_random(shape, method, rank) for rank in (None, *ranks)]
-    runs = {
-        i: partial(convolution(layer, auto.fastest(shape)), x, out, Epilogue(layer.bias))
-        for i, layer in enumerate(layers)
-    }
+    layers = [random_layer(shape, None, None), *(random_layer(shape, method, rank) for rank in ranks)]
+    runs = {i: partial(convolution(layer, AUTO), x, out, Epilogue(layer.bias)) for i, layer in enumerate(layers)}
     return [min(times) for times in interleaved(runs, auto.ROUNDS, auto.SECONDS).values()]
 
 
 COSTS: dict[str, Costs] = {"flops": in_flops, "measured": in_seconds}
-
-
-def _random(shape: Shape, method: str, rank: int | None) -> Layer:
-    n, c, d = shape
-    values = partial(np.random.default_rng(0).standard_normal, dtype=np.float32)
-    bias = np.zeros(n, np.float32)
-    if rank is None:
-        return Dense(values((n, c, d, d)), bias)
-    if method == "svd":
-        return Separable(values((rank, c, d)), values((n, rank, d)), bias)
-    return CP(values((c, rank)), values((d, rank)), values((d, rank)), values((n, rank)), bias)

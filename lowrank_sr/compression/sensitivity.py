@@ -40,13 +40,6 @@ def measure_all(
     return {name: Sensitivity(curves[name], weights[name]) for name in curves}
 
 
-def kernel_curve(kernel: np.ndarray) -> np.ndarray:
-    """The relative error of a kernel, (N, C, d, d), by rank K, from 0 to full: √(Σ_{k > K} σ_k² / Σ_k σ_k²)."""
-    energy = svd.singular_values(kernel) ** 2
-    tail = np.append(np.cumsum(energy[::-1])[::-1], 0)
-    return np.sqrt(tail / max(tail[0], np.finfo(float).tiny))
-
-
 def _curves(net, low, names, seed, report):
     """Each layer's error curve, and the layer compressed for a probe with its relative error."""
     curves, probes = {}, {}

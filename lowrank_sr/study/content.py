@@ -70,11 +70,12 @@ def _method(results: dict) -> list[Block]:
         f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, {machine['simd_bits']}-bit vectors, "
         f"{machine['l2_bytes'] // 1024} KiB of second-level cache; {machine['system']}; Python {machine['python']}, "
         f"NumPy {machine['numpy']}, Numba {machine['numba']}, lowrank-sr {machine['lowrank_sr']}.",
-        f"Times: techniques in turn, {settings['rounds']} rounds after one that is not counted, median and quartiles; a "
-        "speed-up is the median of the ratios within each round. Single layers: the least time. Memory: the peak of the "
-        "process's resident memory above what it held before. FLOPs: 2 for each multiply-add, by the paper's formulas; "
-        "effective GFLOP/s: FLOPs of the dense network over seconds. Quality: PSNR and SSIM on 8-bit values, as many "
-        "pixels cut from each border as the network enlarges by. Dense layers beside low-rank ones go by direct "
-        "convolution, so that a difference is the low rank's.",
+        f"Times: techniques in turn, {settings['rounds']} rounds after one that is not counted, median and quartiles; "
+        "a speed-up is the median of the ratios within each round. Single layers: the least time. Memory: the peak of "
+        "the process's resident memory above what it held before. FLOPs: 2 for each multiply-add, by the paper's "
+        "formulas; effective GFLOP/s: FLOPs of the dense network over seconds. Quality: PSNR and SSIM on 8-bit values, "
+        "as many pixels cut from each border as the network enlarges by. SVD pairs, and dense layers beside low-rank "
+        "ones, go by direct convolution, so that a difference is the low rank's; by Winograd's algorithm, F(4, 3) and "
+        "F(4 x 4, 3 x 3), where it says so.",
         f"Seed {settings['seed']}; every number is in results.json, what depends on the clock under “measured”.",
     ]

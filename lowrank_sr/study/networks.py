@@ -5,7 +5,9 @@ from pathlib import Path
 from lowrank_sr.compress import compress
 from lowrank_sr.compression import calibration
 from lowrank_sr.rrdbnet import RRDBNet, load
-from lowrank_sr.study.settings import DIRECT, LOW_RANK, SPEEDUP, Study
+from lowrank_sr.study.settings import DIRECT, LOW_RANK, SPEEDUP, WINOGRAD, Study
+
+BOTH = f"svd fitted {WINOGRAD}"  # the pair and what is dense beside it by Winograd's algorithm
 
 
 def technique(method: str, fitted: bool) -> str:
@@ -21,16 +23,21 @@ def is_low_rank(name: str) -> bool:
 def techniques(study: Study) -> list[str]:
     """What Table 1 and the figures compare, direct convolution first: dense methods, then low-rank forms."""
     exact = [name for name in study.methods if not is_low_rank(name)]
-    low_rank = [name for name in study.methods if is_low_rank(name)]
-    return exact + [technique(name, fitted) for name in low_rank for fitted in (False, True)]
+    low_rank = [technique(name, fitted) for name in study.methods if is_low_rank(name) for fitted in (False, True)]
+    both = [BOTH] if {"svd", WINOGRAD} <= set(study.methods) else []
+    return exact + low_rank + both
 
 
 def network(study: Study, name: str) -> RRDBNet:
-    """The network of a technique; dense layers beside low-rank ones go by direct convolution, its reference."""
+    """The network of a technique; low rank goes by direct convolution, its reference, but for `BOTH`."""
     if not is_low_rank(name):
         return study.net.with_method(name)
-    path = _path(study, name)
-    return load(path, DIRECT) if path.exists() else at_speedup(study, name.split()[0], name.endswith("fitted"), SPEEDUP)
+    low_rank, method = (name.removesuffix(f" {WINOGRAD}"), WINOGRAD) if name == BOTH else (name, DIRECT)
+    path = _path(study, low_rank)
+    if path.exists():
+        return load(path, method)
+    form, fitted = low_rank.split()[0], low_rank.endswith("fitted")
+    return at_speedup(study, form, fitted, SPEEDUP).with_method(method)
 
 
 def at_speedup(study: Study, method: str, fitted: bool, speedup: float) -> RRDBNet:
@@ -46,7 +53,7 @@ def at_speedup(study: Study, method: str, fitted: bool, speedup: float) -> RRDBN
 def compressed(study: Study, method: str, fitted: bool, **rule: float) -> RRDBNet:
     """The network compressed by `rule`, one of `compress`'s, the same for every run of the same seed: no `auto`."""
     pictures = calibration.read()[: study.extent.calibration] if fitted else ()
-    dense = study.net.with_method("winograd")
+    dense = study.net.with_method(WINOGRAD)
     return compress(dense, method, images=pictures, seed=study.seed, **rule).with_method(DIRECT)
 
 

@@ -13,7 +13,7 @@ from lowrank_sr.images import Image
 from lowrank_sr.resources import IMAGES, WEIGHTS
 from lowrank_sr.rrdbnet import RRDBNet, load
 
-DIRECT = "direct"
+DIRECT, WINOGRAD = "direct", "winograd"
 LOW_RANK = ("svd", "cp")
 SPEEDUP = 2  # theoretical, of the whole network: that of the low-rank networks of Table 1 and the figures
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from lowrank_sr.study import crops, layers, networks, quality, spectra, sweeps, techniques
+from lowrank_sr.study import crops, full_size, layers, networks, quality, spectra, sweeps, techniques
 from lowrank_sr.study.settings import LOW_RANK, Study
 
 
@@ -37,5 +37,5 @@ def steps(study: Study) -> dict[str, Callable[[], object]]:
     for name, area in layers.distinct(study.net).items():
         todo[f"layer/{name}"] = partial(layers.layer, study, name, area)
     if study.full_size:
-        todo["full size"] = partial(techniques.full_size, study)
+        todo["full size"] = partial(full_size.times, study)
     return todo

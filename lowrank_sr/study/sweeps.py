@@ -10,7 +10,7 @@ from lowrank_sr.lowrank.conditioning import condition_number
 from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.rrdbnet import RRDBNet
 from lowrank_sr.study import networks, quality, speed
-from lowrank_sr.study.settings import DIRECT, Study
+from lowrank_sr.study.settings import DIRECT, WINOGRAD, Study
 
 ENERGY = 0.9  # of the singular values that marked layers keep in the sweep of thresholds
 
@@ -40,15 +40,20 @@ def at_condition(study: Study, kappa: float) -> dict:
 
 
 def _point(study: Study, compress: Callable[[], RRDBNet]) -> dict:
-    """What a point is drawn from, or why there is none: not every network gives way to every rule."""
+    """What a point is drawn from, or why there is none: not every network gives way to every rule.
+
+    It is timed by direct convolution, as what it is compared with, and by Winograd's algorithm.
+    """
     try:
         small = compress()
     except InputError as error:
         return {"refused": str(error)}
-    compared = {DIRECT: study.net.with_method(DIRECT), "low rank": small}
+    compared = {DIRECT: study.net.with_method(DIRECT), "low rank": small, WINOGRAD: small.with_method(WINOGRAD)}
+    rows = speed.compare_networks(compared, study.extent.side, study.extent.rounds)
+    rows["low rank"]["measured"][WINOGRAD] = rows[WINOGRAD]["measured"]
     return {
         "factorised": sum(layer.rank is not None for layer in small.layers.values()),
         "parameters": small.parameters,
         **quality.network(study, small),
-        **speed.compare_networks(compared, study.extent.side, study.extent.rounds)["low rank"],
+        **rows["low rank"],
     }
