@@ -1,13 +1,16 @@
-"""The table of the README: every method and every peer on ESRGAN's network, in one process, rounds interleaved.
+"""The README's tables of speed and memory: methods, factorised networks and peers on ESRGAN's network.
 
-python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
+    python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
 
-Seconds are medians. Peak memory is that of a process of its own for each contestant, everything included:
-interpreter, libraries, weights and the picture. Peers that are not installed are left out by name.
+All in one process, in turn; seconds are medians. "SVD x4" and "CP x4" have every layer of the dense blocks factorised
+at a theoretical speed-up of 4, and dense layers beside them by `auto`. Peak memory is that of a process of its own for
+each contestant, everything included: interpreter, libraries, weights and picture; in a peer's process this package is
+loaded too, because it makes up the weights. Peers that are not installed are left out by name.
 """
 
 import argparse
 import json
+import re
 import resource
 import statistics
 import subprocess
@@ -20,17 +23,25 @@ from peers import PEERS
 import lowrank_sr as lsr
 from lowrank_sr.conv import AUTO, METHODS
 from lowrank_sr.machine import describe
+from lowrank_sr.study.full_size import factorised
 from lowrank_sr.text import progress, table
+from lowrank_sr.threads import limited
 from lowrank_sr.timing import interleaved
 
-OURS = (AUTO, *METHODS)
+LOW_RANK = ("SVD x4", "CP x4")
+NAMES = (AUTO, *METHODS, *LOW_RANK, *PEERS)
+REFERENCES = ("PyTorch channels last", "OpenVINO", "kn2row")
+
+
+def network(name, net):
+    """The network of one of our own contestants."""
+    low_rank = re.fullmatch(r"(SVD|CP) x([\d.]+)", name)
+    return factorised(net, low_rank[1].lower(), float(low_rank[2])) if low_rank else net.with_method(name)
 
 
 def contestant(name, net, size):
     """The function from image to image that goes by `name`."""
-    if name in OURS:
-        return net.with_method(name)
-    return PEERS[name](net, size, size, numba.get_num_threads())
+    return PEERS[name](net, size, size, numba.get_num_threads()) if name in PEERS else network(name, net)
 
 
 def picture(size):
@@ -38,10 +49,9 @@ def picture(size):
     return np.random.default_rng(0).random((size, size, 3), dtype=np.float32)
 
 
-def seconds(names, net, size, rounds):
-    """Median seconds by name."""
-    image = picture(size)
-    runs = {}
+def speeds(names, net, size, rounds):
+    """A row for each contestant: median seconds, effective GFLOP/s and how many times as fast as each reference."""
+    image, runs = picture(size), {}
     for name in names:
         try:
             run = contestant(name, net, size)
@@ -51,7 +61,14 @@ def seconds(names, net, size, rounds):
         runs[name] = lambda run=run: run(image)
     with progress(len(runs) * rounds, f"{size} x {size}", "run") as bar:
         times = interleaved(runs, rounds, report=bar.update)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    medians, rows = {name: statistics.median(taken) for name, taken in times.items()}, []
+    for name, seconds in medians.items():
+        row = {"name": name, "size": size, "seconds": seconds, "gflops": net.flops(size, size) / seconds / 1e9}
+        row |= {f"times {other}": medians[other] / seconds for other in REFERENCES if other in medians}
+        if name in LOW_RANK:
+            row["theoretical"] = net.flops(size, size) / network(name, net).flops(size, size)
+        rows.append(row)
+    return rows
 
 
 def peak_memory(name, size, blocks):
@@ -61,63 +78,54 @@ def peak_memory(name, size, blocks):
     return int(run.stdout) if run.returncode == 0 else None
 
 
+def cells(row, peaks):
+    """A line of the table."""
+
+    def number(key, form):
+        return form.format(row[key]) if key in row else "-"
+
+    peak = peaks.get(row["name"])
+    return [
+        row["name"],
+        f"{row['size']} x {row['size']}",
+        number("seconds", "{:.3f}"),
+        number("gflops", "{:.0f}"),
+        *(number(f"times {other}", "{:.2f}") for other in REFERENCES),
+        number("theoretical", "{:.2f}"),
+        f"{peak / 1e6:.0f}" if peak else "-",
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[96, 192], help="sides of the pictures (default: 96 192)"
-    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[96, 192], help="of the pictures (default: 96 192)")
     parser.add_argument("--blocks", type=int, default=23, help="num_block (default: %(default)s, ESRGAN's)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--names", nargs="+", default=[*OURS, *PEERS], metavar="NAME", help="methods and peers (default: all)"
-    )
+    parser.add_argument("--names", nargs="+", default=NAMES, metavar="NAME", help="contestants (default: all)")
     parser.add_argument("--memory-size", type=int, help="measure peak memory at this size too")
     parser.add_argument("--json", help="write the figures to this file")
     parser.add_argument("--only", help=argparse.SUPPRESS)  # in a process of its own: run once, print the peak
     options = parser.parse_args()
     net = lsr.RRDBNet.random(num_block=options.blocks)
     if options.only:
-        contestant(options.only, net, options.sizes[0])(picture(options.sizes[0]))
+        run = contestant(options.only, net, options.sizes[0])
+        del net  # a peer has weights of its own
+        run(picture(options.sizes[0]))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
         return
 
-    rows = []
-    for size in options.sizes:
-        medians = seconds(options.names, net, size, options.rounds)
-        for name, median in medians.items():
-            row = {"size": size, "name": name, "seconds": median, "gflops": net.flops(size, size) / median / 1e9}
-            if "PyTorch channels last" in medians:
-                row["times_pytorch"] = min(medians[n] for n in PEERS if n in medians and "PyTorch" in n) / median
-            rows.append(row)
-    if options.memory_size:
-        for name in dict.fromkeys(row["name"] for row in rows):
-            peak = peak_memory(name, options.memory_size, options.blocks)
-            rows.append({"size": options.memory_size, "name": name, "peak_bytes": peak})
-
-    def cell(row, key, form):
-        return form.format(row[key]) if row.get(key) is not None else "-"
-
-    header = ["", "size", "seconds", "GFLOP/s", "times PyTorch", "peak MB"]
-    print(json.dumps(describe(), indent=2))
-    print(
-        table(
-            header,
-            [
-                [
-                    row["name"],
-                    f"{row['size']} x {row['size']}",
-                    cell(row, "seconds", "{:.3f}"),
-                    cell(row, "gflops", "{:.0f}"),
-                    cell(row, "times_pytorch", "{:.2f}"),
-                    f"{row['peak_bytes'] / 1e6:.0f}" if row.get("peak_bytes") else "-",
-                ]
-                for row in rows
-            ],
-        )
-    )
+    with limited(None):
+        rows = [row for size in options.sizes for row in speeds(options.names, net, size, options.rounds)]
+        peaks, machine = {}, describe()
+        if options.memory_size:
+            names = dict.fromkeys(row["name"] for row in rows)
+            peaks = {name: peak_memory(name, options.memory_size, options.blocks) for name in names}
+    print(json.dumps(machine, indent=2))
+    header = ["", "size", "seconds", "GFLOP/s", *(f"times {name}" for name in REFERENCES), "in theory"]
+    print(table([*header, f"peak MB, {options.memory_size}" if peaks else "peak MB"], [cells(r, peaks) for r in rows]))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": describe(), "rows": rows}, file, indent=2)
+            json.dump({"machine": machine, "rows": rows, "peak_bytes": peaks}, file, indent=2)
 
 
 if __name__ == "__main__":

@@ -51,10 +51,9 @@ def report(benchmark):
         benchmark.extra_info.update(
             flops=flops,
             gflops=flops / sorted(times)[len(times) // 2] / 1e9,
-            method=name,
             threads=numba.get_num_threads(),
             peak_extra_bytes=_memory[group][name],
-            **info,
+            **{"method": name} | info,
         )
 
     return run

@@ -21,7 +21,7 @@ def main() -> None:
     output = parser.parse_args().output
 
     net = lsr.load()
-    low, high = next((low, high) for name, low, high in pairs(IMAGES, net.scale) if name == NAME)
+    low, high = next(pair for pair in pairs(IMAGES) if pair.name == NAME).read(net.scale)
     estimates = {"bicubic": lsr.imresize(low.pixels, net.scale), "lowrank-sr": net(low.pixels)}
     panels = [(f"low resolution\n{SIDE // net.scale} x {SIDE // net.scale} pixels", low.pixels, net.scale)]
     for name, pixels in estimates.items():

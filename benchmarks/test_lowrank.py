@@ -6,54 +6,51 @@ import numpy as np
 import pytest
 
 from lowrank_sr import flops
+from lowrank_sr.compression.factorise import BREAK_EVEN
 from lowrank_sr.conv import METHODS, convolution
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.layers import CP, Dense, Separable
-from lowrank_sr.lowrank.ranks import cp_break_even, speedup_rank, svd_break_even
+from lowrank_sr.layers import random_layer
+from lowrank_sr.lowrank.ranks import speedup_rank
+from lowrank_sr.study.layers import METHOD
 
 SHAPES = [(32, 64, 96), (32, 96, 96), (32, 128, 96), (32, 160, 96), (64, 192, 96), (64, 64, 96), (64, 64, 384)]
 SPEEDUPS = (1.5, 2, 3, 4, 6, 8)  # in theory; the ranks that give them
+CASES = [*((name, None) for name in METHODS), *((name, speedup) for name in METHOD for speedup in SPEEDUPS)]
 
 
-def layers(n, c):
-    """Every contestant's layer by name: the dense methods, then pairs and CP by rank."""
-    values = partial(np.random.default_rng(0).standard_normal, dtype=np.float32)
-    bias, shape = np.zeros(n, np.float32), (n, c, 3, 3)
-    found = dict.fromkeys(METHODS, Dense(values(shape), bias))
-    for speedup in SPEEDUPS:
-        rank = speedup_rank(svd_break_even(shape), speedup)
-        found[f"SVD x{speedup}"] = Separable(values((rank, c, 3)), values((n, rank, 3)), bias)
-    for speedup in SPEEDUPS:
-        rank = speedup_rank(cp_break_even(shape), speedup)
-        found[f"CP x{speedup}"] = CP(*(values((side, rank)) for side in (c, 3, 3, n)), bias)
-    return found
+def layer(n, c, technique, speedup):
+    """The layer of a contestant: dense, or with factors of noise."""
+    if speedup is None:
+        return random_layer((n, c, 3), None, None)
+    form = technique.split()[0]
+    return random_layer((n, c, 3), form, speedup_rank(BREAK_EVEN[form]((n, c, 3, 3)), speedup))
 
 
-NAMES = [*METHODS, *(f"{kind} x{speedup}" for kind in ("SVD", "CP") for speedup in SPEEDUPS)]
+def name(technique, speedup):
+    return technique if speedup is None else f"{technique} x{speedup}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("technique", "speedup"), CASES, ids=[name(*case) for case in CASES])
 @pytest.mark.parametrize(("n", "c", "side"), SHAPES)
-def test_layer(report, n, c, side, name):
-    own = layers(n, c)
-
+def test_layer(report, n, c, side, technique, speedup):
     def contestants():
         x = from_array(np.random.default_rng(1).standard_normal((side, side, c), dtype=np.float32))
-        out = allocate(side, side, n)
-        return {
-            each: partial(convolution(layer, each if each in METHODS else "auto"), x, out, Epilogue(layer.bias, 0.2))
-            for each, layer in own.items()
-        }
+        out, runs = allocate(side, side, n), {}
+        for case in CASES:
+            each, method = layer(n, c, *case), METHOD.get(case[0], case[0])
+            runs[name(*case)] = partial(convolution(each, method), x, out, Epilogue(each.bias, 0.2))
+        return runs
 
-    layer = own[name]
+    own = layer(n, c, technique, speedup)
     report(
         f"{c} to {n} channels, {side} x {side}, ranks",
-        name,
+        name(technique, speedup),
         contestants,
-        flops.per_pixel(layer) * side**2,
-        bytes=4 * (side**2 * (c + n) + layer.parameters),
+        flops.per_pixel(own) * side**2,
+        method=technique,
+        bytes=4 * (side**2 * (c + n) + own.parameters),
         shape=[n, c, 3, side, side],
-        rank=layer.rank,
+        rank=own.rank,
         effective_flops=flops.dense(n, c, 3) * side**2,
     )

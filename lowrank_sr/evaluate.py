@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,40 +22,57 @@ from lowrank_sr.upscale import upscale
 MEASURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "seconds")
 
 
-def pairs(folder: str | os.PathLike, scale: int) -> list[tuple[str, Image, Image]]:
-    """(name, low resolution, high resolution) of the pictures in `folder`.
+class Pair(NamedTuple):
+    """A picture by name: the file of its high resolution and that of its low one, None where it is to be made."""
 
-    They are the files NAME_LR and NAME_HR where there are such; otherwise every picture is a high-resolution one,
-    cropped to whole multiples of `scale`, and its low resolution `imresize(picture, 1 / scale)`, rounded to 8 bit.
+    name: str
+    high: Path
+    low: Path | None
 
-    Raises InputError for a folder without pictures, a pair that lacks one, and sizes that do not fit.
+    def read(self, scale: int) -> tuple[Image, Image]:
+        """Low and high resolution.
+
+        Without a file of its own the low resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, of the picture
+        cropped to whole multiples of `scale`.
+
+        Raises InputError as `images.read` does, and for sizes that do not fit.
+        """
+        high = images.read(self.high)
+        if self.low is None:
+            return _reduced(high, scale, self.high)
+        low = images.read(self.low)
+        size = tuple(scale * side for side in low.pixels.shape[:2])
+        if high.pixels.shape[:2] != size:
+            raise InputError(f"{self.high}: {high.pixels.shape[:2]} pixels: expected {scale} times its LR, {size}")
+        return low, high
+
+
+def pairs(folder: str | os.PathLike) -> list[Pair]:
+    """The pictures in `folder`: files NAME_LR and NAME_HR where there are such; otherwise each is a high resolution.
+
+    Raises InputError for a folder without pictures, and for a pair that lacks one.
     """
     paths = images.images_in(folder)
     by_stem = {path.stem: path for path in paths}
     if not any(stem.endswith("_HR") for stem in by_stem):
-        return [_reduced(path, scale) for path in paths]
+        return [Pair(path.stem, path, None) for path in paths]
     found = []
     for stem, path in by_stem.items():
         name, _, kind = stem.rpartition("_")
         if kind not in ("HR", "LR") or {f"{name}_HR", f"{name}_LR"} - by_stem.keys():
             raise InputError(f"{path}: expected pairs NAME_HR, NAME_LR in {folder}")
         if kind == "HR":
-            low, high = images.read(by_stem[f"{name}_LR"]), images.read(path)
-            size = tuple(scale * side for side in low.pixels.shape[:2])
-            if high.pixels.shape[:2] != size:
-                raise InputError(f"{path}: {high.pixels.shape[:2]} pixels: expected {scale} times its LR, {size}")
-            found.append((name, low, high))
+            found.append(Pair(name, path, by_stem[f"{name}_LR"]))
     return found
 
 
-def _reduced(path: Path, scale: int) -> tuple[str, Image, Image]:
-    high = images.read(path)
+def _reduced(high: Image, scale: int, path: Path) -> tuple[Image, Image]:
     height, width = (side - side % scale for side in high.pixels.shape[:2])
     if not height or not width:
         raise InputError(f"{path}: {high.pixels.shape[:2]} pixels: expected at least {scale} a side")
     cropped = high.pixels[:height, :width]
     low = np.rint(255 * imresize(cropped, 1 / scale).clip(0, 1)).astype(np.float32) / 255
-    return path.stem, Image(low, grey=high.grey), Image(cropped, grey=high.grey)
+    return Image(low, grey=high.grey), Image(cropped, grey=high.grey)
 
 
 def measure(estimate: Image, truth: Image, scale: int) -> dict[str, float]:
@@ -83,7 +101,7 @@ def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike = IMAGES
     Raises
     ------
     InputError
-        As `pairs` does, and where the networks enlarge by different scales.
+        As `pairs` and `Pair.read` do, and where the networks enlarge by different scales.
     """
     scales = {net.scale for net in networks.values()}
     if len(scales) != 1:
@@ -93,17 +111,18 @@ def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike = IMAGES
         ("bicubic", None, lambda low: _bicubic(low, scale))
     ]
     contestants += [(name, net.method, lambda low, net=net: upscale(net, low)) for name, net in networks.items()]
-    pictures = pairs(folder, scale)
+    pictures = pairs(folder)
     for net in networks.values():  # compile, choose methods and prepare kernels before anything is timed
         upscale(net, Image(np.zeros((8, 8, 3), np.float32)))
     rows = []
     with progress(len(pictures) * len(contestants), "evaluate", "image") as bar:
-        for name, low, high in pictures:
+        for pair in pictures:
+            low, high = pair.read(scale)
             for network, method, enlarge in contestants:
                 start = time.perf_counter()
                 estimate = enlarge(low)
                 seconds = time.perf_counter() - start
-                row = {"image": name, "network": network, "method": method}
+                row = {"image": pair.name, "network": network, "method": method}
                 rows.append({**row, **measure(estimate, high, scale), "seconds": seconds})
                 bar.update()
     return rows + list(_means(rows))

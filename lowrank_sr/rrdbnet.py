@@ -56,6 +56,10 @@ class RRDBNet:
         self.method = method
         self.meta = dict(meta or {})
 
+    def __reduce__(self):
+        """What a copy or another process is given: not the prepared kernels, which it can prepare itself."""
+        return RRDBNet, (dict(self.layers), self.method, self.meta)
+
     @classmethod
     def random(
         cls,

@@ -66,7 +66,7 @@ def test_rows_and_means(tmp_path, tiny):
         a, b = (row[key] for row in rows[:6] if row["network"] == "one")
         assert mean(rows, "one")[key] == pytest.approx((a + b) / 2)
     assert summary(rows).count("\n") == len(rows)
-    assert pairs(tmp_path, 4)[0][2].pixels.shape == (64, 64, 3)
+    assert pairs(tmp_path)[0].read(4)[1].pixels.shape == (64, 64, 3)
 
 
 def test_folders_that_do_not_fit(tmp_path, tiny):

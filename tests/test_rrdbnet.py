@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from reference import EPS
@@ -145,6 +147,13 @@ def test_with_method_shares_the_layers():
     other = net.with_method("im2col")
     assert (net.method, other.method) != (other.method, net.method)
     assert all(other.layers[name] is layer for name, layer in net.layers.items())
+
+
+def test_a_copy_for_another_process_gives_the_same_picture():
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")
+    image = np.random.default_rng(0).random((5, 6, 3), dtype=np.float32)
+    expected = net(image)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net))(image), expected)
 
 
 def test_random_is_reproducible():

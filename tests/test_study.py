@@ -90,7 +90,7 @@ def test_quality_is_what_evaluate_measures(root, report, results, name):
         net = lsr.load(root / "tiny.npz", method=name)
     else:
         net = lsr.load(report / "networks" / f"{name.replace(' ', '-')}.npz", method="direct")
-    rows = [measure(upscale(net, low), high, 4) for _, low, high in pairs(root / "pictures", 4)]
+    rows = [measure(upscale(net, low), high, 4) for low, high in (pair.read(4) for pair in pairs(root / "pictures"))]
     for key in ("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y"):
         assert results["steps"][f"quality/{name}"][key] == pytest.approx(np.mean([row[key] for row in rows]), abs=1e-9)
 

@@ -13,13 +13,12 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.layers import CP, Dense, Layer, Separable
 from lowrank_sr.lowrank import cp_als, ranks, svd
 from lowrank_sr.rrdbnet import RRDBNet
-from lowrank_sr.study.networks import BOTH, techniques
 from lowrank_sr.study.settings import DIRECT, WINOGRAD, Study
 from lowrank_sr.threads import blas_threads
 from lowrank_sr.timing import interleaved
 
 CP_BOUND = "cp bound"  # the variant at R = NC/(N+C)
-_METHODS_OF_FORMS = {"svd": DIRECT, BOTH: WINOGRAD, "cp": AUTO}
+METHOD = {"svd": DIRECT, "svd winograd": WINOGRAD, "cp": AUTO}  # by which a low-rank technique is computed
 LAYER_SPEEDUPS = (2, 4)  # theoretical, of a layer
 SECONDS = 0.6  # of measuring a layer, at least: some of them take a tenth of a millisecond
 GEMM_SIDE = 1536  # of square matrices: the largest rate that sgemm reaches on this machine
@@ -65,7 +64,7 @@ def _runs(dense: Dense, variants: dict[str, tuple[Layer, str]], side: int) -> di
     noise = np.random.default_rng(0).standard_normal((side, side, c), dtype=np.float32)
     x, out, epilogue = from_array(noise), allocate(side, side, n), Epilogue(dense.bias, slope=0.2)
     return {
-        key: partial(convolution(each, _METHODS_OF_FORMS.get(technique, technique)), x, out, epilogue)
+        key: partial(convolution(each, METHOD.get(technique, technique)), x, out, epilogue)
         for key, (each, technique) in variants.items()
     }
 
@@ -88,7 +87,9 @@ def _variants(study: Study, dense: Dense) -> dict[str, tuple[Layer, str]]:
         shape = dense.weight.shape
         if "svd" in study.methods and ranks.svd_break_even(shape) >= speedup:
             pair = _svd(dense, ranks.speedup_rank(ranks.svd_break_even(shape), speedup))
-            found |= {f"{name} {speedup}": (pair, name) for name in techniques(study) if name in ("svd", BOTH)}
+            found[f"svd {speedup}"] = pair, "svd"
+            if WINOGRAD in study.methods:
+                found[f"svd winograd {speedup}"] = pair, "svd winograd"
         if "cp" in study.methods and ranks.cp_break_even(shape) >= speedup:
             found[f"cp {speedup}"] = _cp(study, dense, ranks.speedup_rank(ranks.cp_break_even(shape), speedup)), "cp"
     if "cp" in study.methods:

@@ -100,7 +100,7 @@ def open_study(
         raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
     if any(layer.rank is not None for layer in net.layers.values()):
         raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
-    pictures = pairs(source, net.scale)[: extent.pictures]
+    pictures = [(pair.name, *pair.read(net.scale)) for pair in pairs(source)[: extent.pictures]]
     description = {
         "weights": Path(weights).name if weights else "bundled",
         "data": source.name if data else "bundled",

@@ -20,6 +20,7 @@ TECHNIQUES = {
     "winograd": ("#7d3f98", "#d3a4ea", "v", "xxxx", "Winograd"),
     "svd": ("#1f5aa6", "#6cb0ff", "^", "////", "SVD, kernel"),
     "svd fitted": ("#1f5aa5", "#6cb0fe", "^", "////", "SVD, fitted"),
+    "svd winograd": ("#1f5aa8", "#6cb0fc", ">", "xx//", "SVD, F(4, 3)"),
     "svd fitted winograd": ("#1f5aa7", "#6cb0fd", ">", "xx//", "SVD, fitted, F(4, 3)"),
     "cp": ("#d98218", "#ffc069", "P", "----", "CP, kernel"),
     "cp fitted": ("#d98219", "#ffc068", "P", "----", "CP, fitted"),
