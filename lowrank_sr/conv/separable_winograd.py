@@ -30,6 +30,8 @@ from lowrank_sr.conv.simd import LANES, PANEL, ROWS, take
 from lowrank_sr.conv.tile import multiply, panels
 from lowrank_sr.conv.winograd import SIDE, SKEW, G, times_a, times_b
 
+AHEAD = 2  # columns: which one is fetched while one is transformed
+
 
 class Pair(NamedTuple):
     """The transformed factors as the loops read them, float32, K rounded up to whole vectors with zeros.
@@ -47,7 +49,9 @@ def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Pair:
     return Pair(*(panels(np.einsum("ki,nci->kcn", G, factor.astype(float))) for factor in (vertical, padded)))
 
 
-def _transform_column(builder, pixels, row, target, plane, count=None):
+def _transform_column(builder, pixels, row, ahead, target, plane, count=None):
+    for i in range(SIDE):
+        simd.prefetch(builder, _at(builder, builder.add(pixels, ahead), row, i))
     column = [simd.load(builder, _at(builder, pixels, row, i), count=count) for i in range(SIDE)]
     for k, value in enumerate(times_b(column)):
         simd.store(builder, value, _at(builder, target, plane, k), count=count)
@@ -57,8 +61,8 @@ def _at(builder, start, stride, i):
     return builder.add(start, builder.mul(stride, stride.type(i)))
 
 
-transform_column = simd.instructions(intp, intp, intp, intp)(_transform_column)
-transform_part = simd.instructions(intp, intp, intp, intp, intp)(_transform_column)
+transform_column = simd.instructions(intp, intp, intp, intp, intp)(_transform_column)
+transform_part = simd.instructions(intp, intp, intp, intp, intp, intp)(_transform_column)
 
 
 @simd.instructions(intp, intp, intp, intp, intp, intp)
@@ -172,8 +176,8 @@ def _convolve(operands, vertical, horizontal, block, workers):
 def _gather(x, row, column, inputs, start):
     """Transform the input of one column of the middle, rows `row` to `row` + 3, into inputs[:, start : start + C]."""
     pixels, target = address(x, row - 1, column - 1), inputs.ctypes.data + 4 * start
-    whole = x.channels // LANES * LANES
+    whole, ahead = x.channels // LANES * LANES, AHEAD * x.pixel
     for c in range(0, whole, LANES):
-        transform_column(pixels + 4 * c, x.row, target + 4 * c, inputs.strides[0])
+        transform_column(pixels + 4 * c, x.row, ahead, target + 4 * c, inputs.strides[0])
     if whole < x.channels:
-        transform_part(pixels + 4 * whole, x.row, target + 4 * whole, inputs.strides[0], x.channels - whole)
+        transform_part(pixels + 4 * whole, x.row, ahead, target + 4 * whole, inputs.strides[0], x.channels - whole)
