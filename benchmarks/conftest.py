@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-import numba
 import pytest
 
 from lowrank_sr.memory import peak_extra_bytes
+from lowrank_sr.threads import limited
 from lowrank_sr.timing import interleaved
 
 
@@ -39,10 +39,11 @@ def report(benchmark):
     def run(
         group: str, name: str, contestants: Callable[[], Mapping[str, Callable]], flops: float, rounds: int = 5, **info
     ) -> None:
-        if group not in _measured:
-            runs = contestants()
-            _measured[group] = interleaved(runs, rounds)
-            _memory[group] = {each: peak_extra_bytes(call) for each, call in runs.items()}
+        with limited(None) as threads:
+            if group not in _measured:
+                runs = contestants()
+                _measured[group] = interleaved(runs, rounds)
+                _memory[group] = {each: peak_extra_bytes(call) for each, call in runs.items()}
         if name not in _measured[group]:
             pytest.skip(f"{name} is not installed")
         times = _measured[group][name]
@@ -51,7 +52,7 @@ def report(benchmark):
         benchmark.extra_info.update(
             flops=flops,
             gflops=flops / sorted(times)[len(times) // 2] / 1e9,
-            threads=numba.get_num_threads(),
+            threads=threads,
             peak_extra_bytes=_memory[group][name],
             **{"method": name} | info,
         )

@@ -22,7 +22,7 @@ CASES = [*((name, None) for name in METHODS), *((name, speedup) for name in METH
 def layer(n, c, technique, speedup):
     """The layer of a contestant: dense, or with factors of noise."""
     if speedup is None:
-        return random_layer((n, c, 3), None, None)
+        return random_layer((n, c, 3))
     form = technique.split()[0]
     return random_layer((n, c, 3), form, speedup_rank(BREAK_EVEN[form]((n, c, 3, 3)), speedup))
 

@@ -1,6 +1,6 @@
 """ESRGAN super-resolution on a CPU with NumPy, Numba and BLAS, and a laboratory for low-rank convolutions."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from lowrank_sr.compress import compress
 from lowrank_sr.errors import InputError

@@ -145,8 +145,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument(
                 "--method",
                 default="auto",
-                help="how dense layers are computed: direct, im2col, kn2row, winograd, or auto, the fastest "
-                "(the default)",
+                help="how layers are computed: direct, im2col, kn2row, winograd, or auto, the fastest (the default)",
             )
         added.add_argument(
             "--threads", metavar="N", help="threads to compute on (default: LOWRANK_SR_THREADS, or all cores)"
@@ -228,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
         "--calibrate", type=Path, metavar="FOLDER", help="high-resolution photographs (default: the bundled ones)"
     )
     pictures.add_argument(
-        "--no-calibration", dest="calibrated", action="store_false", help="factors of the kernels alone"
+        "--no-calibration", dest="calibrated", action="store_false", help="factors and ranks of the kernels alone"
     )
     compress.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
     compress.add_argument(

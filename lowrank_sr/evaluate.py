@@ -112,6 +112,8 @@ def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike = IMAGES
     ]
     contestants += [(name, net.method, lambda low, net=net: upscale(net, low)) for name, net in networks.items()]
     pictures = pairs(folder)
+    for pair in pictures:
+        pair.read(scale)  # one that cannot be used is found before the first is enlarged
     for net in networks.values():  # compile, choose methods and prepare kernels before anything is timed
         upscale(net, Image(np.zeros((8, 8, 3), np.float32)))
     rows = []

@@ -1,8 +1,8 @@
 """What a network is made of."""
 
 from lowrank_sr import flops
-from lowrank_sr.conv import AUTO, auto
-from lowrank_sr.layers import Dense, Layer
+from lowrank_sr.conv import AUTO, auto, chosen
+from lowrank_sr.layers import CP, Layer, Separable
 from lowrank_sr.rrdbnet import RRDBNet
 from lowrank_sr.text import table
 
@@ -38,14 +38,14 @@ def describe(net: RRDBNet, name: str) -> dict:
 
 
 def _computed(method: str, layer: Layer) -> dict:
-    """The method that computes a dense layer and, where it was chosen, the GFLOP/s of all."""
-    if not isinstance(layer, Dense):
+    """The method that computes a layer, where there are several, and, where it was timed, the GFLOP/s of all."""
+    if isinstance(layer, CP):
         return {}
-    if method != AUTO:
-        return {"method": method}
+    if method != AUTO or isinstance(layer, Separable):
+        return {"method": chosen(layer, method)}
     work = flops.per_pixel(layer) * auto.SIDE**2
     gflops = {name: work / seconds / 1e9 for name, seconds in auto.seconds(layer.shape).items()}
-    return {"method": auto.fastest(layer.shape), "gflops": gflops}
+    return {"method": chosen(layer, method), "gflops": gflops}
 
 
 def summary(description: dict) -> str:

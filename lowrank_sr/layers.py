@@ -105,12 +105,12 @@ Layer = Dense | Separable | CP
 _INPUT_CHANNELS = {Dense: ("weight", 1), Separable: ("vertical", 1), CP: ("cp_in", 0)}
 
 
-def random_layer(shape: tuple[int, int, int], form: str | None, rank: int | None, seed: int = 0) -> Layer:
+def random_layer(shape: tuple[int, int, int], form: str | None = None, rank: int | None = None) -> Layer:
     """A layer of `shape` (N, C, d), dense or as "svd" or "cp" of `rank`, of noise and without bias: for timing.
 
     The values are small, so that a long row of such layers does not overflow.
     """
-    (n, c, d), rng, bias = shape, np.random.default_rng(seed), np.zeros(shape[0], np.float32)
+    (n, c, d), rng, bias = shape, np.random.default_rng(0), np.zeros(shape[0], np.float32)
 
     def noise(*sides: int) -> np.ndarray:
         return np.float32(0.02) * rng.standard_normal(sides, dtype=np.float32)

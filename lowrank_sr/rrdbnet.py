@@ -43,7 +43,7 @@ RESIDUAL_SCALE = 0.2
 
 
 class RRDBNet:
-    """An RRDBNet with its layers and the method by which its dense layers are computed. Call it with an image."""
+    """An RRDBNet with its layers and the method by which they are computed. Call it with an image."""
 
     def __init__(self, layers: Mapping[str, Layer], method: str = AUTO, meta: Mapping | None = None):
         """A network of `layers` by name.
@@ -58,7 +58,7 @@ class RRDBNet:
 
     def __reduce__(self):
         """What a copy or another process is given: not the prepared kernels, which it can prepare itself."""
-        return RRDBNet, (dict(self.layers), self.method, self.meta)
+        return type(self), (dict(self.layers), self.method, self.meta)
 
     @classmethod
     def random(

@@ -5,9 +5,9 @@ convolution needs only three rows of its input, so each stage keeps a window of 
 before, those that are complete are convolved and passed on, and the last few stay for the next band. Nothing is
 computed twice.
 
-Rows are convolved in whole tiles of 4, so that Winograd's tiles lie as they would without bands: the result of `direct`
-and `winograd` is the same to the bit, and that of the others to the rounding of BLAS, which sums in an order that
-depends on how many rows it is given.
+Rows are convolved in whole tiles of 4, so that Winograd's tiles lie as they would without bands: the result is the
+same to the bit; that of `im2col` and `kn2row` to the rounding of BLAS, which sums in an order that depends on how many
+rows it is given.
 """
 
 from collections.abc import Callable

@@ -242,6 +242,20 @@ def test_seconds_as_cost(net, monkeypatch):
     assert {layer.rank is None for layer in every.layers.values() if layer.shape[1] > 20} == {True}
 
 
+@pytest.mark.parametrize("method", ["svd", "cp"])
+def test_without_pictures_every_layer_gives_up_the_same_share(method):
+    net = lsr.RRDBNet.random(num_feat=32, num_block=1, num_grow_ch=16, method="im2col")
+    every = choose.candidates(net, dict.fromkeys(set(net.layers) - {"conv_first", "conv_last"}), method, in_flops)
+    choices = choose.within_cost(every, 2)
+    assert sum(each.costs[i] for each, i in zip(every, choices, strict=True)) <= net.flops(1, 1) / 2
+    inner = [(each, i) for each, i in zip(every, choices, strict=True) if len(each.ranks) > 1]
+    assert len(inner) == len(net.layers) - 2
+    shares = [each.costs[i] / each.costs[0] for each, i in inner]
+    assert max(shares) < 0.6
+    step = max((each.costs[2] - each.costs[1]) / each.costs[0] for each, _ in inner)
+    assert max(shares) - min(shares) < 2 * step  # what is left of the budget buys some layers a rank more
+
+
 def test_budgets_over_given_costs():
     """Two equal layers, one of which matters a thousand times more: it gets the higher rank."""
     net = lsr.RRDBNet.random(num_feat=64, num_block=1, num_grow_ch=32, method="im2col")

@@ -57,13 +57,6 @@ def test_condition_rank():
         ranks.condition_rank(sigma, 0.5)
 
 
-@pytest.mark.parametrize(
-    ("rank", "limit", "rounded"), [(17, 32, 32), (17, 31, 16), (16, 16, 16), (7, 15, 7), (7, 16, 16)]
-)
-def test_round_rank(rank, limit, rounded):
-    assert ranks.round_rank(rank, 16, limit) == rounded
-
-
 LAYER = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 100)), min_size=1, max_size=5)
 
 

@@ -8,8 +8,8 @@ import lowrank_sr as lsr
 from lowrank_sr import tail
 from lowrank_sr.architecture import Architecture
 from lowrank_sr.conv import METHODS
-from lowrank_sr.layers import Dense
-from lowrank_sr.rrdbnet import pixel_unshuffle
+from lowrank_sr.layers import Dense, random_layer
+from lowrank_sr.rrdbnet import RRDBNet, pixel_unshuffle
 
 SIZES = [(1, 1), (2, 3), (13, 7), (24, 31)]
 
@@ -76,6 +76,23 @@ def test_pixel_unshuffle_equals_pytorch():
     image = np.arange(4 * 6 * 3, dtype=np.float32).reshape(4, 6, 3)
     expected = torch.nn.functional.pixel_unshuffle(torch.from_numpy(image.transpose(2, 0, 1)), 2)
     np.testing.assert_array_equal(pixel_unshuffle(image, 2), expected.numpy().transpose(1, 2, 0))
+
+
+def factorised_tail(net, form):
+    """The network with noise of rank 5 in its tail, as "svd" or "cp"."""
+    tail_layers = [name for name in net.layers if name.startswith(("upconv", "HRconv"))]
+    return RRDBNet({**net.layers, **{name: random_layer(net.layers[name].shape, form, 5) for name in tail_layers}})
+
+
+@pytest.mark.parametrize(("form", "method"), [("svd", "direct"), ("svd", "winograd"), ("cp", "direct")])
+def test_bands_change_no_bit_of_factorised_layers(monkeypatch, form, method):
+    net = factorised_tail(random_net(Architecture(8, 1, 4, 2, 3, 3)), form).with_method(method)
+    image = np.random.default_rng(6).random((37, 9, 3), dtype=np.float32)
+    monkeypatch.setattr(tail, "BAND_PIXELS", 10**9)
+    whole = net(image)
+    for pixels in (1, 16 * 9 * 8, 16 * 9 * 20):
+        monkeypatch.setattr(tail, "BAND_PIXELS", pixels)
+        np.testing.assert_array_equal(net(image), whole)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -152,8 +169,12 @@ def test_with_method_shares_the_layers():
 def test_a_copy_for_another_process_gives_the_same_picture():
     net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")
     image = np.random.default_rng(0).random((5, 6, 3), dtype=np.float32)
+    before = pickle.dumps(net)
     expected = net(image)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net))(image), expected)
+    assert pickle.dumps(net) == before  # without the kernels prepared for the picture
+    copy = pickle.loads(before)
+    assert (copy.method, copy.meta) == (net.method, net.meta)
+    np.testing.assert_array_equal(copy(image), expected)
 
 
 def test_random_is_reproducible():

@@ -35,7 +35,7 @@ def _seconds(shape: Shape, method: str, ranks: tuple[int, ...]) -> list[float]:
     rng, side = np.random.default_rng(0), auto.SIDE
     x = from_array(rng.standard_normal((side, side, shape[1]), dtype=np.float32))
     out = allocate(side, side, shape[0])
-    layers = [random_layer(shape, None, None), *(random_layer(shape, method, rank) for rank in ranks)]
+    layers = [random_layer(shape), *(random_layer(shape, method, rank) for rank in ranks)]
     runs = {i: partial(convolution(layer, AUTO), x, out, Epilogue(layer.bias)) for i, layer in enumerate(layers)}
     return [min(times) for times in interleaved(runs, auto.ROUNDS, auto.SECONDS).values()]
 

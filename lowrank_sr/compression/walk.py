@@ -59,7 +59,7 @@ def _leaky_relu(y: np.ndarray) -> np.ndarray:
 
 
 def on_stacks(layer: Layer, method: str) -> Callable[[np.ndarray], np.ndarray]:
-    """`layer` as a function of stacks of feature maps, (..., H, W, C) -> (..., H, W, N) float32, dense by `method`."""
+    """`layer` as a function of stacks of feature maps, (..., H, W, C) -> (..., H, W, N) float32, by `method`."""
     run, epilogue = convolution(layer, method), Epilogue(layer.bias)
 
     def convolve(maps: np.ndarray) -> np.ndarray:

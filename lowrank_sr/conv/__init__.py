@@ -1,7 +1,8 @@
 """Convolutions of feature maps, one algorithm a file; this one puts the right algorithm behind each layer.
 
 Read `feature_map.py`, then `im2col.py`, the plainest, then `kn2row.py`, which does without its matrix. `tile.py` is the
-inner loop of `direct.py` and `winograd.py`, `epilogue.py` what happens to a result as it is written, `simd.py` how
+inner loop of all others: `direct.py`, `winograd.py`, the SVD pair in `separable.py` and, with Winograd's algorithm, in
+`separable_winograd.py`, and `cp.py`. `epilogue.py` is what happens to a result as it is written, `simd.py` how
 vectors get into Numba. `auto.py` chooses.
 """
 
@@ -15,7 +16,7 @@ from lowrank_sr.conv import auto, cp, direct, im2col, kn2row, separable, separab
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import CP, Layer, Separable
+from lowrank_sr.layers import CP, Dense, Layer, Separable
 
 METHODS = {"direct": direct, "im2col": im2col, "kn2row": kn2row, "winograd": winograd}
 AUTO = "auto"
@@ -30,11 +31,19 @@ def check_method(method: str) -> None:
         raise InputError(f"method {method!r}: expected one of {', '.join((AUTO, *METHODS))}")
 
 
+def chosen(layer: Dense | Separable, method: str) -> str:
+    """The method by which `layer` is computed where `method` is asked for.
+
+    For a dense layer "auto" is the fastest of all on this machine. For an SVD pair, which goes either directly or by
+    F(4, 3), it is always the latter: faster at every shape of ESRGAN.
+    """
+    if isinstance(layer, Separable):
+        return "winograd" if method in (AUTO, "winograd") else "direct"
+    return auto.fastest(layer.shape) if method == AUTO else method
+
+
 def convolution(layer: Layer, method: str) -> Convolution:
     """The convolution of `layer` by `method`, its arrays in the order that the loops read.
-
-    An SVD pair goes by F(4, 3) where the method is "winograd" or "auto", for it is the faster one at every shape of
-    ESRGAN, otherwise directly; CP knows one way.
 
     Raises InputError for an unknown method and for a kernel that is not 3 x 3.
     """
@@ -42,12 +51,13 @@ def convolution(layer: Layer, method: str) -> Convolution:
     _, channels, d = layer.shape
     if d != 3:  # feature maps have a border of one pixel
         raise InputError(f"kernel of {d} x {d}: expected 3 x 3")
-    if isinstance(layer, Separable):
-        module = separable_winograd if method in (AUTO, "winograd") else separable
-        return partial(_run, channels, module.convolve, module.prepare(layer.vertical, layer.horizontal))
     if isinstance(layer, CP):
         return partial(_run, channels, cp.convolve, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out))
-    module = METHODS[auto.fastest(layer.shape) if method == AUTO else method]
+    name = chosen(layer, method)
+    if isinstance(layer, Separable):
+        module = separable_winograd if name == "winograd" else separable
+        return partial(_run, channels, module.convolve, module.prepare(layer.vertical, layer.horizontal))
+    module = METHODS[name]
     return partial(_run, channels, module.convolve, module.prepare(layer.weight))
 
 

@@ -46,6 +46,6 @@ def convolve(operands, kernel, workers):
                             pixels = address(x, row + i - d // 2, column + j - d // 2)
                             weights = kernel[panel, i, j].ctypes.data
                             accumulate(sums.ctypes.data, 4 * PANEL, pixels, x.pixel, weights, channels, columns)
-                    pixels = min(ROWS, out.width - column)
-                    finish(sums.ctypes.data, 4 * PANEL, operand, row, column, pixels, panel * PANEL)
+                    count = min(ROWS, out.width - column)
+                    finish(sums.ctypes.data, 4 * PANEL, operand, row, column, count, panel * PANEL)
             row = take(turn.ctypes.data)

@@ -79,8 +79,8 @@ def _add(builder, source, source_stride, factor, target, target_stride, pixels, 
 
 
 # LANES channels, or fewer, of `pixels` pixels; addresses and strides in bytes.
-activate = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp)(_activate)
-activate_part = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp, intp)(_activate)
+_activate_vectors = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp)(_activate)
+_activate_part = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp, intp)(_activate)
 _add_vectors = simd.instructions(intp, intp, float32, intp, intp, intp)(_add)
 _add_part = simd.instructions(intp, intp, float32, intp, intp, intp, intp)(_add)
 
@@ -109,9 +109,9 @@ def finish(sums, stride, operand, row, column, pixels, first):
     for n in range(0, channels, LANES):
         source, offset, place, left = sums + 4 * n, bias + 4 * n, target + 4 * n, channels - n
         if left >= LANES:
-            activate(source, stride, offset, slope, scale, place, out.pixel, pixels)
+            _activate_vectors(source, stride, offset, slope, scale, place, out.pixel, pixels)
         else:
-            activate_part(source, stride, offset, slope, scale, place, out.pixel, pixels, left)
+            _activate_part(source, stride, offset, slope, scale, place, out.pixel, pixels, left)
     if skip.channels:
         source = address(skip, row, column) + 4 * first
         add(source, skip.pixel, operand.skip_scale, target, out.pixel, pixels, channels)

@@ -78,11 +78,10 @@ def transform_middle(builder, products, pixel, plane, target, target_row, target
 
 @simd.instructions(intp, intp, intp)
 def transform_output(builder, sums, plane, target):
-    """A' sums for PANEL channels: 6 planes, `plane` bytes apart, to 4 pixels of PANEL sums."""
-    for v in range(0, PANEL, LANES):
-        values = [simd.load(builder, _at(builder, sums, plane, k), v) for k in range(SIDE)]
-        for j, value in enumerate(times_a(values)):
-            simd.store(builder, value, target, j * PANEL + v)
+    """A' sums for LANES channels: 6 planes, `plane` bytes apart, to 4 pixels of PANEL sums."""
+    values = [simd.load(builder, _at(builder, sums, plane, k)) for k in range(SIDE)]
+    for j, value in enumerate(times_a(values)):
+        simd.store(builder, value, target, j * PANEL)
 
 
 def convolve(operands, pair, workers):
@@ -166,7 +165,8 @@ def _convolve(operands, vertical, horizontal, block, workers):
                 if y < out.height:
                     for panel in range(out_panels):
                         source = sums[0, (panel * room + i) * PANEL :].ctypes.data
-                        transform_output(source, sums.strides[0], pixels.ctypes.data)
+                        for v in range(0, min(PANEL, out.channels - panel * PANEL), LANES):
+                            transform_output(source + 4 * v, sums.strides[0], pixels.ctypes.data + 4 * v)
                         right = min(TILE, out.width - first)
                         finish(pixels.ctypes.data, 4 * PANEL, operand, y, first, right, panel * PANEL)
             place = take(turn.ctypes.data)

@@ -97,14 +97,12 @@ transform_part = simd.instructions(intp, intp, intp, intp, intp, intp)(_transfor
 
 @simd.instructions(intp, intp, intp)
 def transform_output(builder, sums, plane, target):
-    """A' sums A for PANEL channels of one tile: 36 planes, `plane` bytes apart, to 16 pixels of PANEL sums."""
-    for v in range(0, PANEL, LANES):
-        elements = [builder.add(sums, builder.mul(plane, plane.type(k))) for k in range(ELEMENTS)]
-        values = [simd.load(builder, element, v) for element in elements]
-        square = [values[SIDE * i : SIDE * (i + 1)] for i in range(SIDE)]
-        for i, row in enumerate(_both_ways(times_a, square)):
-            for j, value in enumerate(row):
-                simd.store(builder, value, target, (TILE * i + j) * PANEL + v)
+    """A' sums A for LANES channels of one tile: 36 planes, `plane` bytes apart, to 16 pixels of PANEL sums."""
+    values = [simd.load(builder, builder.add(sums, builder.mul(plane, plane.type(k)))) for k in range(ELEMENTS)]
+    square = [values[SIDE * i : SIDE * (i + 1)] for i in range(SIDE)]
+    for i, row in enumerate(_both_ways(times_a, square)):
+        for j, value in enumerate(row):
+            simd.store(builder, value, target, (TILE * i + j) * PANEL)
 
 
 def convolve(operands, kernel, workers):
@@ -143,7 +141,8 @@ def _convolve(operands, kernel, block, workers):
             for t in range(count):
                 for panel in range(panel_count):
                     products = sums[0, (panel * block + t) * PANEL :].ctypes.data
-                    transform_output(products, sums.strides[0], pixels.ctypes.data)
+                    for v in range(0, min(PANEL, operand.out.channels - panel * PANEL), LANES):
+                        transform_output(products + 4 * v, sums.strides[0], pixels.ctypes.data + 4 * v)
                     _scatter(operand, (first + t) // across * TILE, (first + t) % across * TILE, pixels, panel)
             first = block * take(turn.ctypes.data)
 

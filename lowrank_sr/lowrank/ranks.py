@@ -106,26 +106,6 @@ def condition_rank(sigma, kappa):
     return int(np.count_nonzero(sigma * kappa >= sigma[0]))
 
 
-def round_rank(rank, multiple, limit):
-    """Return a rank that the hardware likes: the next multiple if the budget allows, else the one before.
-
-    Parameters
-    ----------
-    rank : int
-    multiple : int
-        Lanes of a vector, or channels of a panel.
-    limit : int
-        The largest rank that the budget allows, at least `rank`.
-
-    Returns
-    -------
-    rank : int
-        A multiple where one lies in 1 .. limit, else the rank itself.
-    """
-    up = -(-rank // multiple) * multiple
-    return up if up <= limit else rank // multiple * multiple or rank
-
-
 def allocate(costs, losses, budget):
     """Choose a candidate for each layer: the total cost within a budget, the total loss small.
 

@@ -35,7 +35,7 @@ def sections(results: dict, folder: Path) -> list[tuple[str, list[Block]]]:
     full = tables.full_size(steps)
     if full:
         blocks = f"the dense blocks at a theoretical {steps['full size']['speedup']}"
-        note = f"SVD and CP: {blocks}; the other layers dense, by the fastest method."
+        note = f"SVD and CP: {blocks}; the other layers dense, by direct beside SVD, by Winograd beside F(4, 3) and CP."
         found.append(("ESRGAN's own size", [full, note]))
     found.append(("How it was measured", _method(results)))
     return found

@@ -16,7 +16,7 @@ SIDE = 96  # of the detail, in pixels of the high resolution
 def crop(study: Study) -> dict:
     """Write the detail as PNG files into crops/, and say where it is and how close each technique comes there."""
     low_rank = filter(networks.is_low_rank, networks.techniques(study))
-    names = [DIRECT, *(name for name in low_rank if name != networks.BOTH)]  # which looks like the one before it
+    names = [DIRECT, *(name for name in low_rank if name != networks.BOTH)]  # which looks like `svd fitted`
     compared = {name: networks.network(study, name) for name in names}
     best, scale = None, study.net.scale
     for picture, low, high in study.pictures:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from lowrank_sr import images
 from lowrank_sr.study.record import fastest_exact, points
-from lowrank_sr.study.style import INK, MUTED, PAPER, TECHNIQUES, canvas, label, look
+from lowrank_sr.study.style import INK, MUTED, PAPER, TECHNIQUES, WIDTH, canvas, label, look
+
+CAPTION = 0.38  # inches under a detail
 
 
 def details(steps: dict, folder: Path):
@@ -12,7 +14,7 @@ def details(steps: dict, folder: Path):
     panels = steps["crop"]["panels"]
     columns = 3 if len(panels) <= 6 else 4
     rows = -(-len(panels) // columns)
-    figure, axes = canvas(1.95 * rows * 4 / columns - 0.15, rows, columns, squeeze=False)
+    figure, axes = canvas(rows * (WIDTH / columns + CAPTION), rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, panel in zip(axes.flat, panels, strict=False):

@@ -42,7 +42,8 @@ def figures(results: dict, folder: Path) -> list[Figure]:
         Figure(
             "figure4",
             f"Figure 4. {crop['picture']}: the {crop['side']} x {crop['side']} pixels in which the techniques differ "
-            "most, PSNR of the detail in RGB under each.",
+            "most, PSNR of the detail in RGB under each. Enlargements "
+            "worse than bicubic as a whole have no say in the choice.",
             partial(figure_quality.details, folder=folder),
         ),
         Figure(
@@ -58,7 +59,8 @@ def figures(results: dict, folder: Path) -> list[Figure]:
             Figure(
                 "pareto",
                 "Quality lost against speed-up, on a logarithmic scale: factors of the kernel alone, as on the poster, "
-                "and fitted to what each layer sees in a few calibration pictures.",
+                "and fitted to what each layer sees in a few calibration pictures. A loss below "
+                f"{figure_quality.LEAST_LOSS} dB is drawn there.",
                 figure_quality.pareto,
             )
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from lowrank_sr.files import write_json
 from lowrank_sr.study.poster import TABLE1
 
-FORMAT = 1
+FORMAT = 2  # another one lets no study go on with what an older version has left
 
 
 def read(path: Path, fingerprint: str) -> dict[str, dict]:

@@ -12,6 +12,7 @@ from lowrank_sr.evaluate import pairs
 from lowrank_sr.images import Image
 from lowrank_sr.resources import IMAGES, WEIGHTS
 from lowrank_sr.rrdbnet import RRDBNet, load
+from lowrank_sr.study.record import FORMAT
 
 DIRECT, WINOGRAD = "direct", "winograd"
 LOW_RANK = ("svd", "cp")
@@ -116,7 +117,7 @@ def open_study(
 
 def fingerprint(description: dict, weights: Path | None, data: Path | None) -> str:
     """What must be equal for two runs to share results: settings, contents of the files, machine and version."""
-    digest = hashlib.sha256(json.dumps([description, machine.describe()]).encode())
+    digest = hashlib.sha256(json.dumps([FORMAT, description, machine.describe()]).encode())
     for path in [Path(weights or WEIGHTS), *images.images_in(data or IMAGES)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

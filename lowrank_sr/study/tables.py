@@ -70,11 +70,11 @@ def poster(steps: dict) -> Table:
     header = [
         "technique",
         "the poster's PSNR (dB)",
-        "ours",
-        "ours, fitted",
+        "our PSNR (dB)",
+        "our PSNR, fitted (dB)",
         "the poster's SSIM",
         "our SSIM",
-        "ours, fitted",
+        "our SSIM, fitted",
     ]
     return Table("The poster's own Table 1, of one picture that it does not name, and ours, in RGB.", header, rows)
 
@@ -93,8 +93,8 @@ def speedups(steps: dict) -> Table:
 
 
 _TIMED = (
-    "Measured speed-ups are over the dense network by direct convolution, pairs and what is dense by direct "
-    "convolution too, or by Winograd's algorithm."
+    "Measured speed-ups are over the dense network by direct convolution; pairs, and what is dense beside the factors, "
+    "by direct convolution too, or by Winograd's algorithm."
 )
 
 
