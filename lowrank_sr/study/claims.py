@@ -53,6 +53,10 @@ def _faster(steps: dict) -> Verdict:
         if all(faster)
         else "Fewer multiply-adds are not fewer seconds where the short convolutions run at a lower rate."
     )
+    if BOTH in rows:
+        why += (
+            f" {label(BOTH)} halves the pair's multiplications once more, by Winograd's algorithm, at the same FLOPs."
+        )
     best = fastest_exact(rows)
     if best != "direct":
         ahead = [label(name) for name in low_rank if speedup[name] > speedup[best]]

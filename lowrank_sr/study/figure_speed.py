@@ -20,7 +20,7 @@ def times(steps: dict):
     left.set_yticks(order, [TECHNIQUES[name][4] for name in names])
     left.invert_yaxis()
     left.set_xlabel(f"seconds, {steps['time']['side']} x {steps['time']['side']} pixels")
-    right.set_xlabel("speed-up (direct = 1)")
+    right.set_xlabel("speed-up")
     right.axvline(1, color=INK, linewidth=1)
     for axis in (left, right):
         axis.locator_params(axis="x", nbins=5)
