@@ -14,7 +14,7 @@ No concatenation is ever computed. All dense blocks share one buffer of (H, W) p
 
 An even block reads a growing range from the left and leaves its result at the right end, where the next block starts;
 that one grows to the left, so its kernels are given their input channels in that order. With the RRDB's input, kept
-for its outer skip, the trunk needs 3 num_feat + 4 num_grow_ch floats a pixel: 1.3 KB for ESRGAN. conv_first's
+for its outer skip, the trunk needs 3 num_feat + 4 num_grow_ch + 8 floats a pixel: 1.3 KB for ESRGAN. conv_first's
 features are not remembered through the trunk but computed a second time: 27 multiply-adds each.
 """
 
@@ -40,6 +40,7 @@ from lowrank_sr.threads import POOL
 
 SLOPE = 0.2  # of LeakyReLU below zero
 RESIDUAL_SCALE = 0.2
+SKEW = 8  # channels left over: pixels a power of two of bytes apart would crowd into a few sets of the cache
 
 
 class RRDBNet:
@@ -168,7 +169,8 @@ class RRDBNet:
         """The features at low resolution."""
         design = self.architecture
         num_feat, growth = design.num_feat, (CONVOLUTIONS - 1) * design.num_grow_ch
-        buffer = allocate(pixels.height, pixels.width, num_feat + growth + num_feat)
+        channels = num_feat + growth + num_feat
+        buffer = allocate(pixels.height, pixels.width, channels + SKEW).slice(0, channels)
         entry = allocate(pixels.height, pixels.width, num_feat)  # the RRDB's input
 
         def place(start: int, channels: int) -> FeatureMap:  # of the dense block at hand, in its own order

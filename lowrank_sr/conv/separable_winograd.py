@@ -108,67 +108,28 @@ def _block(across, most):
 @compiled(parallel=True, error_model="numpy")
 def _convolve(operands, vertical, horizontal, block, workers):
     """At most `block` tiles of 4 rows x 4 columns at a time."""
-    rank_panels, _, channels, _ = vertical.shape
-    out_panels, _, rank, _ = horizontal.shape
+    channels, rank, out_panels = vertical.shape[2], horizontal.shape[2], len(horizontal)
     room = TILE * block + ROWS  # pixels
     turn = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
-        x, out = operand.x, operand.out
-        across = (out.width + TILE - 1) // TILE
+        across = (operand.out.width + TILE - 1) // TILE
         blocks = (across + block - 1) // block
-        strips = (out.height + TILE - 1) // TILE
+        strips = (operand.out.height + TILE - 1) // TILE
         inputs = np.zeros((SIDE, (room + 2) * channels + SKEW), np.float32)
         products = np.empty((SIDE, (room + 2) * rank + SKEW), np.float32)
         middle = np.zeros((SIDE, room * rank + SKEW), np.float32)
         sums = np.empty((SIDE, room * out_panels * PANEL + SKEW), np.float32)
-        pixels = np.empty((TILE, PANEL), np.float32)
         place = take(turn.ctypes.data)
         while place < strips * blocks:
             row, left = place // blocks * TILE, place % blocks * block * TILE
             tiles = min(block, across - left // TILE)
-            columns, count = TILE * tiles + 2, TILE * tiles
-            for column in range(columns):
-                _gather(x, row, left + column, inputs, column * channels)
-            for k in range(SIDE):
-                for panel in range(rank_panels):
-                    for column in range(0, columns, ROWS):
-                        multiply(
-                            products[k, column * rank + panel * PANEL :].ctypes.data,
-                            4 * rank,
-                            inputs[k, column * channels :].ctypes.data,
-                            4 * channels,
-                            vertical[panel, k].ctypes.data,
-                            channels,
-                            rank - panel * PANEL,
-                        )
-            for t in range(tiles):
-                for r in range(0, rank, LANES):
-                    source = products[0, t * TILE * rank + r :].ctypes.data
-                    target = middle[0, t * rank + r :].ctypes.data
-                    plane, stride = middle.strides[0], 4 * tiles * rank
-                    transform_middle(source, 4 * rank, products.strides[0], target, stride, plane)
-            for k in range(SIDE):
-                for panel in range(out_panels):
-                    for i in range(0, count, ROWS):
-                        multiply(
-                            sums[k, (panel * room + i) * PANEL :].ctypes.data,
-                            4 * PANEL,
-                            middle[k, i * rank :].ctypes.data,
-                            4 * rank,
-                            horizontal[panel, k].ctypes.data,
-                            rank,
-                            out.channels - panel * PANEL,
-                        )
-            for i in range(count):
-                y, first = row + i // tiles, left + i % tiles * TILE
-                if y < out.height:
-                    for panel in range(out_panels):
-                        source = sums[0, (panel * room + i) * PANEL :].ctypes.data
-                        for v in range(0, min(PANEL, out.channels - panel * PANEL), LANES):
-                            transform_output(source + 4 * v, sums.strides[0], pixels.ctypes.data + 4 * v)
-                        right = min(TILE, out.width - first)
-                        finish(pixels.ctypes.data, 4 * PANEL, operand, y, first, right, panel * PANEL)
+            for column in range(TILE * tiles + 2):
+                _gather(operand.x, row, left + column, inputs, column * channels)
+            _multiply(inputs, channels, vertical, TILE * tiles + 2, rank, products, rank, PANEL)
+            _transform(products, tiles, rank, middle)
+            _multiply(middle, rank, horizontal, TILE * tiles, operand.out.channels, sums, PANEL, room * PANEL)
+            _scatter(operand, row, left, tiles, sums, out_panels, room * PANEL)
             place = take(turn.ctypes.data)
 
 
@@ -181,3 +142,38 @@ def _gather(x, row, column, inputs, start):
         transform_column(pixels + 4 * c, x.row, ahead, target + 4 * c, inputs.strides[0])
     if whole < x.channels:
         transform_part(pixels + 4 * whole, x.row, ahead, target + 4 * whole, inputs.strides[0], x.channels - whole)
+
+
+@njit(inline="always")
+def _multiply(inputs, depth, factor, pixels, columns, sums, pixel_step, panel_step):
+    """Each of the 6 elements of sums = inputs @ factor, (pixels, depth) @ (depth, columns); steps are in floats."""
+    for k in range(SIDE):
+        for panel in range(len(factor)):
+            for i in range(0, pixels, ROWS):
+                target = sums[k, panel * panel_step + i * pixel_step :].ctypes.data
+                rows, weights = inputs[k, i * depth :].ctypes.data, factor[panel, k].ctypes.data
+                multiply(target, 4 * pixel_step, rows, 4 * depth, weights, depth, columns - panel * PANEL)
+
+
+@njit(inline="always")
+def _transform(products, tiles, rank, middle):
+    """From the products of a block's columns to the input of its rows: 4 rows, each of `tiles` tiles."""
+    for t in range(tiles):
+        for r in range(0, rank, LANES):
+            source, target = products[0, t * TILE * rank + r :].ctypes.data, middle[0, t * rank + r :].ctypes.data
+            transform_middle(source, 4 * rank, products.strides[0], target, 4 * tiles * rank, middle.strides[0])
+
+
+@njit(inline="always")
+def _scatter(operand, row, left, tiles, sums, panels, panel_step):
+    """Write what of a block, `tiles` tiles in each of 4 rows, lies in the picture."""
+    out, pixels = operand.out, np.empty((TILE, PANEL), np.float32)
+    for i in range(TILE * tiles):
+        y, column = row + i // tiles, left + i % tiles * TILE
+        if y < out.height:
+            for panel in range(panels):
+                source = sums[0, panel * panel_step + i * PANEL :].ctypes.data
+                for v in range(0, min(PANEL, out.channels - panel * PANEL), LANES):
+                    transform_output(source + 4 * v, sums.strides[0], pixels.ctypes.data + 4 * v)
+                count = min(TILE, out.width - column)
+                finish(pixels.ctypes.data, 4 * PANEL, operand, y, column, count, panel * PANEL)
