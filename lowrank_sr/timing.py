@@ -1,5 +1,6 @@
 """Times that can be compared: taken in turn, so that whatever else the machine does meets every contestant alike."""
 
+import random
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,6 +13,9 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Call each of `runs` once unmeasured, then in turn, at least `rounds` times each and for at least `seconds`.
 
+    Each round has an order of its own: what a contestant leaves behind, in the caches and in threads that still spin,
+    is not always to the cost of the same one.
+
     Returns the seconds of each call, by name; `report` is called after each.
     """
     for run in runs.values():
@@ -19,7 +23,9 @@ def interleaved(
     times: dict[str, list[float]] = {name: [] for name in runs}
     begin, done = time.perf_counter(), 0
     while done < rounds or time.perf_counter() - begin < seconds:
-        for name, run in runs.items():
+        order = list(runs.items())
+        random.Random(done).shuffle(order)
+        for name, run in order:
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)
