@@ -20,7 +20,7 @@ from lowrank_sr.timing import interleaved
 CP_BOUND = "cp bound"  # the variant at R = NC/(N+C)
 METHOD = {"svd": DIRECT, "svd winograd": WINOGRAD, "cp": AUTO}  # by which a low-rank technique is computed
 LAYER_SPEEDUPS = (2, 4)  # theoretical, of a layer
-SECONDS = 0.6  # of measuring a layer, at least: some of them take a tenth of a millisecond
+SECONDS = 0.3  # of measuring a layer, at least: some of them take a tenth of a millisecond
 GEMM_SIDE = 1536  # of square matrices: the largest rate that sgemm reaches on this machine
 
 
