@@ -15,15 +15,16 @@ import resource
 import statistics
 import subprocess
 import sys
+from functools import partial
 
 import numba
-import numpy as np
 from peers import PEERS
 
 import lowrank_sr as lsr
 from lowrank_sr.conv import AUTO, METHODS
 from lowrank_sr.machine import describe
 from lowrank_sr.study.full_size import factorised
+from lowrank_sr.study.speed import noise
 from lowrank_sr.text import progress, table
 from lowrank_sr.threads import limited
 from lowrank_sr.timing import interleaved
@@ -44,21 +45,15 @@ def contestant(name, net, size):
     return PEERS[name](net, size, size, numba.get_num_threads()) if name in PEERS else network(name, net)
 
 
-def picture(size):
-    """A square image of noise: the time of a convolution does not depend on what it sees."""
-    return np.random.default_rng(0).random((size, size, 3), dtype=np.float32)
-
-
 def speeds(names, net, size, rounds):
     """A row for each contestant: median seconds, effective GFLOP/s and how many times as fast as each reference."""
-    image, runs = picture(size), {}
+    image, built = noise(size), {}
     for name in names:
         try:
-            run = contestant(name, net, size)
+            built[name] = contestant(name, net, size)
         except ImportError as error:
             print(f"left out: {name}: {error}", file=sys.stderr)
-            continue
-        runs[name] = lambda run=run: run(image)
+    runs = {name: partial(run, image) for name, run in built.items()}
     with progress(len(runs) * rounds, f"{size} x {size}", "run") as bar:
         times = interleaved(runs, rounds, report=bar.update)
     medians, rows = {name: statistics.median(taken) for name, taken in times.items()}, []
@@ -66,7 +61,7 @@ def speeds(names, net, size, rounds):
         row = {"name": name, "size": size, "seconds": seconds, "gflops": net.flops(size, size) / seconds / 1e9}
         row |= {f"times {other}": medians[other] / seconds for other in REFERENCES if other in medians}
         if name not in (AUTO, *METHODS, *PEERS):
-            row["theoretical"] = net.flops(size, size) / network(name, net).flops(size, size)
+            row["theoretical"] = net.flops(size, size) / built[name].flops(size, size)
         rows.append(row)
     return rows
 
@@ -110,7 +105,7 @@ def main():
         with limited(None):
             run = contestant(options.only, net, options.sizes[0])
             del net  # a peer has weights of its own
-            run(picture(options.sizes[0]))
+            run(noise(options.sizes[0]))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
         return
 

@@ -191,7 +191,7 @@ def _within_drop(net, method, every, drop, crops, seed, report):
             break
         small, errors = _factorise(net, method, ranks, crops, seed, report)
         lost = _square_error(small, crops) - before
-        if lost <= allowed and (best is None or _flops(small) < _flops(best[0])):
+        if lost <= allowed and (best is None or small.flops_per_pixel < best[0].flops_per_pixel):
             best = small, errors
         estimate *= np.clip(0.95 * allowed / max(lost, allowed / 10), 0.1, 10)
     if best is None:
@@ -257,13 +257,8 @@ def _row(net: RRDBNet, small: RRDBNet, name: str, kappa: float, error: float | N
     }
 
 
-def _flops(net: RRDBNet) -> float:
-    """For each pixel of the image."""
-    return sum(flops.per_pixel(layer) * net.area(name) for name, layer in net.layers.items())
-
-
 def _totals(net: RRDBNet, small: RRDBNet) -> dict:
-    before, after = _flops(net), _flops(small)
+    before, after = net.flops_per_pixel, small.flops_per_pixel
     return {"flops_before": before, "flops_after": after, "theoretical_speedup": before / after}
 
 

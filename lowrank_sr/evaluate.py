@@ -108,7 +108,7 @@ def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike = IMAGES
         raise InputError(f"networks of scales {sorted(scales)}: expected one scale to compare at")
     (scale,) = scales
     contestants: list[tuple[str, str | None, Callable[[Image], Image]]] = [
-        ("bicubic", None, lambda low: _bicubic(low, scale))
+        ("bicubic", None, lambda low: bicubic(low, scale))
     ]
     contestants += [(name, net.method, lambda low, net=net: upscale(net, low)) for name, net in networks.items()]
     pictures = pairs(folder)
@@ -130,7 +130,8 @@ def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike = IMAGES
     return rows + list(_means(rows))
 
 
-def _bicubic(low: Image, scale: int) -> Image:
+def bicubic(low: Image, scale: int) -> Image:
+    """`low` enlarged by bicubic interpolation."""
     return Image(imresize(low.pixels, scale), grey=low.grey)
 
 

@@ -31,7 +31,7 @@ def describe(net: RRDBNet, name: str) -> dict:
         "in_channels": design.in_channels,
         "out_channels": design.out_channels,
         "parameters": net.parameters,
-        "flops_per_pixel": sum(layer["flops_per_pixel"] for layer in layers),
+        "flops_per_pixel": net.flops_per_pixel,
         "meta": net.meta,
         "layers": layers,
     }

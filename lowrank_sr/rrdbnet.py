@@ -105,6 +105,11 @@ class RRDBNet:
         pixels = height * width
         return sum(round(flops.per_pixel(layer) * self.area(name) * pixels) for name, layer in self.layers.items())
 
+    @property
+    def flops_per_pixel(self) -> float:
+        """FLOPs, by the paper's formulas, for each pixel of the image, where its sides are whole multiples."""
+        return sum(flops.per_pixel(layer) * self.area(name) for name, layer in self.layers.items())
+
     def area(self, name: str) -> float:
         """Pixels that layer `name` writes for each pixel of the image."""
         if name.startswith("upconv"):

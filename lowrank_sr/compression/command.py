@@ -22,4 +22,4 @@ def compress_to(output: Path, net: RRDBNet, method: str, calibrate: Path | None,
     pictures = () if not calibrated else calibration.read(calibrate) if calibrate else None
     small = compress(net, method, images=pictures, **rules)
     small.save(output)
-    return describe(net, small)
+    return describe(net, small, output)

@@ -18,7 +18,7 @@ import platformdirs
 from lowrank_sr import __version__
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
-from lowrank_sr.layers import Dense
+from lowrank_sr.layers import random_layer
 from lowrank_sr.machine import cpu_model
 from lowrank_sr.timing import interleaved
 
@@ -77,10 +77,9 @@ def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
     from lowrank_sr.conv.epilogue import Epilogue
     from lowrank_sr.conv.feature_map import allocate, from_array
 
-    n, c, d = shape
-    rng = np.random.default_rng(0)
-    layer = Dense(rng.standard_normal((n, c, d, d), dtype=np.float32), np.zeros(n, np.float32))
-    x, out = from_array(rng.standard_normal((SIDE, SIDE, c), dtype=np.float32)), allocate(SIDE, SIDE, n)
+    n, c, _ = shape
+    layer, noise = random_layer(shape), np.random.default_rng(0).standard_normal((SIDE, SIDE, c), dtype=np.float32)
+    x, out = from_array(noise), allocate(SIDE, SIDE, n)
     runs = {method: convolution(layer, method) for method in METHODS}
     times = interleaved(
         {name: partial(run, x, out, Epilogue(layer.bias)) for name, run in runs.items()}, ROUNDS, SECONDS

@@ -26,7 +26,7 @@ from lowrank_sr.conv.cache import l2_bytes
 from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import TILE, address
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS, take
+from lowrank_sr.conv.simd import LANES, PANEL, ROWS, strided, take
 from lowrank_sr.conv.tile import multiply, panels
 from lowrank_sr.conv.winograd import SIDE, SKEW, G, times_a, times_b
 
@@ -51,14 +51,10 @@ def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Pair:
 
 def _transform_column(builder, pixels, row, ahead, target, plane, count=None):
     for i in range(SIDE):
-        simd.prefetch(builder, _at(builder, builder.add(pixels, ahead), row, i))
-    column = [simd.load(builder, _at(builder, pixels, row, i), count=count) for i in range(SIDE)]
+        simd.prefetch(builder, strided(builder, builder.add(pixels, ahead), row, i))
+    column = [simd.load(builder, strided(builder, pixels, row, i), count=count) for i in range(SIDE)]
     for k, value in enumerate(times_b(column)):
-        simd.store(builder, value, _at(builder, target, plane, k), count=count)
-
-
-def _at(builder, start, stride, i):
-    return builder.add(start, builder.mul(stride, stride.type(i)))
+        simd.store(builder, value, strided(builder, target, plane, k), count=count)
 
 
 transform_column = simd.instructions(intp, intp, intp, intp, intp)(_transform_column)
@@ -68,18 +64,20 @@ transform_part = simd.instructions(intp, intp, intp, intp, intp, intp)(_transfor
 @simd.instructions(intp, intp, intp, intp, intp, intp)
 def transform_middle(builder, products, pixel, plane, target, target_row, target_plane):
     """A' of 6 columns' products, then B' along the rows: LANES channels of 4 rows of 6 elements."""
-    columns = [_at(builder, products, pixel, j) for j in range(SIDE)]
-    middle = [times_a([simd.load(builder, _at(builder, column, plane, k)) for k in range(SIDE)]) for column in columns]
+    columns = [strided(builder, products, pixel, j) for j in range(SIDE)]
+    middle = [
+        times_a([simd.load(builder, strided(builder, column, plane, k)) for k in range(SIDE)]) for column in columns
+    ]
     for m, row in enumerate(zip(*middle, strict=True)):
-        start = _at(builder, target, target_row, m)
+        start = strided(builder, target, target_row, m)
         for k, value in enumerate(times_b(row)):
-            simd.store(builder, value, _at(builder, start, target_plane, k))
+            simd.store(builder, value, strided(builder, start, target_plane, k))
 
 
 @simd.instructions(intp, intp, intp)
 def transform_output(builder, sums, plane, target):
     """A' sums for LANES channels: 6 planes, `plane` bytes apart, to 4 pixels of PANEL sums."""
-    values = [simd.load(builder, _at(builder, sums, plane, k)) for k in range(SIDE)]
+    values = [simd.load(builder, strided(builder, sums, plane, k)) for k in range(SIDE)]
     for j, value in enumerate(times_a(values)):
         simd.store(builder, value, target, j * PANEL)
 

@@ -93,6 +93,11 @@ def pointer(builder, address, floats=0):
     return builder.gep(builder.inttoptr(address, _FLOAT.as_pointer()), [floats])
 
 
+def strided(builder, start, stride, i):
+    """The address `i` (an int) strides after `start`."""
+    return builder.add(start, builder.mul(stride, stride.type(i)))
+
+
 def _splat(builder, scalar):
     vector = ir.VectorType(scalar.type, LANES)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(_LANE, 0))

@@ -12,7 +12,7 @@ import numpy as np
 from numba.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS
+from lowrank_sr.conv.simd import LANES, PANEL, ROWS, strided
 
 
 def panels(matrix: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ def _products(builder, sums, sums_stride, rows, stride, panel, depth, vectors, s
     """Emit the loop over c for `vectors` x LANES columns; `start`(cell) is the value a sum begins with."""
     index = stride.type
     cells = [(p, v) for p in range(ROWS) for v in range(vectors)]
-    row = [simd.pointer(builder, _row(builder, rows, stride, p)) for p in range(ROWS)]
+    row = [simd.pointer(builder, strided(builder, rows, stride, p)) for p in range(ROWS)]
     begin = {cell: start(cell) for cell in cells}
 
     entry = builder.block
@@ -54,11 +54,7 @@ def _products(builder, sums, sums_stride, rows, stride, panel, depth, vectors, s
         before[cell].add_incoming(after[cell].value, loop)
     builder.position_at_end(done)
     for p, v in cells:
-        simd.store(builder, after[p, v], _row(builder, sums, sums_stride, p), v * LANES)
-
-
-def _row(builder, start, stride, p):
-    return builder.add(start, builder.mul(stride, stride.type(p)))
+        simd.store(builder, after[p, v], strided(builder, sums, sums_stride, p), v * LANES)
 
 
 def _wide_or_half(builder, columns, emit):
@@ -90,7 +86,7 @@ def accumulate(builder, sums, sums_stride, rows, stride, panel, depth, columns):
 
     def start(cell):
         p, v = cell
-        return simd.load(builder, _row(builder, sums, sums_stride, p), v * LANES)
+        return simd.load(builder, strided(builder, sums, sums_stride, p), v * LANES)
 
     def emit(vectors):
         _products(builder, sums, sums_stride, rows, stride, panel, depth, vectors, start)

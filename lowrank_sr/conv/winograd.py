@@ -22,7 +22,7 @@ from lowrank_sr.conv.cache import l2_bytes
 from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import TILE, address
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS, take
+from lowrank_sr.conv.simd import LANES, PANEL, ROWS, strided, take
 from lowrank_sr.conv.tile import multiply
 
 SIDE = TILE + 2  # of an input tile
@@ -78,8 +78,7 @@ def _both_ways(transform, block):
 
 def _transform_input(builder, pixels, row, pixel, target, plane, count=None):
     def place(i, j):
-        along = builder.add(builder.mul(row, row.type(i)), builder.mul(pixel, pixel.type(j)))
-        return builder.add(pixels, along)
+        return strided(builder, strided(builder, pixels, row, i), pixel, j)
 
     tile = [[simd.load(builder, place(i, j), count=count) for j in range(SIDE)] for i in range(SIDE)]
     for i in range(SIDE):  # what the next tile will read first: its columns that this one does not share
@@ -87,8 +86,7 @@ def _transform_input(builder, pixels, row, pixel, target, plane, count=None):
             simd.prefetch(builder, place(i, j))
     for i, values in enumerate(_both_ways(times_b, tile)):
         for j, value in enumerate(values):
-            element = builder.add(target, builder.mul(plane, plane.type(SIDE * i + j)))
-            simd.store(builder, value, element, count=count)
+            simd.store(builder, value, strided(builder, target, plane, SIDE * i + j), count=count)
 
 
 transform_input = simd.instructions(intp, intp, intp, intp, intp)(_transform_input)
@@ -98,7 +96,7 @@ transform_part = simd.instructions(intp, intp, intp, intp, intp, intp)(_transfor
 @simd.instructions(intp, intp, intp)
 def transform_output(builder, sums, plane, target):
     """A' sums A for LANES channels of one tile: 36 planes, `plane` bytes apart, to 16 pixels of PANEL sums."""
-    values = [simd.load(builder, builder.add(sums, builder.mul(plane, plane.type(k)))) for k in range(ELEMENTS)]
+    values = [simd.load(builder, strided(builder, sums, plane, k)) for k in range(ELEMENTS)]
     square = [values[SIDE * i : SIDE * (i + 1)] for i in range(SIDE)]
     for i, row in enumerate(_both_ways(times_a, square)):
         for j, value in enumerate(row):

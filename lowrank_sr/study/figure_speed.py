@@ -76,7 +76,7 @@ def memory(steps: dict):
     axis.minorticks_off()
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if _inside(axis, tick)]
     axis.set_yticks(ticks, [str(tick) for tick in ticks])
-    figure.legend(loc="outside upper center", ncols=4, columnspacing=1.2, handletextpad=0.5)
+    figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handletextpad=0.5)
     return figure
 
 

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Callable
 
-from lowrank_sr.evaluate import measure
+from lowrank_sr import evaluate
 from lowrank_sr.images import Image
-from lowrank_sr.imresize import imresize
 from lowrank_sr.rrdbnet import RRDBNet
 from lowrank_sr.study.settings import Study
 from lowrank_sr.upscale import upscale
@@ -15,7 +14,7 @@ MEASURES = ("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y")
 
 def bicubic(study: Study) -> dict:
     """PSNR and SSIM of bicubic enlargement, for orientation: the means, and each picture's."""
-    return _of(study, lambda low: Image(imresize(low.pixels, study.net.scale), grey=low.grey))
+    return _of(study, lambda low: evaluate.bicubic(low, study.net.scale))
 
 
 def network(study: Study, net: RRDBNet) -> dict:
@@ -24,6 +23,8 @@ def network(study: Study, net: RRDBNet) -> dict:
 
 
 def _of(study: Study, enlarge: Callable[[Image], Image]) -> dict:
-    rows = [{"picture": name, **measure(enlarge(low), high, study.net.scale)} for name, low, high in study.pictures]
+    rows = [
+        {"picture": name, **evaluate.measure(enlarge(low), high, study.net.scale)} for name, low, high in study.pictures
+    ]
     means = {key: math.fsum(row[key] for row in rows) / len(rows) for key in MEASURES}
     return {**means, "pictures": rows}

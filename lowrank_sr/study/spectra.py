@@ -3,7 +3,6 @@
 import math
 from itertools import pairwise
 
-from lowrank_sr import flops
 from lowrank_sr.lowrank.conditioning import select, spectrum
 from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.rrdbnet import RRDBNet
@@ -19,7 +18,7 @@ def network(net: RRDBNet) -> dict:
         "num_grow_ch": design.num_grow_ch,
         "layers": len(net.layers),
         "parameters": net.parameters,
-        "flops_per_pixel": sum(flops.per_pixel(layer) * net.area(name) for name, layer in net.layers.items()),
+        "flops_per_pixel": net.flops_per_pixel,
     }
 
 

@@ -28,7 +28,7 @@ TECHNIQUES = {
 NIGHT = {INK: "#ececf0", MUTED: "#a6a6b0", GRID: "#3a3a42", PAPER: "#17171b"} | {
     day: night for day, night, *_ in TECHNIQUES.values()
 }
-_OTHERS = "<>hX*d"  # markers of names that are no technique of ours, such as a benchmark's peers
+_OTHERS = "<hX*dp"  # markers of names that are no technique of ours, such as a benchmark's peers
 
 
 def need_matplotlib() -> None:
