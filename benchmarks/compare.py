@@ -21,13 +21,14 @@ import numba
 from peers import PEERS
 
 import lowrank_sr as lsr
-from lowrank_sr.conv import AUTO, METHODS
-from lowrank_sr.machine import describe
-from lowrank_sr.study.full_size import factorised
-from lowrank_sr.study.speed import noise
+from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.machine.cpu import describe
+from lowrank_sr.machine.threads import limited
+from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network.auto import AUTO
+from lowrank_sr.study.measure.full_size import factorised
+from lowrank_sr.study.measure.speed import noise
 from lowrank_sr.text import progress, table
-from lowrank_sr.threads import limited
-from lowrank_sr.timing import interleaved
 
 LOW_RANK = ("SVD x4", "CP x4")
 NAMES = (AUTO, *METHODS, *LOW_RANK, *PEERS)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from lowrank_sr.memory import peak_extra_bytes
-from lowrank_sr.threads import limited
-from lowrank_sr.timing import interleaved
+from lowrank_sr.machine.memory import peak_extra_bytes
+from lowrank_sr.machine.threads import limited
+from lowrank_sr.machine.timing import interleaved
 
 
 class Replay:

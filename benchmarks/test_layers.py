@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lowrank_sr import flops
-from lowrank_sr.conv import METHODS, convolution
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
+from lowrank_sr.conv.methods import METHODS, convolution
 from lowrank_sr.layers import Dense
 
 TRUNK = [(64, 3), (32, 64), (32, 96), (32, 128), (32, 160), (64, 192), (64, 64)]

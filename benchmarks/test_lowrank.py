@@ -7,12 +7,12 @@ import pytest
 
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import BREAK_EVEN
-from lowrank_sr.conv import METHODS, convolution
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
+from lowrank_sr.conv.methods import METHODS, convolution
 from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
-from lowrank_sr.study.layers import METHOD
+from lowrank_sr.study.measure.layers import METHOD
 
 SHAPES = [(32, 64, 96), (32, 96, 96), (32, 128, 96), (32, 160, 96), (64, 192, 96), (64, 64, 96), (64, 64, 384)]
 SPEEDUPS = (1.5, 2, 3, 4, 6, 8)  # in theory; the ranks that give them

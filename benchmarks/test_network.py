@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr.conv import AUTO, METHODS
+from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.network.auto import AUTO
 
 NETWORKS = {"bundled": (lsr.load, (64, 128)), "ESRGAN": (lsr.RRDBNet.random, (64,))}
 CASES = [(name, side) for name, (_, sides) in NETWORKS.items() for side in sides]

@@ -8,7 +8,7 @@ import pytest
 from peers import PEERS
 
 import lowrank_sr as lsr
-from lowrank_sr.conv import AUTO
+from lowrank_sr.network.auto import AUTO
 
 SIDE = 96
 OURS = (AUTO, "kn2row", "direct")

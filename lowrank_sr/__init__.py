@@ -1,12 +1,23 @@
 """ESRGAN super-resolution on a CPU with NumPy, Numba and BLAS, and a laboratory for low-rank convolutions."""
 
-__version__ = "0.2.0"
-
-from lowrank_sr.compress import compress
+from lowrank_sr._version import __version__
+from lowrank_sr.compression.network import compress
 from lowrank_sr.errors import InputError
-from lowrank_sr.imresize import imresize
 from lowrank_sr.layers import CP, Dense, Separable
-from lowrank_sr.metrics import psnr, ssim
-from lowrank_sr.rrdbnet import RRDBNet, load
+from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.pictures.metrics import psnr, ssim
+from lowrank_sr.pictures.resize import imresize
 
-__all__ = ["CP", "Dense", "InputError", "RRDBNet", "Separable", "compress", "imresize", "load", "psnr", "ssim"]
+__all__ = [
+    "CP",
+    "Dense",
+    "InputError",
+    "RRDBNet",
+    "Separable",
+    "__version__",
+    "compress",
+    "imresize",
+    "load",
+    "psnr",
+    "ssim",
+]

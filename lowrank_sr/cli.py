@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lowrank_sr import __version__
+from lowrank_sr._version import __version__
 from lowrank_sr.errors import InputError
 
 
@@ -12,8 +12,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 2 after bad input (said in a sentence on stderr) or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
-        from lowrank_sr.compiling import announced
-        from lowrank_sr.threads import limited
+        from lowrank_sr.commands.announce import announced
+        from lowrank_sr.machine.threads import limited
 
         with announced(), limited(getattr(options, "threads", None)):
             return options.run(options) or 0
@@ -33,7 +33,7 @@ def _complain(message: object) -> None:
 
 
 def _upscale(options: argparse.Namespace) -> int:
-    from lowrank_sr.upscale import targets, upscale_file
+    from lowrank_sr.commands.upscale import targets, upscale_file
 
     net = _load(options.weights, options)
     pairs, failed = targets(options.inputs, options.output, net.scale), 0
@@ -56,14 +56,14 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    from lowrank_sr.info import describe, summary
+    from lowrank_sr.commands.info import describe, summary
 
     description = describe(_load(options.weights, options), _name(options.weights))
     _report(summary(description), description, options.json)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from lowrank_sr.evaluate import evaluate, summary
+    from lowrank_sr.commands.evaluate import evaluate, summary
     from lowrank_sr.resources import IMAGES
 
     paths = options.weights or [None]
@@ -76,8 +76,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _compress(options: argparse.Namespace) -> None:
-    from lowrank_sr.compression.command import compress_to
-    from lowrank_sr.compression.report import summary
+    from lowrank_sr.commands.compress import compress_to
+    from lowrank_sr.commands.compress_report import summary
 
     rules = ("rank", "energy", "condition", "speedup", "max_drop", "select_condition", "layers", "seed", "target")
     description = compress_to(
@@ -107,14 +107,14 @@ def _study(options: argparse.Namespace) -> None:
 
 
 def _plot_benchmarks(options: argparse.Namespace) -> None:
-    from lowrank_sr.study.benchmarks import plot_benchmarks
+    from lowrank_sr.study.report.benchmarks import plot_benchmarks
 
     print(plot_benchmarks(options.file, options.output))
 
 
 def _load(path: Path | None, options: argparse.Namespace):
+    from lowrank_sr.network.rrdbnet import load
     from lowrank_sr.resources import WEIGHTS
-    from lowrank_sr.rrdbnet import load
 
     return load(path or WEIGHTS, options.method)
 

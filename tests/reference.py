@@ -24,7 +24,7 @@ def seven_loops(x, weight, bias):
     return out
 
 
-def convolution(x, weight, bias):
+def exact_convolution(x, weight, bias):
     """The same by one contraction of the patches, float64."""
     margin = weight.shape[2] // 2
     padded = np.pad(np.asarray(x, np.float64), ((margin, margin), (margin, margin), (0, 0)))
@@ -35,7 +35,7 @@ def convolution(x, weight, bias):
 def rounding_error(x, weight, bias):
     """Largest error of float32 sums of n terms: n eps / 2 of the sum of their magnitudes (Higham 2002, eq. 3.5)."""
     terms = weight[0].size + 2
-    return terms * EPS / 2 * convolution(np.abs(x), np.abs(weight), np.abs(bias))
+    return terms * EPS / 2 * exact_convolution(np.abs(x), np.abs(weight), np.abs(bias))
 
 
 def winograd_error(x, weight):

@@ -2,9 +2,10 @@ import numba
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr.conv import METHODS, auto
-from lowrank_sr.info import describe
-from lowrank_sr.threads import limited
+from lowrank_sr.commands.info import describe
+from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.machine.threads import limited
+from lowrank_sr.network import auto
 
 
 @pytest.fixture(autouse=True)

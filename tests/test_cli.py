@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr import images
 from lowrank_sr.cli import main
-from lowrank_sr.images import Image
+from lowrank_sr.pictures import images
+from lowrank_sr.pictures.images import Image
 
 COMMAND = [sys.executable, "-m", "lowrank_sr"]
 

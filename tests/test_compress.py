@@ -7,14 +7,15 @@ import pytest
 from reference import EPS
 
 import lowrank_sr as lsr
-from lowrank_sr import flops, images, layers
+from lowrank_sr import flops, layers
 from lowrank_sr.cli import main
-from lowrank_sr.compression import calibration, choose, cost, factorise, second_moments, walk
+from lowrank_sr.compression import calibration, choose, cost, factorise, patch_statistics, walk
 from lowrank_sr.compression.cost import in_flops
 from lowrank_sr.compression.sensitivity import Sensitivity
 from lowrank_sr.errors import InputError
-from lowrank_sr.images import Image
 from lowrank_sr.lowrank import cp_als, svd
+from lowrank_sr.pictures import images
+from lowrank_sr.pictures.images import Image
 
 METHODS = ["svd", "cp"]
 BLOCK = "RRDB_trunk.0.RDB1.conv"
@@ -76,11 +77,11 @@ def test_moments_are_those_of_the_patches():
     rng = np.random.default_rng(1)
     inputs, outputs = rng.standard_normal((3, 8, 9, 4)) + 5, rng.standard_normal((3, 8, 9, 2)) - 3
     inputs, outputs = inputs.astype(np.float32), outputs.astype(np.float32)
-    where = second_moments.positions(inputs, 50, seed=0)
+    where = patch_statistics.positions(inputs, 50, seed=0)
     assert len(set(where)) == 50
     padded = np.pad(inputs.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)))
     patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(-1, 36)[where]
-    found = second_moments.measure(inputs, outputs, where)
+    found = patch_statistics.measure(inputs, outputs, where)
     joint = np.cov(np.hstack([patches, outputs.reshape(-1, 2)[where]]).T, bias=True)
     # sums of 50 products in float32, each below 10^2 once the mean is off: 50 eps 100, divided by 50
     close = {"rtol": 0, "atol": 100 * EPS}
@@ -88,8 +89,8 @@ def test_moments_are_those_of_the_patches():
     np.testing.assert_allclose(found.covariance, joint[:36, :36], **close)
     np.testing.assert_allclose(found.cross, joint[36:, :36], **close)
     np.testing.assert_allclose(found.output_variance, np.diag(joint)[36:], **close)
-    part = second_moments.measure(inputs[..., :3], outputs, where)
-    grown = second_moments.measure(inputs, outputs, where, part)
+    part = patch_statistics.measure(inputs[..., :3], outputs, where)
+    grown = patch_statistics.measure(inputs, outputs, where, part)
     for one, other in zip(grown, found, strict=True):
         np.testing.assert_allclose(one, other, **close)
 
@@ -97,9 +98,9 @@ def test_moments_are_those_of_the_patches():
 def test_moments_over_several_blocks(monkeypatch):
     rng = np.random.default_rng(2)
     inputs, outputs = (rng.random((2, 6, 7, n), dtype=np.float32) for n in (3, 2))
-    whole = second_moments.measure(inputs, outputs, np.arange(84))
-    monkeypatch.setattr(second_moments, "BLOCK", 25)
-    for one, other in zip(second_moments.measure(inputs, outputs, np.arange(84)), whole, strict=True):
+    whole = patch_statistics.measure(inputs, outputs, np.arange(84))
+    monkeypatch.setattr(patch_statistics, "BLOCK", 25)
+    for one, other in zip(patch_statistics.measure(inputs, outputs, np.arange(84)), whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=84 * EPS)  # 84 terms below 1
 
 
@@ -112,7 +113,7 @@ def test_a_fit_finds_the_layer_that_made_the_outputs(method, rank):
     truth = layers.Dense(kernel, rng.standard_normal(6, dtype=np.float32))
     outputs = walk.on_stacks(truth, "im2col")(x)
     start = layers.Dense(kernel + 0.1 * rng.standard_normal(kernel.shape, dtype=np.float32), np.zeros(6, np.float32))
-    seen = second_moments.measure(x, outputs, np.arange(2 * 24 * 24))
+    seen = patch_statistics.measure(x, outputs, np.arange(2 * 24 * 24))
     found, error = factorise.to_outputs(start, method, rank, seen)
     if rank >= 15:
         assert error < {"svd": 0.001, "cp": 0.02}[method]  # CP is not convex: 8 rounds leave a little

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr import images
-from lowrank_sr.conv import METHODS
-from lowrank_sr.evaluate import MEASURES, evaluate, pairs, summary
-from lowrank_sr.images import Image
+from lowrank_sr.commands.evaluate import MEASURES, evaluate, summary
+from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.pictures import images
+from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.pairs import pairs
 
 
 @pytest.fixture(scope="module")

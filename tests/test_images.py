@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lowrank_sr import png16
 from lowrank_sr.errors import InputError
-from lowrank_sr.images import SUFFIXES, Image, images_in, read, write
+from lowrank_sr.pictures import png16
+from lowrank_sr.pictures.images import SUFFIXES, Image, images_in, read, write
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (9, 13, 3), np.uint8)
@@ -519,6 +519,6 @@ def test_images_in_nothing(tmp_path):
 
 
 def test_import_is_light():
-    code = "import sys, lowrank_sr.images; print({'PIL', 'imageio', 'tifffile'} & set(sys.modules))"
+    code = "import sys, lowrank_sr.pictures.images; print({'PIL', 'imageio', 'tifffile'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

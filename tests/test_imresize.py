@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.imresize import _resize_rows, imresize
+from lowrank_sr.pictures.resize import _resize_rows, imresize
 
 
 def keys_kernel(x):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.imresize import imresize
-from lowrank_sr.metrics import luma, psnr, ssim
+from lowrank_sr.pictures.metrics import luma, psnr, ssim
+from lowrank_sr.pictures.resize import imresize
 
 SHAPES = st.sampled_from([(14, 12), (12, 15, 3)])
 PAIRS = SHAPES.flatmap(lambda shape: st.tuples(*[arrays(np.uint8, shape)] * 2))

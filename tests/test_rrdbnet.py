@@ -5,11 +5,11 @@ import pytest
 from reference import EPS
 
 import lowrank_sr as lsr
-from lowrank_sr import tail
-from lowrank_sr.architecture import Architecture
-from lowrank_sr.conv import METHODS
+from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.layers import Dense, random_layer
-from lowrank_sr.rrdbnet import RRDBNet, pixel_unshuffle
+from lowrank_sr.network import tail
+from lowrank_sr.network.architecture import Architecture
+from lowrank_sr.network.rrdbnet import RRDBNet, pixel_unshuffle
 
 SIZES = [(1, 1), (2, 3), (13, 7), (24, 31)]
 

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import EPS, convolution, pair_winograd_error
+from reference import EPS, exact_convolution, pair_winograd_error
 
-import lowrank_sr.conv as conv
+from lowrank_sr.conv import cp, separable, separable_winograd
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.simd import PANEL, ROWS
+from lowrank_sr.conv.methods import convolution, convolve
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.lowrank import svd
+from lowrank_sr.machine.cpu import PANEL, ROWS
 
 # What factors there are, and the methods that compute them differently.
 KINDS = pytest.mark.parametrize(
     ("kind", "method"),
-    [(Separable, "direct"), (Separable, "winograd"), (CP, "auto")],
+    [(Separable, "direct"), (Separable, "winograd"), (CP, "direct")],
     ids=["pair", "pair by F(4, 3)", "CP"],
 )
 SIZES = [(1, 1), (1, 9), (2, 3), (7, 13), (31, 37)]
@@ -47,14 +48,14 @@ def rounding_error(x, layer, method):
         return pair_winograd_error(x, layer.vertical, layer.horizontal) + 2 * EPS * bias
     _, c, d = layer.shape
     terms = d * (c + layer.rank) if isinstance(layer, Separable) else c + 2 * d + layer.rank
-    return (terms + 2) * EPS / 2 * convolution(np.abs(x), kernel(layer, np.abs), np.abs(layer.bias))
+    return (terms + 2) * EPS / 2 * exact_convolution(np.abs(x), kernel(layer, np.abs), np.abs(layer.bias))
 
 
 def assert_rounds_to(actual, x, layer, method):
-    error = np.abs(actual - convolution(x, kernel(layer), layer.bias))
+    error = np.abs(actual - exact_convolution(x, kernel(layer), layer.bias))
     assert (error <= rounding_error(x, layer, method)).all()
     # Those bounds are of the worst case; errors of random sign grow with the root of the number of terms only.
-    exact = convolution(np.abs(x), kernel(layer, np.abs), np.abs(layer.bias))
+    exact = exact_convolution(np.abs(x), kernel(layer, np.abs), np.abs(layer.bias))
     assert np.linalg.norm(error) <= 32 * EPS * np.linalg.norm(exact)
 
 
@@ -65,7 +66,7 @@ def test_equals_float64(kind, method, size, shape):
     rng = np.random.default_rng(1)
     layer = random_layer(kind, rng, *shape)
     x = rng.standard_normal((*size, shape[1]), dtype=np.float32)
-    assert_rounds_to(conv.convolve(x, layer, method), x, layer, method)
+    assert_rounds_to(convolve(x, layer, method), x, layer, method)
 
 
 @KINDS
@@ -75,7 +76,7 @@ def test_equals_float64_for_any_size(kind, method, height, width, n, c, rank, se
     rng = np.random.default_rng(seed)
     layer = random_layer(kind, rng, n, c, rank)
     x = rng.standard_normal((height, width, c), dtype=np.float32)
-    assert_rounds_to(conv.convolve(x, layer, method), x, layer, method)
+    assert_rounds_to(convolve(x, layer, method), x, layer, method)
 
 
 @pytest.mark.parametrize("method", ["direct", "winograd"])
@@ -89,9 +90,11 @@ def test_a_pair_of_full_rank_is_the_dense_layer(method, shape):
     pair = Separable(*factors, dense.bias)
     x = rng.standard_normal((9, 11, c), dtype=np.float32)
     # Rounding both factors to float32 moves each product by eps: two more terms of the sums.
-    bound = rounding_error(x, pair, method) + EPS * convolution(np.abs(x), kernel(pair, np.abs), np.abs(dense.bias))
-    exact = convolution(x, weight, dense.bias)
-    assert (np.abs(conv.convolve(x, pair, method) - exact) <= bound).all()
+    bound = rounding_error(x, pair, method) + EPS * exact_convolution(
+        np.abs(x), kernel(pair, np.abs), np.abs(dense.bias)
+    )
+    exact = exact_convolution(x, weight, dense.bias)
+    assert (np.abs(convolve(x, pair, method) - exact) <= bound).all()
 
 
 @KINDS
@@ -106,10 +109,10 @@ def test_channel_slices_and_all_of_the_epilogue(kind, method, n):
     before = buffer.buffer.copy()
     skip, outer = (from_array(rng.standard_normal((height, width, n + 2))).slice(1, n) for _ in range(2))
     ends = Epilogue(layer.bias, slope=0.2, scale=0.25, skip=skip, skip_scale=0.5, outer=outer)
-    conv.convolution(layer, method)(buffer.slice(7, c), buffer.slice(7 + c, n), ends)
+    convolution(layer, method)(buffer.slice(7, c), buffer.slice(7 + c, n), ends)
 
     x = before[1 : height + 1, 1 : width + 1, 7 : 7 + c]
-    exact = convolution(x, kernel(layer), layer.bias)
+    exact = exact_convolution(x, kernel(layer), layer.bias)
     exact = 0.25 * np.where(exact > 0, exact, 0.2 * exact) + 0.5 * skip.array.astype(float) + outer.array
     out = buffer.slice(7 + c, n).array
     # the epilogue rounds four times, each at most eps / 2 of numbers below 8
@@ -124,9 +127,9 @@ def test_rows_of_a_larger_map(kind, method):
     rng = np.random.default_rng(4)
     layer = random_layer(kind, rng, 16, 8, 12)
     x = rng.standard_normal((12, 10, 8), dtype=np.float32)
-    whole = conv.convolve(x, layer, method)
+    whole = convolve(x, layer, method)
     out = allocate(5, 10, 16)
-    conv.convolution(layer, method)(from_array(x).rows(4, 9), out, Epilogue(layer.bias))
+    convolution(layer, method)(from_array(x).rows(4, 9), out, Epilogue(layer.bias))
     np.testing.assert_array_equal(out.array, whole[4:9])
 
 
@@ -136,7 +139,7 @@ def test_nan_stays_where_it_is_seen(kind, method):
     layer = random_layer(kind, rng, 8, 8, 8)
     x = rng.standard_normal((12, 12, 8), dtype=np.float32)
     x[3, 4, 5] = np.nan
-    out = conv.convolve(x, layer, method)
+    out = convolve(x, layer, method)
     assert np.isnan(out[2:5, 3:6]).all()
     out[(slice(0, 8), slice(0, 8)) if method == "winograd" else (slice(2, 5), slice(3, 6))] = 0  # whole tiles of 4 x 4
     assert np.isfinite(out).all()
@@ -146,15 +149,15 @@ def test_blocks_of_any_size_give_the_same_bits(monkeypatch):
     rng = np.random.default_rng(7)
     layer = random_layer(Separable, rng, 24, 20, 18)
     x = rng.standard_normal((10, 27, 20), dtype=np.float32)
-    whole = conv.convolve(x, layer, "winograd")
+    whole = convolve(x, layer, "winograd")
     for block in range(1, 8):
-        monkeypatch.setattr(conv.separable_winograd, "_block", lambda across, most, block=block: block)
-        np.testing.assert_array_equal(conv.convolve(x, layer, "winograd"), whole)
+        monkeypatch.setattr(separable_winograd, "_block", lambda across, most, block=block: block)
+        np.testing.assert_array_equal(convolve(x, layer, "winograd"), whole)
 
 
 @pytest.mark.parametrize(("across", "most"), [(1, 1), (7, 3), (24, 24), (24, 16), (48, 13), (5, 100)])
 def test_blocks_waste_little_and_fit(across, most):
-    block = conv.separable_winograd._block(across, most)
+    block = separable_winograd._block(across, most)
     assert 1 <= block <= min(across, most)
 
     def pixels(tiles):  # computed for blocks of so many: the columns of the middle, in whole register tiles
@@ -166,10 +169,12 @@ def test_blocks_waste_little_and_fit(across, most):
 
 @KINDS
 def test_new_sizes_do_not_compile_anew(kind, method):
-    module = {"direct": conv.separable, "winograd": conv.separable_winograd, "auto": conv.cp}[method]
+    module = {(Separable, "direct"): separable, (Separable, "winograd"): separable_winograd, (CP, "direct"): cp}[
+        kind, method
+    ]
     rng = np.random.default_rng(6)
     compiled = [value for value in vars(module).values() if hasattr(value, "signatures")]
     assert compiled
     for height, width, n, c, rank in [(1, 1, 1, 1, 1), (5, 1, 2, 3, 4), (1, 9, 64, 32, 50), (8, 8, 3, 16, 16)]:
-        conv.convolve(rng.standard_normal((height, width, c)), random_layer(kind, rng, n, c, rank), method)
+        convolve(rng.standard_normal((height, width, c)), random_layer(kind, rng, n, c, rank), method)
     assert all(len(function.signatures) <= 1 for function in compiled)

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr import images
 from lowrank_sr.cli import main
-from lowrank_sr.evaluate import measure, pairs
-from lowrank_sr.images import Image
 from lowrank_sr.lowrank import svd
-from lowrank_sr.study import claims, crops, poster, steps, tables
-from lowrank_sr.upscale import upscale
+from lowrank_sr.network.picture import upscale
+from lowrank_sr.pictures import images
+from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.pairs import pairs
+from lowrank_sr.pictures.quality import measure
+from lowrank_sr.study.measure import crops, steps
+from lowrank_sr.study.report import claims, poster, tables
 
 METHODS = ["direct", "im2col", "winograd", "svd", "cp"]
 

@@ -4,8 +4,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import lowrank_sr as lsr
-from lowrank_sr.conv import METHODS
-from lowrank_sr.threads import VARIABLE, limited
+from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.machine.threads import VARIABLE, limited
 
 
 def blas_threads():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr import weights
 from lowrank_sr.layers import CP, Separable
+from lowrank_sr.network import weights
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import numpy as np
 
 from lowrank_sr.conv import winograd
-from lowrank_sr.conv.simd import PANEL
 from lowrank_sr.conv.winograd import G, prepare, times_a, times_b
+from lowrank_sr.machine.cpu import PANEL
 
 
 def polynomial_through(points):

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lowrank_sr import images
 from lowrank_sr.errors import InputError
-from lowrank_sr.imresize import imresize
+from lowrank_sr.pictures import images
+from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION
 
 SIDE = 64  # of a crop, in pixels of low resolution

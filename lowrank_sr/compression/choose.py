@@ -11,11 +11,11 @@ import numpy as np
 from lowrank_sr.compression.cost import Costs
 from lowrank_sr.compression.factorise import BREAK_EVEN
 from lowrank_sr.compression.sensitivity import Sensitivity
-from lowrank_sr.conv.simd import LANES
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
 from lowrank_sr.lowrank import ranks, svd
-from lowrank_sr.rrdbnet import RRDBNet
+from lowrank_sr.machine.cpu import LANES
+from lowrank_sr.network.rrdbnet import RRDBNet
 
 SMALLEST = 1 / 40  # of break-even: below that a layer hardly costs anything any more
 

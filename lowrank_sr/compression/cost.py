@@ -7,11 +7,13 @@ import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import FLOPS
-from lowrank_sr.conv import AUTO, auto, convolution
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
+from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import random_layer
-from lowrank_sr.timing import interleaved
+from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network import auto
+from lowrank_sr.network.auto import AUTO
 
 Shape = tuple[int, int, int]
 Costs = Callable[[Shape, str, Sequence[int]], list[float]]
@@ -36,7 +38,10 @@ def _seconds(shape: Shape, method: str, ranks: tuple[int, ...]) -> list[float]:
     x = from_array(rng.standard_normal((side, side, shape[1]), dtype=np.float32))
     out = allocate(side, side, shape[0])
     layers = [random_layer(shape), *(random_layer(shape, method, rank) for rank in ranks)]
-    runs = {i: partial(convolution(layer, AUTO), x, out, Epilogue(layer.bias)) for i, layer in enumerate(layers)}
+    runs = {
+        i: partial(convolution(layer, auto.concrete(layer, AUTO)), x, out, Epilogue(layer.bias))
+        for i, layer in enumerate(layers)
+    }
     return [min(times) for times in interleaved(runs, auto.ROUNDS, auto.SECONDS).values()]
 
 

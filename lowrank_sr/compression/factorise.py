@@ -3,7 +3,7 @@
 import numpy as np
 
 from lowrank_sr import flops
-from lowrank_sr.compression.second_moments import Moments
+from lowrank_sr.compression.patch_statistics import Moments
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.lowrank import cp_als, ranks, refit_cp, refit_svd, svd
 from lowrank_sr.lowrank.moments import target_kernel

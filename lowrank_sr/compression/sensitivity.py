@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_sr import flops
-from lowrank_sr.compression.second_moments import measure, positions
+from lowrank_sr.compression.patch_statistics import measure, positions
 from lowrank_sr.compression.walk import forward, on_stacks
 from lowrank_sr.layers import Separable
 from lowrank_sr.lowrank import moments, refit_svd, svd
-from lowrank_sr.rrdbnet import RRDBNet
+from lowrank_sr.network.rrdbnet import RRDBNet
 
 PATCHES = 4096  # a layer: for ranks to be chosen by, fewer will do than for a fit
 PROBE = (4, 16)  # crops and their side: of what the network is run on once for each layer

@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lowrank_sr.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
-from lowrank_sr.conv import convolution
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, from_array, unpadded
+from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Layer
-from lowrank_sr.rrdbnet import RESIDUAL_SCALE, SLOPE, pixel_unshuffle
+from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
+from lowrank_sr.network.auto import concrete
+from lowrank_sr.network.rrdbnet import RESIDUAL_SCALE, SLOPE, pixel_unshuffle
 
 Convolve = Callable[[str, np.ndarray], np.ndarray]
 """convolve(name, x): the output of layer `name`, before the activation, for input (..., H, W, C)."""
@@ -60,7 +61,7 @@ def _leaky_relu(y: np.ndarray) -> np.ndarray:
 
 def on_stacks(layer: Layer, method: str) -> Callable[[np.ndarray], np.ndarray]:
     """`layer` as a function of stacks of feature maps, (..., H, W, C) -> (..., H, W, N) float32, by `method`."""
-    run, epilogue = convolution(layer, method), Epilogue(layer.bias)
+    run, epilogue = convolution(layer, concrete(layer, method)), Epilogue(layer.bias)
 
     def convolve(maps: np.ndarray) -> np.ndarray:
         out = np.empty((*maps.shape[:-1], layer.shape[0]), DTYPE)

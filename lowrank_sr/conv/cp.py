@@ -22,11 +22,11 @@ from numba import prange
 from numba.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS
 from lowrank_sr.conv.tile import multiply, panels
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 D = 3
 

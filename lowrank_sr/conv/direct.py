@@ -14,11 +14,12 @@ Extra memory: one tile of sums a thread.
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import PANEL, ROWS, take
+from lowrank_sr.conv.simd import take
 from lowrank_sr.conv.tile import accumulate, panels
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import PANEL, ROWS
 
 
 def prepare(kernel: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from numba.types import float32, intp
 
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.feature_map import DTYPE, RECORD, FeatureMap, address, record
-from lowrank_sr.conv.simd import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, PANEL
 
 NOTHING = FeatureMap(np.zeros((1, 1, 1), DTYPE), 0, 0, 0, 0, 0, 0)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from lowrank_sr.conv.simd import ROWS
+from lowrank_sr.machine.cpu import ROWS
 
 DTYPE = np.float32
 TILE = 4  # rows and columns are padded to whole Winograd output tiles

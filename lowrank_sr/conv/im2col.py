@@ -13,11 +13,12 @@ Extra memory: the patch matrix and the (H W, N) product, for as long as the call
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import DTYPE, address
-from lowrank_sr.conv.simd import PANEL, copy
-from lowrank_sr.threads import blas_threads
+from lowrank_sr.conv.simd import copy
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import PANEL
+from lowrank_sr.machine.threads import blas_threads
 
 
 def prepare(kernel: np.ndarray) -> np.ndarray:

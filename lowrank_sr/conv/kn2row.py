@@ -19,12 +19,13 @@ from llvmlite import binding
 from numba import njit, prange, types
 from numba.extending import get_cython_function_address
 
-from lowrank_sr.conv.cache import l2_bytes
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import add, finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import PANEL, ROWS, take
-from lowrank_sr.threads import blas_threads
+from lowrank_sr.conv.simd import take
+from lowrank_sr.machine.caches import l2_bytes
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import PANEL, ROWS
+from lowrank_sr.machine.threads import blas_threads
 
 # SciPy's BLAS under a name that compiled code refers to, so that Numba can cache it: a captured address would change.
 _SGEMM = "lowrank_sr_sgemm"

@@ -17,11 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS, take
+from lowrank_sr.conv.simd import take
 from lowrank_sr.conv.tile import accumulate, multiply, panels
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 
 class Pair(NamedTuple):

@@ -22,13 +22,14 @@ from numba import njit, prange
 from numba.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.cache import l2_bytes
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import TILE, address
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS, strided, take
+from lowrank_sr.conv.simd import strided, take
 from lowrank_sr.conv.tile import multiply, panels
 from lowrank_sr.conv.winograd import SIDE, SKEW, G, times_a, times_b
+from lowrank_sr.machine.caches import l2_bytes
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 AHEAD = 2  # columns: which one is fetched while one is transformed
 

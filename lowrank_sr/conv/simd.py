@@ -11,16 +11,12 @@ Addresses are `intp` values in bytes, as `array.ctypes.data` gives them; every e
 import inspect
 from collections.abc import Callable
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_FEATURES = binding.get_host_cpu_features()
-LANES = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx") else 4
-# A tile of ROWS x PANEL sums fills the vector registers: 24 of 32, or 12 of 16, the rest hold operands.
-ROWS = 6 if "sse2" in _FEATURES and not _FEATURES.get("avx512f") else 12
-PANEL = 2 * LANES
+from lowrank_sr.machine.cpu import LANES
 
 _INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)

@@ -12,7 +12,8 @@ import numpy as np
 from numba.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS, strided
+from lowrank_sr.conv.simd import strided
+from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 
 def panels(matrix: np.ndarray) -> np.ndarray:

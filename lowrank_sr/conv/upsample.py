@@ -4,9 +4,9 @@ import numba
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.feature_map import RECORD, FeatureMap, address, record
 from lowrank_sr.conv.simd import copy
+from lowrank_sr.machine.compiled import compiled
 
 
 def upsample(x: FeatureMap, out: FeatureMap) -> None:

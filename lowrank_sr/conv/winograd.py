@@ -18,12 +18,13 @@ from numba import njit, prange
 from numba.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.cache import l2_bytes
-from lowrank_sr.conv.compiled import compiled
 from lowrank_sr.conv.epilogue import finish
 from lowrank_sr.conv.feature_map import TILE, address
-from lowrank_sr.conv.simd import LANES, PANEL, ROWS, strided, take
+from lowrank_sr.conv.simd import strided, take
 from lowrank_sr.conv.tile import multiply
+from lowrank_sr.machine.caches import l2_bytes
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 SIDE = TILE + 2  # of an input tile
 ELEMENTS = SIDE * SIDE

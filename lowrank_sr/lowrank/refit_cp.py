@@ -17,12 +17,7 @@ import numpy as np
 
 from lowrank_sr.lowrank import cp_als
 from lowrank_sr.lowrank.cp_als import unit
-from lowrank_sr.lowrank.normal_equations import (
-    conjugate_gradients,
-    kronecker_inverse,
-    normal_equations,
-    solve,
-)
+from lowrank_sr.lowrank.normal_equations import conjugate_gradients, kronecker_inverse, normal_equations, solve
 
 
 def refit(kernel, rank, second_moment, rounds=8, seed=0):

@@ -16,12 +16,7 @@ Van Loan, "The ubiquitous Kronecker product", J. Comput. Appl. Math. 123, 2000 (
 import numpy as np
 
 from lowrank_sr.lowrank import svd
-from lowrank_sr.lowrank.normal_equations import (
-    conjugate_gradients,
-    kronecker_inverse,
-    normal_equations,
-    solve,
-)
+from lowrank_sr.lowrank.normal_equations import conjugate_gradients, kronecker_inverse, normal_equations, solve
 
 
 def refit(kernel, rank, second_moment, rounds=8):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lowrank_sr.files import write_json
-from lowrank_sr.study.poster import TABLE1
+from lowrank_sr.study.report.poster import TABLE1
 
 FORMAT = 2  # another one lets no study go on with what an older version has left
 

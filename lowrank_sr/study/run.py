@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from lowrank_sr import machine
 from lowrank_sr.errors import InputError
-from lowrank_sr.study import figures, markdown, page, record, style, tables
-from lowrank_sr.study.claims import claims
+from lowrank_sr.machine import cpu
+from lowrank_sr.study import record
+from lowrank_sr.study.measure.steps import steps
+from lowrank_sr.study.report import figures, markdown, page, style, tables
+from lowrank_sr.study.report.claims import claims
 from lowrank_sr.study.settings import check_methods, fingerprint, open_study
-from lowrank_sr.study.steps import steps
 from lowrank_sr.text import progress, table
 
 
@@ -46,10 +47,10 @@ def study(
             if name not in finished:
                 bar.set_description(name)
                 finished[name] = step()
-                record.write(folder / "results.json", mark, settings, machine.describe(), finished, [])
+                record.write(folder / "results.json", mark, settings, cpu.describe(), finished, [])
                 bar.update()
     ordered = {name: finished[name] for name in todo}
-    results = record.write(folder / "results.json", mark, settings, machine.describe(), ordered, claims(ordered))
+    results = record.write(folder / "results.json", mark, settings, cpu.describe(), ordered, claims(ordered))
     figures.write(results, folder)
     markdown.write(results, folder)
     page.write(results, folder)

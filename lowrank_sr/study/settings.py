@@ -5,13 +5,14 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lowrank_sr import images, machine
-from lowrank_sr.conv import METHODS
+from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
-from lowrank_sr.evaluate import pairs
-from lowrank_sr.images import Image
+from lowrank_sr.machine import cpu
+from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.pictures import images
+from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.pairs import pairs
 from lowrank_sr.resources import IMAGES, WEIGHTS
-from lowrank_sr.rrdbnet import RRDBNet, load
 from lowrank_sr.study.record import FORMAT
 
 DIRECT, WINOGRAD = "direct", "winograd"
@@ -117,7 +118,7 @@ def open_study(
 
 def fingerprint(description: dict, weights: Path | None, data: Path | None) -> str:
     """What must be equal for two runs to share results: settings, contents of the files, machine and version."""
-    digest = hashlib.sha256(json.dumps([FORMAT, description, machine.describe()]).encode())
+    digest = hashlib.sha256(json.dumps([FORMAT, description, cpu.describe()]).encode())
     for path in [Path(weights or WEIGHTS), *images.images_in(data or IMAGES)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

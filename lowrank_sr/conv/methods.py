@@ -1,0 +1,51 @@
+"""The algorithm behind each layer: a dense layer's by name, those of factorised layers by their form."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numba
+import numpy as np
+
+from lowrank_sr.conv import cp, direct, im2col, kn2row, separable, separable_winograd, winograd
+from lowrank_sr.conv.epilogue import Epilogue, operands
+from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
+from lowrank_sr.errors import InputError
+from lowrank_sr.layers import CP, Layer, Separable
+
+METHODS = {"direct": direct, "im2col": im2col, "kn2row": kn2row, "winograd": winograd}
+
+Convolution = Callable[[FeatureMap, FeatureMap, Epilogue], None]
+"""convolution(x, out, epilogue): `same` convolution of the feature map x into the feature map out."""
+
+
+def convolution(layer: Layer, method: str) -> Convolution:
+    """The convolution of `layer` by `method`, its arrays in the order that the loops read.
+
+    A dense layer is computed by any of METHODS; an SVD pair by F(4, 3) where `method` is "winograd" and directly
+    otherwise; CP in one way. Raises InputError for an unknown method and for a kernel that is not 3 x 3.
+    """
+    if method not in METHODS:
+        raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+    _, channels, d = layer.shape
+    if d != 3:  # feature maps have a border of one pixel
+        raise InputError(f"kernel of {d} x {d}: expected 3 x 3")
+    if isinstance(layer, CP):
+        return partial(_run, channels, cp.convolve, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out))
+    if isinstance(layer, Separable):
+        module = separable_winograd if method == "winograd" else separable
+        return partial(_run, channels, module.convolve, module.prepare(layer.vertical, layer.horizontal))
+    module = METHODS[method]
+    return partial(_run, channels, module.convolve, module.prepare(layer.weight))
+
+
+def _run(channels, convolve, kernel, x: FeatureMap, out: FeatureMap, epilogue: Epilogue) -> None:
+    if x.channels != channels:
+        raise ValueError(f"input of {x.channels} channels: the layer reads {channels}")
+    convolve(operands(x, out, epilogue), kernel, numba.get_num_threads())
+
+
+def convolve(array: np.ndarray, layer: Layer, method: str) -> np.ndarray:
+    """Convolve an (H, W, C) array with `layer`, zeros beyond its edges: (H, W, N) float32. For one layer by itself."""
+    out = np.empty((*array.shape[:2], layer.shape[0]), DTYPE)
+    convolution(layer, method)(from_array(array), unpadded(out), Epilogue(layer.bias))
+    return out

@@ -1,0 +1,1 @@
+"""The machine that computes: threads, compiled code, caches, memory, time."""

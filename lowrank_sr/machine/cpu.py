@@ -1,0 +1,45 @@
+"""What this processor is: the width of its vectors, and what measured figures are to be read with."""
+
+import functools
+import os
+import platform
+from pathlib import Path
+
+import numba
+import numpy as np
+from llvmlite import binding
+
+from lowrank_sr._version import __version__
+from lowrank_sr.machine.caches import l2_bytes
+
+_FEATURES = binding.get_host_cpu_features()
+LANES = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx") else 4  # float32 values in a vector
+# A tile of ROWS x PANEL sums fills the vector registers: 24 of 32, or 12 of 16, the rest hold operands.
+ROWS = 6 if "sse2" in _FEATURES and not _FEATURES.get("avx512f") else 12
+PANEL = 2 * LANES
+
+
+@functools.cache
+def cpu_model() -> str:
+    """The processor's name as its maker gives it, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def describe() -> dict:
+    """Processor, cores, threads in use, vector width, cache and versions."""
+    return {
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": numba.get_num_threads(),
+        "simd_bits": 32 * LANES,
+        "l2_bytes": l2_bytes(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "lowrank_sr": __version__,
+    }

@@ -1,0 +1,104 @@
+"""`auto`: for every layer shape the method that is fastest on this machine, measured once and remembered.
+
+The figures lie in the user's cache folder in a file for each processor model, thread count and version of this package.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+from functools import partial
+from pathlib import Path
+
+import numba
+import numpy as np
+import platformdirs
+
+from lowrank_sr._version import __version__
+from lowrank_sr.conv.epilogue import Epilogue
+from lowrank_sr.conv.feature_map import allocate, from_array
+from lowrank_sr.conv.methods import METHODS, convolution
+from lowrank_sr.errors import InputError
+from lowrank_sr.files import write_json
+from lowrank_sr.layers import Dense, Layer, random_layer
+from lowrank_sr.machine.cpu import cpu_model
+from lowrank_sr.machine.timing import interleaved
+
+AUTO = "auto"
+SIDE = 96  # pixels: so large that a run takes longer than the turns in which a busy machine deals out its cores
+SECONDS = 0.4  # of measuring for a shape, and no fewer than
+ROUNDS = 5
+
+_log = logging.getLogger(__name__)
+_known: dict[Path, dict[str, dict[str, float]]] = {}
+
+
+def check_method(method: str) -> None:
+    """Raise InputError for a method that does not exist."""
+    if method not in (AUTO, *METHODS):
+        raise InputError(f"method {method!r}: expected one of {', '.join((AUTO, *METHODS))}")
+
+
+def concrete(layer: Layer, method: str) -> str:
+    """The method by which `layer` is computed where `method`, "auto" included, is asked for.
+
+    For a dense layer "auto" is the fastest of all on this machine. For an SVD pair, which goes either directly or by
+    F(4, 3), it is always the latter: faster at every shape of ESRGAN. CP goes one way whatever the method.
+    """
+    if method != AUTO:
+        return method
+    return fastest(layer.shape) if isinstance(layer, Dense) else "winograd"
+
+
+def fastest(shape: tuple[int, int, int]) -> str:
+    """The name of the method that takes the least time for a layer of `shape`, (N, C, d)."""
+    times = seconds(shape)
+    return min(times, key=times.get)
+
+
+def seconds(shape: tuple[int, int, int]) -> dict[str, float]:
+    """Seconds by method for a layer of `shape`, (N, C, d), on 96 x 96 pixels with the threads in use now."""
+
+    path = _path()
+    if path not in _known:
+        _known[path] = _read(path)
+    table = _known[path]
+    key = " ".join(map(str, shape))
+    if set(table.get(key, ())) != set(METHODS):
+        if not table:
+            _log.info("timing the methods on this machine, once ...")
+        table[key] = _measure(shape)
+        with contextlib.suppress(InputError, OSError):  # a cache that cannot be written costs a second, no more
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, table)
+    return table[key]
+
+
+def _path() -> Path:
+    machine = f"{cpu_model()}, {numba.get_num_threads()} threads, {__version__}"
+    name = f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
+    return Path(platformdirs.user_cache_dir("lowrank-sr", appauthor=False)) / name
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    """The figures in a file; nothing where there is no such file or it is not one of ours."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        whole = all(math.isfinite(t) for times in table.values() for t in times.values())
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+    return table if whole else {}
+
+
+def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
+    """The least time of each method, taken in turn so that what else the machine does meets all of them."""
+
+    n, c, _ = shape
+    layer, noise = random_layer(shape), np.random.default_rng(0).standard_normal((SIDE, SIDE, c), dtype=np.float32)
+    x, out = from_array(noise), allocate(SIDE, SIDE, n)
+    runs = {method: convolution(layer, method) for method in METHODS}
+    times = interleaved(
+        {name: partial(run, x, out, Epilogue(layer.bias)) for name, run in runs.items()}, ROUNDS, SECONDS
+    )
+    return {method: min(taken) for method, taken in times.items()}

@@ -1,0 +1,1 @@
+"""Picture files and arrays of pixels: formats, resizing, PSNR and SSIM."""

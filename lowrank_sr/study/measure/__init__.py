@@ -1,0 +1,1 @@
+"""The study's measurements, a question a file."""

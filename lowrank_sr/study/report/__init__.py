@@ -1,0 +1,1 @@
+"""The study's results as a page: tables, figures, claims."""

@@ -1,0 +1,38 @@
+"""report.md."""
+
+from pathlib import Path
+
+from lowrank_sr.files import replacing
+from lowrank_sr.study.report.content import TITLE, Block, sections, summary
+from lowrank_sr.study.report.figures import Figure
+from lowrank_sr.study.report.tables import Table
+
+
+def write(results: dict, folder: Path) -> None:
+    """Write report.md into `folder`."""
+    parts = [f"# {TITLE}", summary(results)]
+    for heading, blocks in sections(results, folder):
+        parts.append(f"## {heading}")
+        parts.extend(_block(block) for block in blocks)
+    with replacing(folder / "report.md") as temporary:
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Table):
+        return f"{_table(block.header, block.rows)}\n\n*{block.caption}*"
+    if isinstance(block, Figure):
+        return f"![{block.caption}](figures/{block.name}.svg)\n\n*{block.caption}*"
+    if isinstance(block, list):
+        rows = [[each["claim"], each["poster"], *_verdict(each["measured"])] for each in block]
+        return _table(["claim", "the poster", "verdict", "measured here", "why"], rows, numbers=False)
+    return block
+
+
+def _verdict(measured: dict) -> list[str]:
+    return [f"**{measured['verdict']}**", measured["found"], measured["why"]]
+
+
+def _table(header: list[str], rows: list[list[str]], numbers: bool = True) -> str:
+    rule = ["---", *(["---:" if numbers else "---"] * (len(header) - 1))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
