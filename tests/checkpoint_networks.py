@@ -1,5 +1,6 @@
 """RRDBNet in PyTorch, its layers named in each way that checkpoints name them, to compare with."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -132,3 +133,11 @@ class _Old(nn.Module):
 
     def forward(self, x):
         return self.model(x)
+
+
+def save(saved, path, file_format):
+    if file_format == "safetensors":
+        pytest.importorskip("safetensors.torch").save_file(saved, path)
+    else:
+        torch.save(saved, path, _use_new_zipfile_serialization=file_format == "zip")
+    return path

@@ -10,8 +10,7 @@ from lowrank_sr.cli import main
 
 torch = pytest.importorskip("torch")
 
-from checkpoint_networks import SCHEMES, network  # noqa: E402
-from test_checkpoints_torch import save  # noqa: E402
+from checkpoint_networks import SCHEMES, network, save  # noqa: E402
 
 
 def assert_same_pictures(net, twin, size=(8, 12)):

@@ -11,15 +11,7 @@ from lowrank_sr.checkpoints import read
 
 torch = pytest.importorskip("torch")
 
-from checkpoint_networks import SCHEMES, canonical, network  # noqa: E402
-
-
-def save(saved, path, file_format):
-    if file_format == "safetensors":
-        pytest.importorskip("safetensors.torch").save_file(saved, path)
-    else:
-        torch.save(saved, path, _use_new_zipfile_serialization=file_format == "zip")
-    return path
+from checkpoint_networks import SCHEMES, canonical, network, save  # noqa: E402
 
 
 def assert_reads(path, expected, **facts):
