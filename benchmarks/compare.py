@@ -17,13 +17,12 @@ import subprocess
 import sys
 from functools import partial
 
-import numba
 from peers import PEERS
 
 import lowrank_sr as lsr
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.machine.cpu import describe
-from lowrank_sr.machine.threads import limited
+from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.study.measure.full_size import factorised
@@ -43,7 +42,7 @@ def network(name, net):
 
 def contestant(name, net, size):
     """The function from image to image that goes by `name`."""
-    return PEERS[name](net, size, size, numba.get_num_threads()) if name in PEERS else network(name, net)
+    return PEERS[name](net, size, size, thread_count()) if name in PEERS else network(name, net)
 
 
 def speeds(names, net, size, rounds):

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-import numba
 import numpy as np
 import pytest
 from peers import PEERS
 
 import lowrank_sr as lsr
+from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network.auto import AUTO
 
 SIDE = 96
@@ -19,7 +19,7 @@ def contestants(net):
     runs = {name: partial(net.with_method(name), image) for name in OURS}
     for name, build in PEERS.items():
         try:
-            runs[name] = partial(build(net, SIDE, SIDE, numba.get_num_threads()), image)
+            runs[name] = partial(build(net, SIDE, SIDE, thread_count()), image)
         except ImportError:
             continue
     return runs

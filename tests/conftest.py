@@ -1,5 +1,4 @@
 import atexit
-import hashlib
 import os
 import shutil
 import tempfile
@@ -7,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-# Compiled code stays in a folder of its own, a new one for every change of what is compiled into more than one file:
-# Numba would notice a change only in the file of the function that it compiles.
-_sources = b"".join(path.read_bytes() for path in sorted((Path(__file__).parents[1] / "lowrank_sr/conv").glob("*.py")))
-_cache = Path(tempfile.gettempdir()) / f"lowrank-sr-tests-{os.getuid()}-{hashlib.sha256(_sources).hexdigest()[:16]}"
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache))
+# Most maps here are too small to share; what runs on several threads is tested by tests/machine/test_threads.py.
+os.environ.setdefault("LOWRANK_SR_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The timings that `auto` remembers stay out of the user's cache folder.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lowrank-sr-tests-")

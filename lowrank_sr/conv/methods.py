@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 
-import numba
 import numpy as np
 
+from lowrank_sr import flops
 from lowrank_sr.conv import cp, direct, im2col, kn2row, separable, separable_winograd, winograd
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Layer, Separable
+from lowrank_sr.machine.threads import parallel_region, thread_count
 
-METHODS = {"direct": direct, "im2col": im2col, "kn2row": kn2row, "winograd": winograd}
+METHODS: dict[str, ModuleType] = {"direct": direct, "im2col": im2col, "kn2row": kn2row, "winograd": winograd}
+
+FLOPS_A_THREAD = 10_000_000  # a tenth of a millisecond or more: for less, waking another thread does not pay
 
 Convolution = Callable[[FeatureMap, FeatureMap, Epilogue], None]
 """convolution(x, out, epilogue): `same` convolution of the feature map x into the feature map out."""
@@ -26,22 +30,28 @@ def convolution(layer: Layer, method: str) -> Convolution:
     """
     if method not in METHODS:
         raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
-    _, channels, d = layer.shape
+    d = layer.shape[2]
     if d != 3:  # feature maps have a border of one pixel
         raise InputError(f"kernel of {d} x {d}: expected 3 x 3")
     if isinstance(layer, CP):
-        return partial(_run, channels, cp.convolve, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out))
-    if isinstance(layer, Separable):
-        module = separable_winograd if method == "winograd" else separable
-        return partial(_run, channels, module.convolve, module.prepare(layer.vertical, layer.horizontal))
-    module = METHODS[method]
-    return partial(_run, channels, module.convolve, module.prepare(layer.weight))
+        algorithm = cp
+        factors = (layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out)
+    elif isinstance(layer, Separable):
+        algorithm = separable_winograd if method == "winograd" else separable
+        factors = (layer.vertical, layer.horizontal)
+    else:
+        algorithm = METHODS[method]
+        factors = (layer.weight,)
+    return partial(_run, algorithm.convolve, algorithm.prepare(*factors), layer.shape[1], flops.per_pixel(layer))
 
 
-def _run(channels, convolve, kernel, x: FeatureMap, out: FeatureMap, epilogue: Epilogue) -> None:
+def _run(convolve, prepared, channels: int, flops_per_pixel: int, x: FeatureMap, out: FeatureMap, epilogue: Epilogue):
     if x.channels != channels:
         raise ValueError(f"input of {x.channels} channels: the layer reads {channels}")
-    convolve(operands(x, out, epilogue), kernel, numba.get_num_threads())
+    work = flops_per_pixel * out.height * out.width
+    threads = min(thread_count(), 1 + work // FLOPS_A_THREAD)
+    with parallel_region(threads):
+        convolve(operands(x, out, epilogue), prepared, threads)
 
 
 def convolve(array: np.ndarray, layer: Layer, method: str) -> np.ndarray:

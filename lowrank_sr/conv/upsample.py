@@ -1,17 +1,19 @@
 """Nearest-neighbour upsampling of a feature map: out[y, x] = in[y // factor, x // factor]."""
 
-import numba
 import numpy as np
 from numba import prange
 
 from lowrank_sr.conv.feature_map import RECORD, FeatureMap, address, record
 from lowrank_sr.conv.simd import copy
 from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.threads import parallel_region, thread_count
 
 
 def upsample(x: FeatureMap, out: FeatureMap) -> None:
     """Fill `out`, whose sides are the same whole multiple of those of `x`."""
-    _upsample(np.array([record(x), record(out)], RECORD), numba.get_num_threads())
+    threads = thread_count()
+    with parallel_region(threads):
+        _upsample(np.array([record(x), record(out)], RECORD), threads)
 
 
 @compiled(parallel=True)

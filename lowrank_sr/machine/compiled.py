@@ -1,17 +1,54 @@
-"""Numba's compiler with its cache, and without where there is no folder to keep one in."""
+"""Numba's compiler, with a cache that knows every source file its machine code is made from."""
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 from numba import njit
+from numba.core.caching import FunctionCache
+
+_PACKAGE = Path(__file__).parents[1]
+_KERNEL_FOLDERS = ("conv", "machine")
+
+
+@cache
+def kernels_digest() -> str:
+    """A digest of the source files that the compiled kernels are made from: 16 hexadecimal digits.
+
+    Whatever depends on the kernels' machine code is remembered under it: the code itself, the timings that `auto`
+    chooses by, the study's results.
+    """
+    digest = hashlib.sha256()
+    for folder in _KERNEL_FOLDERS:
+        for path in sorted((_PACKAGE / folder).glob("*.py")):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _KernelCache(FunctionCache):
+    """Numba's cache of one function, out of date after a change in any kernel's file.
+
+    Numba looks only at the file that a function stands in, not at those of the functions that are inlined into it.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = (self._cache_file._source_stamp, kernels_digest())
 
 
 def compiled(**options) -> Callable:
-    """Decorate a function as `numba.njit(cache=True, **options)` does; uncached where no cache can be kept."""
+    """Decorate a function as `numba.njit(cache=True, **options)` does, with a cache that knows all kernel files.
 
-    def decorate(function):
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:  # "no locator available": a read-only installation and a user without a home
-            return njit(**options)(function)
+    Without a cache where none can be kept.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        dispatcher = njit(**options)(function)
+        with suppress(RuntimeError):  # "no locator available": a read-only installation and a user without a home
+            dispatcher._cache = _KernelCache(function)
+        return dispatcher
 
     return decorate

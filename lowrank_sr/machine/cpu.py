@@ -11,6 +11,8 @@ from llvmlite import binding
 
 from lowrank_sr._version import __version__
 from lowrank_sr.machine.caches import l2_bytes
+from lowrank_sr.machine.compiled import kernels_digest
+from lowrank_sr.machine.threads import thread_count
 
 _FEATURES = binding.get_host_cpu_features()
 LANES = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx") else 4  # float32 values in a vector
@@ -30,11 +32,11 @@ def cpu_model() -> str:
 
 
 def describe() -> dict:
-    """Processor, cores, threads in use, vector width, cache and versions."""
+    """Processor, cores, threads in use, vector width, cache, versions and the digest of the kernels' sources."""
     return {
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
-        "threads": numba.get_num_threads(),
+        "threads": thread_count(),
         "simd_bits": 32 * LANES,
         "l2_bytes": l2_bytes(),
         "system": platform.platform(),
@@ -42,4 +44,5 @@ def describe() -> dict:
         "numpy": np.__version__,
         "numba": numba.__version__,
         "lowrank_sr": __version__,
+        "kernels": kernels_digest(),
     }

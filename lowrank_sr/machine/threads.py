@@ -1,9 +1,10 @@
-"""How many threads, in one place: Numba's loops and BLAS's pool take turns and never multiply."""
+"""How many threads compute, in one place: Numba's loops and BLAS take turns and never multiply."""
 
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 
 import numba
@@ -12,7 +13,70 @@ from threadpoolctl import ThreadpoolController
 from lowrank_sr.errors import InputError
 
 VARIABLE = "LOWRANK_SR_THREADS"
-POOL = threading.Lock()  # Numba's pool takes one caller at a time
+
+_limit: ContextVar[int | None] = ContextVar("_limit", default=None)
+
+# Numba's workqueue layer aborts the process when two Python threads enter it, and a limit of BLAS's threads holds for
+# the whole process. Re-entrant, because a region may limit BLAS inside itself.
+_region = threading.RLock()
+
+
+def thread_count() -> int:
+    """The number of threads that this package's loops may use here and now.
+
+    That is the innermost `limited`; without one, LOWRANK_SR_THREADS; without that, Numba's own setting.
+
+    Raises InputError where LOWRANK_SR_THREADS is not between 1 and the number of threads that Numba started with.
+    """
+    limit = _limit.get()
+    if limit is not None:
+        return limit
+    if VARIABLE in os.environ:
+        return _checked(os.environ[VARIABLE], VARIABLE)
+    return numba.get_num_threads()
+
+
+@contextmanager
+def limited(count: int | str | None) -> Iterator[int]:
+    """Let this package's loops use `count` threads inside the block; None changes nothing. Yields the number in use.
+
+    Raises InputError where `count` is not between 1 and the number of threads that Numba started with.
+    """
+    token = _limit.set(thread_count() if count is None else _checked(count, "--threads"))
+    try:
+        yield thread_count()
+    finally:
+        _limit.reset(token)
+
+
+def _checked(count: int | str, source: str) -> int:
+    most = numba.config.NUMBA_NUM_THREADS
+    try:
+        threads = int(count)
+    except ValueError:
+        threads = 0
+    if not 1 <= threads <= most:
+        raise InputError(f"{source} {count}: expected a number of threads from 1 to {most}")
+    return threads
+
+
+@contextmanager
+def parallel_region(threads: int) -> Iterator[None]:
+    """Give a compiled parallel loop `threads` of Numba's threads, while no other Python thread runs one."""
+    with _region:
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            numba.set_num_threads(before)
+
+
+@contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """Run BLAS calls on `count` threads, then restore the caller's setting."""
+    with _region, _blas().limit(limits=count):
+        yield
 
 
 @cache
@@ -20,34 +84,3 @@ def _blas() -> ThreadpoolController:
     import scipy.linalg.blas  # noqa: F401 (the pool to control exists once SciPy's BLAS is loaded)
 
     return ThreadpoolController().select(user_api="blas")
-
-
-@contextmanager
-def blas_threads(count: int) -> Iterator[None]:
-    """Run BLAS calls on `count` threads, then restore the caller's setting."""
-    with _blas().limit(limits=count):
-        yield
-
-
-@contextmanager
-def limited(count: int | None) -> Iterator[int]:
-    """Run this package's loops on `count` threads, by default LOWRANK_SR_THREADS or Numba's, then restore the setting.
-
-    Yields the number in use. Raises InputError where it is not between 1 and the number of threads that Numba started
-    with.
-    """
-    asked, source = count, "--threads"
-    if asked is None and VARIABLE in os.environ:
-        asked, source = os.environ[VARIABLE], VARIABLE
-    before, most = numba.get_num_threads(), numba.config.NUMBA_NUM_THREADS
-    try:
-        threads = before if asked is None else int(asked)
-        if not 1 <= threads <= most:
-            raise ValueError
-    except ValueError:
-        raise InputError(f"{source} {asked}: expected a number of threads from 1 to {most}") from None
-    numba.set_num_threads(threads)
-    try:
-        yield threads
-    finally:
-        numba.set_num_threads(before)

@@ -11,18 +11,18 @@ import math
 from functools import partial
 from pathlib import Path
 
-import numba
 import numpy as np
 import platformdirs
 
-from lowrank_sr._version import __version__
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.layers import Dense, Layer, random_layer
+from lowrank_sr.machine.compiled import kernels_digest
 from lowrank_sr.machine.cpu import cpu_model
+from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.machine.timing import interleaved
 
 AUTO = "auto"
@@ -76,7 +76,7 @@ def seconds(shape: tuple[int, int, int]) -> dict[str, float]:
 
 
 def _path() -> Path:
-    machine = f"{cpu_model()}, {numba.get_num_threads()} threads, {__version__}"
+    machine = f"{cpu_model()}, {thread_count()} threads, {kernels_digest()}"
     name = f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
     return Path(platformdirs.user_cache_dir("lowrank-sr", appauthor=False)) / name
 

@@ -33,7 +33,6 @@ from lowrank_sr.conv.methods import Convolution, convolution
 from lowrank_sr.conv.upsample import upsample as copy  # enlarged by 1
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, Layer, reorder_inputs
-from lowrank_sr.machine.threads import POOL
 from lowrank_sr.network import architecture, auto, weights
 from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
 from lowrank_sr.network.auto import AUTO, check_method
@@ -155,8 +154,7 @@ class RRDBNet:
         pixels = from_array(pixel_unshuffle(image, design.unshuffle))
         enlarged = (side << design.upsamplings for side in (pixels.height, pixels.width))
         out = np.empty((*enlarged, design.out_channels), DTYPE)
-        with POOL:
-            run(self._trunk(pixels, convolve), self._tail(convolve), out)
+        run(self._trunk(pixels, convolve), self._tail(convolve), out)
         height, width = (self.scale * side for side in image.shape[:2])
         return out[:height, :width]
 

@@ -1,52 +1,169 @@
+"""How many threads compute, and that several Python threads may compute at once."""
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import lowrank_sr as lsr
-from lowrank_sr.conv.methods import METHODS
-from lowrank_sr.machine.threads import VARIABLE, limited
+from lowrank_sr.conv import methods
+from lowrank_sr.conv.methods import METHODS, convolve
+from lowrank_sr.layers import random_layer
+from lowrank_sr.machine.threads import VARIABLE, limited, parallel_region, thread_count
+
+MOST = numba.config.NUMBA_NUM_THREADS
 
 
 def blas_threads():
-    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_callers_settings_are_restored(method):
-    net, image = lsr.RRDBNet.random(8, 1, 4, method=method), np.zeros((5, 5, 3), np.float32)
-    net(image)
-    for count in (1, max(blas_threads())):
+    net = lsr.RRDBNet.random(8, 1, 4, method=method)
+    image = np.zeros((5, 5, 3), np.float32)
+    before = numba.get_num_threads()
+    for count in (1, 2):
         with threadpool_limits(count, "blas"):
             net(image)
-            assert set(blas_threads()) == {count}
+            assert blas_threads() == {count}
+    assert numba.get_num_threads() == before
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_thread_count_changes_nothing_but_rounding(method):
-    net, image = lsr.load(method=method), np.random.default_rng(0).random((17, 19, 3))
+    net = lsr.load(method=method)
+    image = np.random.default_rng(0).random((31, 33, 3))
     with limited(1):
         alone = net(image)
-        np.testing.assert_array_equal(net(image), alone)
-    together = net(image)
-    np.testing.assert_array_equal(net(image), together)
+    with limited(MOST):
+        together = net(image)
+        np.testing.assert_array_equal(net(image), together)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("form", "method"),
+    [*((None, method) for method in METHODS), ("svd", "direct"), ("svd", "winograd"), ("cp", "direct")],
+)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 40), (17, 5)], ids=str)
+def test_small_maps_on_all_threads(monkeypatch, form, method, size):
+    layer = random_layer((35, 18, 3), form, 20)
+    x = np.random.default_rng(1).standard_normal((*size, 18), dtype=np.float32)
+    alone = convolve(x, layer, method)
+    monkeypatch.setattr(methods, "FLOPS_A_THREAD", 1)
+    with limited(MOST):
+        np.testing.assert_allclose(convolve(x, layer, method), alone, rtol=0, atol=1e-5)
+
+
+def test_small_maps_are_not_shared(monkeypatch):
+    seen = []
+
+    def record_threads(threads):
+        seen.append(threads)
+        return parallel_region(threads)
+
+    monkeypatch.setattr(methods, "parallel_region", record_threads)
+    layer = random_layer((64, 64, 3))  # 73,728 FLOPs a pixel
+    with limited(MOST):
+        convolve(np.zeros((4, 4, 64), np.float32), layer, "direct")
+        convolve(np.zeros((96, 96, 64), np.float32), layer, "direct")
+    assert seen == [1, MOST]
+
+
 def test_limited(monkeypatch):
-    before = numba.get_num_threads()
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert thread_count() == numba.get_num_threads()
     with limited(1) as count:
-        assert count == numba.get_num_threads() == 1
+        assert count == thread_count() == 1
+        with limited(MOST):
+            assert thread_count() == MOST
+        assert thread_count() == 1
+    assert thread_count() == numba.get_num_threads()
+
+
+def test_the_environment_sets_the_threads_of_the_library_too(monkeypatch):
     monkeypatch.setenv(VARIABLE, "1")
+    assert thread_count() == 1
     with limited(None) as count:
-        assert count == numba.get_num_threads() == 1
-    assert numba.get_num_threads() == before
-    for wrong in ("0", "-1", "two", str(numba.config.NUMBA_NUM_THREADS + 1)):
-        monkeypatch.setenv(VARIABLE, wrong)
-        with (
-            pytest.raises(lsr.InputError, match=rf"^{VARIABLE} {wrong}: expected a number of threads"),
-            limited(None),
-        ):
-            pass
-        with pytest.raises(lsr.InputError, match=rf"^--threads {wrong}"), limited(wrong):
-            pass
+        assert count == 1
+    with limited(MOST):
+        assert thread_count() == MOST
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", str(MOST + 1)])
+def test_thread_counts_that_do_not_exist(monkeypatch, wrong):
+    with pytest.raises(lsr.InputError, match=rf"^--threads {wrong}: expected a number of threads"), limited(wrong):
+        pass
+    monkeypatch.setenv(VARIABLE, wrong)
+    with pytest.raises(lsr.InputError, match=rf"^{VARIABLE} {wrong}: expected a number of threads"):
+        lsr.load(method="direct")(np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(lsr.InputError, match=rf"^{VARIABLE} {wrong}"), limited(None):
+        pass
+
+
+def test_a_progress_callback_may_run_a_network():
+    net = lsr.RRDBNet.random(8, 1, 4, method="direct")
+    image = np.zeros((5, 5, 3), np.float32)
+    pictures = []
+    net(image, lambda _: pictures.append(net(image)))
+    assert pictures
+    np.testing.assert_array_equal(pictures[-1], net(image))
+
+
+def importable(pool):
+    if importlib.util.find_spec(f"numba.np.ufunc.{pool}") is None:
+        return False
+    try:  # the extension module may be there without the library that it needs
+        importlib.import_module(f"numba.np.ufunc.{pool}")
+    except ImportError:
+        return False
+    return True
+
+
+LAYERS = [
+    layer for layer, pool in (("workqueue", "workqueue"), ("omp", "omppool"), ("tbb", "tbbpool")) if importable(pool)
+]
+
+CONCURRENT = """
+import threading
+import numba, numpy as np
+import lowrank_sr as lsr
+from lowrank_sr.conv import methods
+
+methods.FLOPS_A_THREAD = 1  # all threads, however small the map
+nets = {name: lsr.RRDBNet.random(8, 1, 4, method=name) for name in methods.METHODS}
+image = np.random.default_rng(0).random((24, 24, 3), dtype=np.float32)
+photograph = np.random.default_rng(1).random((256, 256, 3), dtype=np.float32)
+expected = {name: net(image) for name, net in nets.items()}
+failures = []
+
+def enlarge(name):
+    for _ in range(20):
+        if np.abs(nets[name](image) - expected[name]).max() > 1e-4:
+            failures.append(name)
+
+def compress():
+    lsr.compress(nets["direct"], speedup=1.5, images=[photograph])
+
+threads = [threading.Thread(target=enlarge, args=(name,)) for name in nets] + [threading.Thread(target=compress)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(numba.threading_layer(), failures)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", LAYERS)
+def test_several_python_threads_at_once(layer):
+    environment = os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2", VARIABLE: "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", CONCURRENT], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{layer} []\n", "")

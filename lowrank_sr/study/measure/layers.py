@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-import numba
 import numpy as np
 
 from lowrank_sr import flops
@@ -12,7 +11,7 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution
 from lowrank_sr.layers import CP, Dense, Layer, Separable
 from lowrank_sr.lowrank import cp_als, ranks, svd
-from lowrank_sr.machine.threads import blas_threads
+from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.settings import DIRECT, WINOGRAD, Study
@@ -27,7 +26,7 @@ GEMM_SIDE = 1536  # of square matrices: the largest rate that sgemm reaches on t
 def sgemm(study: Study) -> dict:
     """GFLOP/s of one large single-precision matrix product on the threads in use: the roof of the figure."""
     a = np.random.default_rng(0).random((GEMM_SIDE, GEMM_SIDE), dtype=np.float32)
-    with blas_threads(numba.get_num_threads()):
+    with blas_threads(thread_count()):
         seconds = min(interleaved({"sgemm": lambda: a @ a}, study.extent.rounds)["sgemm"])
     return {"side": GEMM_SIDE, "measured": {"gflops": 2 * GEMM_SIDE**3 / seconds / 1e9}}
 
