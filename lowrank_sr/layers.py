@@ -1,4 +1,4 @@
-"""A convolution layer in one of three representations, each with its bias.
+"""A convolution layer in one of three forms, each with its bias.
 
 Dense       W[n, c, i, j]                                                         the kernel as trained
 Separable   W[n, c, i, j] = sum over k of horizontal[n, k, j] vertical[k, c, i]   SVD pair, rank K (Tai et al. 2015)
@@ -6,20 +6,29 @@ CP          W[n, c, i, j] = sum over r of out[n, r] y[i, r] x[j, r] in[c, r]    
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import numpy as np
 
+from lowrank_sr.errors import InputError
 
-class _Arrays:
-    """What the three have in common: they are a few arrays, C-contiguous and float32, whatever they were made from."""
 
-    def __post_init__(self):
+class _Factors:
+    """What the three forms share: a few arrays, C-contiguous and float32, whose shapes fit each other."""
+
+    AXES: ClassVar[dict[str, str]]
+    """The axes of each array by its name, a letter each; axes of one letter have one length."""
+
+    def __post_init__(self) -> None:
+        lengths: dict[str, int] = {}
         for name, array in self.arrays().items():
-            object.__setattr__(self, name, np.ascontiguousarray(array, np.float32))  # compiled loops read addresses
+            stored = np.ascontiguousarray(array, np.float32)
+            _check_shape(name, stored.shape, self.AXES[name], lengths)
+            object.__setattr__(self, name, stored)  # compiled loops read addresses
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by the names that a weights file gives them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     @property
     def parameters(self) -> int:
@@ -27,17 +36,28 @@ class _Arrays:
         return sum(array.size for array in self.arrays().values())
 
 
+def _check_shape(name: str, shape: tuple[int, ...], axes: str, lengths: dict[str, int]) -> None:
+    """Raise InputError unless the axes have the lengths known so far; add those that are new."""
+    fits = len(shape) == len(axes) and 0 not in shape
+    if not fits or any(lengths.setdefault(axis, length) != length for axis, length in zip(axes, shape, strict=True)):
+        expected = ", ".join(str(lengths.get(axis, axis)) for axis in axes)
+        raise InputError(f"{name} has shape {shape}: expected ({expected}), no length 0")
+
+
 @dataclass(frozen=True, eq=False)
-class Dense(_Arrays):
-    """A dense kernel: `weight` (N, C, d, d), `bias` (N,), float32."""
+class Dense(_Factors):
+    """A dense kernel: `weight` (N, C, d, d), `bias` (N,), float32. Raises InputError for shapes that do not fit."""
 
     weight: np.ndarray
     bias: np.ndarray
 
+    AXES: ClassVar[dict[str, str]] = {"weight": "NCdd", "bias": "N"}
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(N, C, d): output channels, input channels, kernel size."""
-        return self.weight.shape[:3]
+        n, c, d, _ = self.weight.shape
+        return n, c, d
 
     @property
     def rank(self) -> None:
@@ -50,17 +70,23 @@ class Dense(_Arrays):
 
 
 @dataclass(frozen=True, eq=False)
-class Separable(_Arrays):
-    """A d x 1, then a 1 x d convolution: `vertical` (K, C, d), `horizontal` (N, K, d), `bias` (N,), float32."""
+class Separable(_Factors):
+    """A d x 1, then a 1 x d convolution: `vertical` (K, C, d), `horizontal` (N, K, d), `bias` (N,), float32.
+
+    Raises InputError for shapes that do not fit.
+    """
 
     vertical: np.ndarray
     horizontal: np.ndarray
     bias: np.ndarray
 
+    AXES: ClassVar[dict[str, str]] = {"vertical": "KCd", "horizontal": "NKd", "bias": "N"}
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(N, C, d): output channels, input channels, kernel size."""
-        return len(self.horizontal), *self.vertical.shape[1:]
+        _, c, d = self.vertical.shape
+        return len(self.horizontal), c, d
 
     @property
     def rank(self) -> int:
@@ -69,14 +95,16 @@ class Separable(_Arrays):
 
     def kernel(self) -> np.ndarray:
         """The (N, C, d, d) kernel that the layer stands for."""
-        return np.einsum("nkj,kci->ncij", self.horizontal, self.vertical, optimize=True)
+        kernel: np.ndarray = np.einsum("nkj,kci->ncij", self.horizontal, self.vertical, optimize=True)
+        return kernel
 
 
 @dataclass(frozen=True, eq=False)
-class CP(_Arrays):
+class CP(_Factors):
     """1 x 1, depthwise d x 1, depthwise 1 x d, 1 x 1 convolutions.
 
-    `cp_in` (C, R), `cp_y`, `cp_x` (d, R), `cp_out` (N, R), `bias` (N,), float32.
+    `cp_in` (C, R), `cp_y`, `cp_x` (d, R), `cp_out` (N, R), `bias` (N,), float32. Raises InputError for shapes that do
+    not fit.
     """
 
     cp_in: np.ndarray
@@ -84,6 +112,8 @@ class CP(_Arrays):
     cp_x: np.ndarray
     cp_out: np.ndarray
     bias: np.ndarray
+
+    AXES: ClassVar[dict[str, str]] = {"cp_in": "CR", "cp_y": "dR", "cp_x": "dR", "cp_out": "NR", "bias": "N"}
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -93,27 +123,29 @@ class CP(_Arrays):
     @property
     def rank(self) -> int:
         """R, the number of channels between the four convolutions."""
-        return self.cp_in.shape[1]
+        return int(self.cp_in.shape[1])
 
     def kernel(self) -> np.ndarray:
         """The (N, C, d, d) kernel that the layer stands for."""
-        return np.einsum("nr,ir,jr,cr->ncij", self.cp_out, self.cp_y, self.cp_x, self.cp_in, optimize=True)
+        factors = (self.cp_out, self.cp_y, self.cp_x, self.cp_in)
+        kernel: np.ndarray = np.einsum("nr,ir,jr,cr->ncij", *factors, optimize=True)
+        return kernel
 
 
 Layer = Dense | Separable | CP
 
-_INPUT_CHANNELS = {Dense: ("weight", 1), Separable: ("vertical", 1), CP: ("cp_in", 0)}
 
-
-def random_layer(shape: tuple[int, int, int], form: str | None = None, rank: int | None = None) -> Layer:
+def random_layer(shape: tuple[int, int, int], form: str | None = None, rank: int = 0) -> Layer:
     """A layer of `shape` (N, C, d), dense or as "svd" or "cp" of `rank`, of noise and without bias: for timing.
 
     The values are small, so that a long row of such layers does not overflow.
     """
-    (n, c, d), rng, bias = shape, np.random.default_rng(0), np.zeros(shape[0], np.float32)
+    n, c, d = shape
+    bias = np.zeros(n, np.float32)
+    rng = np.random.default_rng(0)
 
-    def noise(*sides: int) -> np.ndarray:
-        return np.float32(0.02) * rng.standard_normal(sides, dtype=np.float32)
+    def noise(*lengths: int) -> np.ndarray:
+        return np.float32(0.02) * rng.standard_normal(lengths, dtype=np.float32)
 
     if form is None:
         return Dense(noise(n, c, d, d), bias)
@@ -124,5 +156,8 @@ def random_layer(shape: tuple[int, int, int], form: str | None = None, rank: int
 
 def reorder_inputs(layer: Layer, order: np.ndarray) -> Layer:
     """The layer that reads input channel `order[c]` of the old numbering where it now finds channel c."""
-    name, axis = _INPUT_CHANNELS[type(layer)]
-    return replace(layer, **{name: getattr(layer, name).take(order, axis)})
+    if isinstance(layer, Dense):
+        return replace(layer, weight=layer.weight[:, order])
+    if isinstance(layer, Separable):
+        return replace(layer, vertical=layer.vertical[:, order])
+    return replace(layer, cp_in=layer.cp_in[order])

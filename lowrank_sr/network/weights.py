@@ -11,7 +11,6 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +25,8 @@ _DAMAGE = (  # all that NumPy and zipfile raise for files that are no such archi
     ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
 
-_DIMENSIONS = {
-    "weight": 4, "vertical": 3, "horizontal": 3, "cp_in": 2, "cp_y": 2, "cp_x": 2, "cp_out": 2, "bias": 1,
-}  # fmt: skip
-_KINDS = {next(iter(kind.__dataclass_fields__)): kind for kind in (Dense, Separable, CP)}
+_FORMS = (Dense, Separable, CP)
+_FIELDS = {field for form in _FORMS for field in form.AXES}
 
 
 def read(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
@@ -79,17 +76,15 @@ def layers(arrays: Mapping[str, np.ndarray]) -> dict[str, Layer]:
     grouped: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         name, _, field = key.rpartition(".")
-        if not name or field not in _DIMENSIONS:
+        if not name or field not in _FIELDS:
             raise InputError(f"{key} is not a key of a weights file")
-        grouped.setdefault(name, {})[field] = _checked(key, field, array)
+        grouped.setdefault(name, {})[field] = _checked(key, array)
     return {name: _layer(name, parts) for name, parts in grouped.items()}
 
 
-def _checked(key: str, field: str, array: np.ndarray) -> np.ndarray:
+def _checked(key: str, array: np.ndarray) -> np.ndarray:
     if array.dtype not in (np.float16, np.float32, np.float64):
         raise InputError(f"{key} has dtype {array.dtype}: expected float16 or float32")
-    if array.ndim != _DIMENSIONS[field] or 0 in array.shape:
-        raise InputError(f"{key} has shape {array.shape}: expected {_DIMENSIONS[field]} dimensions, none empty")
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes an infinity and is refused as one
         array = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(array).all():
@@ -98,25 +93,18 @@ def _checked(key: str, field: str, array: np.ndarray) -> np.ndarray:
 
 
 def _layer(name: str, parts: dict[str, np.ndarray]) -> Layer:
-    kind = next((kind for field, kind in _KINDS.items() if field in parts), Dense)
-    names = [field.name for field in fields(kind)]
+    form = next((form for form in _FORMS if next(iter(form.AXES)) in parts), Dense)
+    names = list(form.AXES)
     for field in names:
         if field not in parts:
             raise InputError(f"{name}.{field} is missing")
     for field in parts:
         if field not in names:
             raise InputError(f"{name}.{field} does not belong beside {name}.{names[0]}")
-    layer = kind(**parts)
-    n, c, d = layer.shape
-    rank = layer.rank
-    expected = {
-        "weight": (n, c, d, d), "vertical": (rank, c, d), "horizontal": (n, rank, d), "bias": (n,),
-        "cp_in": (c, rank), "cp_y": (d, rank), "cp_x": (d, rank), "cp_out": (n, rank),
-    }  # fmt: skip
-    for field, array in parts.items():
-        if array.shape != expected[field]:
-            raise InputError(f"{name}.{field} has shape {array.shape}: expected {expected[field]}")
-    return layer
+    try:
+        return form(**parts)
+    except InputError as error:
+        raise InputError(f"{name}.{error}") from None
 
 
 def write(path: str | os.PathLike, layers: Mapping[str, Layer], meta: Mapping, dtype: type = np.float32) -> None:
