@@ -25,8 +25,13 @@ class _Announcer(event.Listener):
 def announced() -> Iterator[None]:
     """Say so on stderr when something is compiled or timed inside the block; loading what is remembered is silent."""
     logger = logging.getLogger("lowrank_sr")
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
-        logger.setLevel(logging.INFO)
-    with event.install_listener("numba:compile", _Announcer()):
-        yield
+    level = logger.level
+    handler = logging.StreamHandler()  # to the stderr of now, which the caller may close afterwards
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with event.install_listener("numba:compile", _Announcer()):
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

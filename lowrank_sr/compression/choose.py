@@ -14,7 +14,6 @@ from lowrank_sr.compression.sensitivity import Sensitivity
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
 from lowrank_sr.lowrank import ranks, svd
-from lowrank_sr.machine.cpu import LANES
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 SMALLEST = 1 / 40  # of break-even: below that a layer hardly costs anything any more
@@ -78,8 +77,11 @@ def candidates(
 
 
 def _ranks(break_even: float) -> list[int]:
-    """Ranks below break-even: whole vectors, which waste nothing, where there are a few of those."""
-    step = LANES if break_even >= 4 * LANES else 1
+    """Ranks below break-even, the same on every machine: multiples of 8 where there are many, else of 4, else all.
+
+    Kernels compute whole vectors of 4, 8 or 16 values, so that ranks between these would save FLOPs but little time.
+    """
+    step = 8 if break_even >= 64 else 4 if break_even >= 32 else 1
     return [rank for rank in range(step, int(np.ceil(break_even)), step) if rank >= SMALLEST * break_even]
 
 

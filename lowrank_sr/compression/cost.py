@@ -11,6 +11,7 @@ from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import random_layer
+from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network import auto
 from lowrank_sr.network.auto import AUTO
@@ -27,13 +28,13 @@ def in_flops(shape: Shape, method: str, ranks: Sequence[int]) -> list[float]:
 
 def in_seconds(shape: Shape, method: str, ranks: Sequence[int]) -> list[float]:
     """Seconds for each pixel of the layer's output, with the threads in use now; dense by the fastest method."""
-    times = _seconds(shape, method, tuple(ranks))
+    times = _seconds(shape, method, tuple(ranks), thread_count())
     return [each / auto.SIDE**2 for each in times]
 
 
 @cache
-def _seconds(shape: Shape, method: str, ranks: tuple[int, ...]) -> list[float]:
-    """The least time of each, taken in turn on 96 x 96 pixels."""
+def _seconds(shape: Shape, method: str, ranks: tuple[int, ...], threads: int) -> list[float]:
+    """The least time of each on `threads` threads, taken in turn on 96 x 96 pixels."""
     rng, side = np.random.default_rng(0), auto.SIDE
     x = from_array(rng.standard_normal((side, side, shape[1]), dtype=np.float32))
     out = allocate(side, side, shape[0])
@@ -42,7 +43,8 @@ def _seconds(shape: Shape, method: str, ranks: tuple[int, ...]) -> list[float]:
         i: partial(convolution(layer, auto.concrete(layer, AUTO)), x, out, Epilogue(layer.bias))
         for i, layer in enumerate(layers)
     }
-    return [min(times) for times in interleaved(runs, auto.ROUNDS, auto.SECONDS).values()]
+    with limited(threads):
+        return [min(times) for times in interleaved(runs, auto.ROUNDS, auto.SECONDS).values()]
 
 
 COSTS: dict[str, Costs] = {"flops": in_flops, "measured": in_seconds}

@@ -22,7 +22,8 @@ def from_kernel(layer: Dense, method: str, rank: int, seed: int = 0) -> tuple[Se
     factors = svd.truncate(layer.weight, rank) if method == "svd" else _cp(layer.weight, rank, seed)
     found = _layer(method, factors, layer.bias)
     weight = layer.weight.astype(np.float64)
-    return found, float(np.linalg.norm(weight - found.kernel()) / np.linalg.norm(weight))
+    norm = max(np.linalg.norm(weight), np.finfo(np.float64).tiny)  # of a kernel of zeros, which is met exactly
+    return found, float(np.linalg.norm(weight - found.kernel()) / norm)
 
 
 def _cp(kernel: np.ndarray, rank: int, seed: int) -> tuple[np.ndarray, ...]:

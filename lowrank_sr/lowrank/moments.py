@@ -39,7 +39,8 @@ def relative_error(kernel, approximation, second_moment):
     Kalle et al., "Distribution-Aware Tensor Decomposition for Compression of Convolutional Neural Networks",
     arXiv 2511.04494, 2025.
     """
-    return float(np.sqrt(_energy(kernel - approximation, second_moment) / _energy(kernel, second_moment)))
+    output = max(_energy(kernel, second_moment), np.finfo(np.float64).tiny)  # of a kernel of zeros
+    return float(np.sqrt(max(_energy(kernel - approximation, second_moment), 0) / output))
 
 
 def regularise(second_moment):

@@ -90,7 +90,7 @@ def error_curve(kernel, second_moment):
     white, _ = _whiten(W.reshape(d, d * C, N), G.reshape(d, d * C, d, d * C))
     energy = np.linalg.svd(white, compute_uv=False) ** 2
     tail = np.append(np.cumsum(energy[::-1])[::-1], 0)
-    return np.sqrt(tail / tail[0])
+    return np.sqrt(tail / max(tail[0], np.finfo(np.float64).tiny))  # of a kernel of zeros
 
 
 def _whiten(W, G):

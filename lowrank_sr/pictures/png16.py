@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import numba
 import numpy as np
+
+from lowrank_sr.machine.compiled import compiled
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 4: 2, 2: 3, 6: 4}  # by colour type: grey, grey + alpha, RGB, RGBA
@@ -91,7 +92,7 @@ def _fill(pixels, compressed, passes):
         part[...] = samples.view(">u2").reshape(part.shape)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _unfilter(types, filtered, step):
     """Undo the filter of each row (section 9.2); `step` is the number of bytes a pixel."""
     height, width = filtered.shape

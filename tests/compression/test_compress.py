@@ -2,6 +2,7 @@
 
 import json
 
+import numba
 import numpy as np
 import pytest
 from reference import EPS
@@ -12,12 +13,15 @@ from lowrank_sr.cli import main
 from lowrank_sr.compression import calibration, choose, cost, factorise, patch_statistics, walk
 from lowrank_sr.compression.cost import in_flops
 from lowrank_sr.compression.sensitivity import Sensitivity
+from lowrank_sr.conv.methods import convolve
 from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank import cp_als, svd
+from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.pictures import images
 from lowrank_sr.pictures.images import Image
 
 METHODS = ["svd", "cp"]
+MOST = numba.config.NUMBA_NUM_THREADS
 BLOCK = "RRDB_trunk.0.RDB1.conv"
 
 
@@ -71,6 +75,19 @@ def test_the_walk_unshuffles_as_the_network_does():
     runs = {name: walk.on_stacks(layer, net.method) for name, layer in net.layers.items()}
     out = walk.forward(net.architecture, image[None], lambda name, x: runs[name](x))[0]
     np.testing.assert_allclose(out, net(image), rtol=0, atol=100 * EPS * np.abs(out).max())
+
+
+@pytest.mark.parametrize(
+    ("form", "method"), [(None, "direct"), (None, "winograd"), ("svd", "winograd"), ("cp", "direct")]
+)
+def test_maps_of_a_stack_do_not_touch(monkeypatch, form, method):
+    layer = layers.random_layer((5, 6, 3), form, 4)
+    maps = np.random.default_rng(0).standard_normal((2, 3, 7, 9, 6), dtype=np.float32)
+    expected = np.array([[convolve(x, layer, method) for x in row] for row in maps])
+    for pixels in (1, 2 * 7 * 9, 10**6):
+        monkeypatch.setattr(walk, "STACK_PIXELS", pixels)
+        # Winograd's tiles may lie elsewhere in a taller map: other roundings of the same sum
+        np.testing.assert_allclose(walk.on_stacks(layer, method)(maps), expected, rtol=0, atol=1e-5)
 
 
 def test_moments_are_those_of_the_patches():
@@ -216,6 +233,47 @@ def test_max_drop_is_kept_on_the_calibration_pictures(net, drop):
     )
     assert 10 * np.log10(after / before) <= drop + 1e-6
     assert small.meta["compression"]["totals"]["theoretical_speedup"] > 1.05
+
+
+def test_candidate_ranks_are_the_same_on_every_machine():
+    assert choose._ranks(96.0) == [8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88]  # an SVD pair of 64 x 64
+    assert choose._ranks(38.4) == [4, 8, 12, 16, 20, 24, 28, 32, 36]
+    assert choose._ranks(4.0) == [1, 2, 3]
+    assert choose._ranks(421.9)[0] == 16  # less is less than a fortieth of break-even
+
+
+@pytest.mark.parametrize("form", METHODS)
+def test_six_times_fewer_flops(form):
+    net = lsr.load(method="direct")
+    small = lsr.compress(net, form, speedup=6.0, images=())
+    assert 6.0 <= net.flops(8, 8) / small.flops(8, 8) < 6.1
+
+
+@pytest.mark.parametrize("form", METHODS)
+@pytest.mark.parametrize("pictures", [(), PICTURES], ids=["kernels", "fitted"])
+def test_a_kernel_of_zeros_is_met_exactly(net, form, pictures):
+    zeros = layers.Dense(np.zeros((16, 16, 3, 3)), np.zeros(16))
+    small = lsr.compress(lsr.RRDBNet({**net.layers, "HRconv": zeros}, net.method), form, speedup=1.5, images=pictures)
+    assert np.isfinite(small(PICTURES[0][:8, :8])).all()
+    record = small.meta["compression"]
+    json.dumps(record, allow_nan=False)
+    row = next(row for row in record["layers"] if row["name"] == "HRconv")
+    assert row["condition"] is None
+    assert row["error"] in (None, pytest.approx(0, abs=1e-6))  # None where it stayed dense
+
+
+def test_seconds_are_remembered_for_each_number_of_threads(monkeypatch):
+    measured = []
+
+    def interleaved(runs, *_):
+        measured.append(thread_count())
+        return {name: [1.0] for name in runs}
+
+    monkeypatch.setattr(cost, "interleaved", interleaved)
+    for threads in (1, 1, MOST, MOST):
+        with limited(threads):
+            cost.in_seconds((9, 17, 3), "svd", [4])
+    assert measured == list(dict.fromkeys([1, MOST]))
 
 
 def test_select_condition(net):

@@ -522,3 +522,24 @@ def test_import_is_light():
     code = "import sys, lowrank_sr.pictures.images; print({'PIL', 'imageio', 'tifffile'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+NO_CACHE = """
+import sys
+from pathlib import Path
+from numba.core import caching
+
+def refuse(self, function):
+    raise RuntimeError("cannot cache function: no locator available for file")
+
+caching.FunctionCache.__init__ = refuse  # as on a read-only installation for a user without a home
+from lowrank_sr.pictures.images import read
+print(read(Path(sys.argv[1])).bits)
+"""
+
+
+def test_16_bit_png_is_read_where_no_compiled_code_can_be_kept(tmp_path):
+    path = tmp_path / "deep.png"
+    write(path, Image(np.full((3, 4, 3), 0.5, np.float32), bits=16))
+    done = subprocess.run([sys.executable, "-c", NO_CACHE, path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "16\n", "")
