@@ -6,8 +6,7 @@ from collections.abc import Callable
 from lowrank_sr.network.picture import upscale
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.images import Image
-from lowrank_sr.pictures.quality import bicubic as enlarge_bicubic
-from lowrank_sr.pictures.quality import measure
+from lowrank_sr.pictures.quality import enlarge_bicubic, measure_quality
 from lowrank_sr.study.settings import Study
 
 MEASURES = ("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y")
@@ -24,6 +23,8 @@ def network(study: Study, net: RRDBNet) -> dict:
 
 
 def _of(study: Study, enlarge: Callable[[Image], Image]) -> dict:
-    rows = [{"picture": name, **measure(enlarge(low), high, study.net.scale)} for name, low, high in study.pictures]
+    rows = [
+        {"picture": name, **measure_quality(enlarge(low), high, study.net.scale)} for name, low, high in study.pictures
+    ]
     means = {key: math.fsum(row[key] for row in rows) / len(rows) for key in MEASURES}
     return {**means, "pictures": rows}
