@@ -1,4 +1,4 @@
-"""From a file to arrays: which format, which tensors, which names, which shapes; and only then the bytes."""
+"""From a file to arrays: which format, which tensors, which names; and only then the bytes."""
 
 import math
 import mmap
@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lowrank_sr.checkpoints import pth_legacy, pth_zip, safetensors_file
-from lowrank_sr.checkpoints.schemes import rename
-from lowrank_sr.checkpoints.shapes import read_scale, require_shapes
-from lowrank_sr.checkpoints.state_dict import unwrap
-from lowrank_sr.checkpoints.tensors import Storage, read_float32
+from lowrank_sr.checkpoints.schemes import rename, unwrap
+from lowrank_sr.checkpoints.tensors import Storage, Tensor, read_float32
 from lowrank_sr.errors import InputError
 
 # Eight times ESRGAN. A stride of 0 lets a file of a kilobyte claim a tensor of a terabyte.
@@ -35,21 +33,18 @@ class Checkpoint:
 
     `arrays` maps `conv_first.weight`, `conv_first.bias`, `RRDB_trunk.0.RDB1.conv1.weight`, ...,
     `conv_last.bias`, in the order in which they are applied, to C-contiguous float32: weights (N, C, d, d),
-    biases (N,). `scheme` is what the file's own naming is called, `scale` is output size / input size,
-    `unshuffle` (1, 2 or 4) the factor by which the input is pixel-unshuffled before `conv_first`, `dtype`
-    what the file stores ("float16", or "bfloat16 and float32" where it mixes them), `wrapper` the key that
-    held the state dict, "" for none.
+    biases (N,); whether their shapes fit each other is not known here. `scheme` is what the file's own naming is
+    called, `dtype` what the file stores ("float16", or "bfloat16 and float32" where it mixes them), `wrapper` the key
+    that held the state dict, "" for none.
     """
 
     arrays: dict[str, np.ndarray]
     scheme: str
-    scale: int
-    unshuffle: int
     dtype: str
     wrapper: str
 
 
-def read(path: str | os.PathLike) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read an ESRGAN generator from a `.pth` (zip or legacy) or `.safetensors` file; its content tells which.
 
     Raises InputError, naming `path`, where the file cannot be read, is none of these, is damaged, asks for
@@ -67,13 +62,20 @@ def _read(data: memoryview) -> Checkpoint:
     saved, bytes_of = _reader_of(data)(data)
     state, wrapper = unwrap(saved)
     scheme, tensors = rename(state)
-    require_shapes({name: tensor.shape for name, tensor in tensors.items()})
-    scale, unshuffle = read_scale(tensors)
+    _require_dimensions(tensors)
     if sum(math.prod(tensor.shape) for tensor in tensors.values()) > _MAX_PARAMETERS:
         raise InputError(f"claims more than {_MAX_PARAMETERS} parameters, the largest network that is read")
     arrays = {name: read_float32(name, tensor, bytes_of(tensor.storage)) for name, tensor in tensors.items()}
     dtype = " and ".join(sorted({tensor.storage.dtype for tensor in tensors.values()}))
-    return Checkpoint(arrays, scheme, scale, unshuffle, dtype, wrapper)
+    return Checkpoint(arrays, scheme, dtype, wrapper)
+
+
+def _require_dimensions(tensors: dict[str, Tensor]) -> None:
+    """Raise InputError, naming the tensor at fault, unless weights have four sizes and biases one, none of them 0."""
+    for name, tensor in tensors.items():
+        dimensions = 4 if name.endswith(".weight") else 1
+        if len(tensor.shape) != dimensions or 0 in tensor.shape:
+            raise InputError(f"holds {name} of shape {tensor.shape}, where {dimensions} sizes above 0 were expected")
 
 
 def _map(path: Path) -> memoryview:

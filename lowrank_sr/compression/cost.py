@@ -29,13 +29,13 @@ def in_flops(shape: Shape, method: str, ranks: Sequence[int]) -> list[float]:
 def in_seconds(shape: Shape, method: str, ranks: Sequence[int]) -> list[float]:
     """Seconds for each pixel of the layer's output, with the threads in use now; dense by the fastest method."""
     times = _seconds(shape, method, tuple(ranks), thread_count())
-    return [each / auto.SIDE**2 for each in times]
+    return [each / auto.TIMING_SIDE**2 for each in times]
 
 
 @cache
 def _seconds(shape: Shape, method: str, ranks: tuple[int, ...], threads: int) -> list[float]:
     """The least time of each on `threads` threads, taken in turn on 96 x 96 pixels."""
-    rng, side = np.random.default_rng(0), auto.SIDE
+    rng, side = np.random.default_rng(0), auto.TIMING_SIDE
     x = from_array(rng.standard_normal((side, side, shape[1]), dtype=np.float32))
     out = allocate(side, side, shape[0])
     layers = [random_layer(shape), *(random_layer(shape, method, rank) for rank in ranks)]
@@ -44,7 +44,7 @@ def _seconds(shape: Shape, method: str, ranks: tuple[int, ...], threads: int) ->
         for i, layer in enumerate(layers)
     }
     with limited(threads):
-        return [min(times) for times in interleaved(runs, auto.ROUNDS, auto.SECONDS).values()]
+        return [min(times) for times in interleaved(runs, auto.TIMING_ROUNDS, auto.TIMING_SECONDS).values()]
 
 
 COSTS: dict[str, Costs] = {"flops": in_flops, "measured": in_seconds}

@@ -1,5 +1,8 @@
 """A dense layer as an SVD pair or a CP layer of a given rank, from its kernel alone or fitted to what it sees."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from lowrank_sr import flops
@@ -7,11 +10,26 @@ from lowrank_sr.compression.patch_statistics import Moments
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.lowrank import cp_als, ranks, refit_cp, refit_svd, svd
 from lowrank_sr.lowrank.moments import target_kernel
+from lowrank_sr.machine.threads import blas_threads, thread_count
+
+LARGE_PATCH = 512  # values in a patch, C d²: a solve of this size takes a millisecond or two
 
 METHODS = ("svd", "cp")
 ROUNDS = {"svd": 4, "cp": 8}
 FLOPS = {"svd": flops.separable, "cp": flops.cp}
 BREAK_EVEN = {"svd": ranks.svd_break_even, "cp": ranks.cp_break_even}
+
+
+@contextmanager
+def solving(shape: tuple[int, int, int]) -> Iterator[None]:
+    """Give BLAS all threads for the matrices of a layer of `shape` (N, C, d), or one where they are small.
+
+    A fit is hundreds of products and solves of C d² x C d² matrices. Below LARGE_PATCH each takes less than what two
+    threads spend on meeting, and much less where cores are shared.
+    """
+    _, c, d = shape
+    with blas_threads(thread_count() if c * d * d >= LARGE_PATCH else 1):
+        yield
 
 
 def from_kernel(layer: Dense, method: str, rank: int, seed: int = 0) -> tuple[Separable | CP, float]:

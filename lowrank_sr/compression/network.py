@@ -100,9 +100,10 @@ def compress(
     for name, layer in net.layers.items():
         if not isinstance(layer, Dense):
             raise InputError(f"layer {name} is compressed already: expected a dense network")
-    conditions = {
-        name: conditioning.condition_number(svd.singular_values(layer.weight)) for name, layer in net.layers.items()
-    }
+    conditions = {}
+    for name, layer in net.layers.items():
+        with factorise.solving(layer.shape):
+            conditions[name] = conditioning.condition_number(svd.singular_values(layer.weight))
     selected = _select(conditions, layers, select_condition)
     crops = _crops(net, images, seed)
     if rule == "max_drop" and crops is None:
@@ -208,7 +209,8 @@ def _factorise(net, method, ranks, crops, seed, report) -> tuple[RRDBNet, dict[s
     if crops is None:
         made = {}
         for name, rank in ranks.items():
-            made[name] = factorise.from_kernel(net.layers[name], method, rank, seed)
+            with factorise.solving(net.layers[name].shape):
+                made[name] = factorise.from_kernel(net.layers[name], method, rank, seed)
             report()
     else:
         made = _fit(net, method, ranks, crops.low, seed, report)
@@ -229,8 +231,9 @@ def _fit(net, method, ranks, low, seed, report) -> dict[str, tuple[Layer, float]
         out[0] = run(maps[0])
         if name in ranks:
             where = positions(out[0], PATCHES, seed)
-            known = measure(maps[1], out[0], where, known if grows(name) else None)
-            fitted[name] = factorise.to_outputs(layer, method, ranks[name], known, seed)
+            with factorise.solving(layer.shape):
+                known = measure(maps[1], out[0], where, known if grows(name) else None)
+                fitted[name] = factorise.to_outputs(layer, method, ranks[name], known, seed)
             run = on_stacks(fitted[name][0], net.method)
             report()
         elif not grows(name):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_sr import flops
+from lowrank_sr.compression.factorise import solving
 from lowrank_sr.compression.patch_statistics import measure, positions
 from lowrank_sr.compression.walk import forward, on_stacks
 from lowrank_sr.layers import Separable
@@ -51,10 +52,12 @@ def _curves(net, low, names, seed, report):
         out = on_stacks(layer, net.method)(x)
         if not grows(name):
             known = None
-        known = seen = measure(x, out, positions(x, PATCHES, seed), known)
+        with solving(layer.shape):
+            known = seen = measure(x, out, positions(x, PATCHES, seed), known)
+            if name in names:
+                curves[name] = refit_svd.error_curve(layer.weight, seen.covariance)
+                probes[name] = _probe(layer, seen)
         if name in names:
-            curves[name] = refit_svd.error_curve(layer.weight, seen.covariance)
-            probes[name] = _probe(layer, seen)
             report()
         return out
 

@@ -15,7 +15,8 @@ from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Layer
 from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
 from lowrank_sr.network.auto import concrete
-from lowrank_sr.network.rrdbnet import RESIDUAL_SCALE, SLOPE, pixel_unshuffle
+from lowrank_sr.network.rrdbnet import BETA, SLOPE
+from lowrank_sr.network.unshuffle import pixel_unshuffle
 
 STACK_PIXELS = 2**15  # convolved at a time: enough for all threads; 28 MB for 192 channels
 
@@ -39,7 +40,7 @@ def forward(design: Architecture, images: np.ndarray, compute: Compute) -> np.nd
         rrdb_input = trunk
         for j in range(1, DENSE_BLOCKS + 1):
             trunk = _dense_block(f"RRDB_trunk.{block}.RDB{j}", trunk, design, compute)
-        trunk = rrdb_input + RESIDUAL_SCALE * trunk
+        trunk = rrdb_input + BETA * trunk
     features = features + compute("trunk_conv", trunk)
     for i in range(1, design.upsamplings + 1):
         enlarged = features.repeat(2, axis=-3).repeat(2, axis=-2)  # (..., 2^i H, 2^i W, num_feat)
@@ -56,7 +57,7 @@ def _dense_block(name: str, x: np.ndarray, design: Architecture, compute: Comput
         g = _leaky_relu(compute(f"{name}.conv{k}", concatenated[..., :channels]))  # (..., H, W, num_grow_ch)
         concatenated[..., channels : channels + design.num_grow_ch] = g
         channels += design.num_grow_ch
-    return x + RESIDUAL_SCALE * compute(f"{name}.conv{CONVOLUTIONS}", concatenated)
+    return x + BETA * compute(f"{name}.conv{CONVOLUTIONS}", concatenated)
 
 
 def _leaky_relu(y: np.ndarray) -> np.ndarray:

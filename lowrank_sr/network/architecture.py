@@ -24,9 +24,10 @@ class Architecture:
     @property
     def unshuffle(self) -> int:
         """The factor by which the input is pixel-unshuffled: Real-ESRGAN's x2 reads 12 channels, its x1 reads 48."""
-        factor = round((self.in_channels / self.out_channels) ** 0.5)
-        exact = factor**2 * self.out_channels == self.in_channels
-        return factor if exact and factor <= 2**self.upsamplings else 1
+        for factor in (2, 4):
+            if self.in_channels == factor**2 * self.out_channels and factor <= 2**self.upsamplings:
+                return factor
+        return 1
 
     @property
     def image_channels(self) -> int:
@@ -36,7 +37,7 @@ class Architecture:
     @property
     def scale(self) -> int:
         """Output size over input size."""
-        return 2**self.upsamplings // self.unshuffle
+        return int(2**self.upsamplings) // self.unshuffle
 
     def shapes(self) -> dict[str, tuple[int, int, int]]:
         """(N, C, d) of every layer, by name, in the order in which they are computed."""
@@ -53,7 +54,7 @@ class Architecture:
         return shapes
 
 
-def read(shapes: Mapping[str, tuple[int, int, int]]) -> Architecture:
+def architecture_of(shapes: Mapping[str, tuple[int, int, int]]) -> Architecture:
     """The architecture whose layers have these (N, C, d) shapes by name.
 
     Raises InputError, naming the layer, for a layer that is missing, does not belong or has another shape.

@@ -26,9 +26,9 @@ from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.machine.timing import interleaved
 
 AUTO = "auto"
-SIDE = 96  # pixels: so large that a run takes longer than the turns in which a busy machine deals out its cores
-SECONDS = 0.4  # of measuring for a shape, and no fewer than
-ROUNDS = 5
+TIMING_SIDE = 96  # pixels: so large that a run takes longer than the turns in which a busy machine deals out its cores
+TIMING_SECONDS = 0.4  # of measuring for a shape, and no fewer than
+TIMING_ROUNDS = 5
 
 _log = logging.getLogger(__name__)
 _known: dict[Path, dict[str, dict[str, float]]] = {}
@@ -54,7 +54,7 @@ def concrete(layer: Layer, method: str) -> str:
 def fastest(shape: tuple[int, int, int]) -> str:
     """The name of the method that takes the least time for a layer of `shape`, (N, C, d)."""
     times = seconds(shape)
-    return min(times, key=times.get)
+    return min(times, key=lambda method: times[method])
 
 
 def seconds(shape: tuple[int, int, int]) -> dict[str, float]:
@@ -95,10 +95,13 @@ def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
     """The least time of each method, taken in turn so that what else the machine does meets all of them."""
 
     n, c, _ = shape
-    layer, noise = random_layer(shape), np.random.default_rng(0).standard_normal((SIDE, SIDE, c), dtype=np.float32)
-    x, out = from_array(noise), allocate(SIDE, SIDE, n)
+    layer, noise = (
+        random_layer(shape),
+        np.random.default_rng(0).standard_normal((TIMING_SIDE, TIMING_SIDE, c), dtype=np.float32),
+    )
+    x, out = from_array(noise), allocate(TIMING_SIDE, TIMING_SIDE, n)
     runs = {method: convolution(layer, method) for method in METHODS}
     times = interleaved(
-        {name: partial(run, x, out, Epilogue(layer.bias)) for name, run in runs.items()}, ROUNDS, SECONDS
+        {name: partial(run, x, out, Epilogue(layer.bias)) for name, run in runs.items()}, TIMING_ROUNDS, TIMING_SECONDS
     )
-    return {method: min(taken) for method, taken in times.items()}
+    return {method: min(seconds_each) for method, seconds_each in times.items()}

@@ -11,7 +11,6 @@ rows it is given.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,23 +21,21 @@ BAND_PIXELS = 2**15  # output pixels in a band: 8 MB for each window of 64 chann
 _KEPT = TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
 
 
-@dataclass
 class Stage:
     """One convolution of the tail, over its input enlarged by `factor`."""
 
-    convolution: Callable[[FeatureMap, FeatureMap], None]
-    factor: int
-    height: int = 0  # of the whole input, after enlargement
-    window: FeatureMap | None = field(default=None, repr=False)
-    received: int = 0  # rows of the input so far
-    done: int = 0  # rows of the output so far; row `done` of the input is row 0 of the window
+    def __init__(self, convolution: Callable[[FeatureMap, FeatureMap], None], factor: int) -> None:
+        """A stage that computes `convolution`(x, out) of what it receives, enlarged by `factor`."""
+        self.convolution = convolution
+        self.factor = factor
 
     def open(self, height: int, width: int, channels: int, rows: int) -> int:
         """Make room for `rows` rows at a time of an input of this size; return how many rows can come out at a time."""
-        self.height = self.factor * height
+        self.height = self.factor * height  # of the whole input, enlarged
         arriving = min(self.factor * rows, self.height)
         self.window = allocate(min(arriving + _KEPT, self.height), self.factor * width, channels)
-        self.received = self.done = 0
+        self.received = 0  # rows of the input so far
+        self.done = 0  # rows of the output so far; row `done` of the input is row 0 of the window
         return min(arriving + TILE, self.height)
 
     def receive(self, rows: FeatureMap) -> None:
@@ -60,40 +57,44 @@ class Stage:
 
     def convolve(self, out: FeatureMap) -> None:
         """Compute the next `out.height` rows and drop the input that nothing needs any more."""
-        buffer, top = self.window.buffer, self.window.top
-        left = self.received - self.done
+        buffer = self.window.buffer
+        top = self.window.top
+        waiting = self.received - self.done  # rows in the window
         if self.received == self.height:
-            buffer[top + left : top + left + TILE] = 0  # below the picture
+            buffer[top + waiting : top + waiting + TILE] = 0  # below the picture
         self.convolution(self.window.rows(0, out.height), out)
-        kept = left - out.height + 1
-        buffer[top - 1 : top - 1 + kept] = buffer[top - 1 + out.height : top + left]
+        kept = waiting - out.height + 1  # with the row above the next one to be computed
+        buffer[top - 1 : top - 1 + kept] = buffer[top - 1 + out.height : top + waiting]
         self.done += out.height
 
 
-def run(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None:
+def run_tail(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None:
     """Pass `features` through `stages` into `out`, (H, W, channels) float32."""
+    rows = max(TILE, BAND_PIXELS * features.height // (out.shape[0] * out.shape[1]) // TILE * TILE)
+    pairs = list(zip(stages, [*stages[1:], None], strict=True))  # each stage with the one that follows it
+
     height, width, channels = features.height, features.width, features.channels
-    rows = max(TILE, BAND_PIXELS * height // (out.shape[0] * out.shape[1]) // TILE * TILE)
-    plain = []  # what a stage writes where the next one enlarges it
-    coming = rows
-    for stage, following in zip(stages, [*stages[1:], None], strict=True):
-        coming = stage.open(height, width, channels, coming)
-        height, width = stage.height, stage.factor * width
+    band = rows  # rows that come in at a time
+    scratch: list[FeatureMap | None] = []  # what a stage writes where the following one enlarges it
+    for stage, following in pairs:
+        band = stage.open(height, width, channels, band)
+        height = stage.height
+        width = stage.factor * width
         enlarged = following is not None and following.factor > 1
-        plain.append(allocate(coming, width, channels) if enlarged else None)
+        scratch.append(allocate(band, width, channels) if enlarged else None)
 
     result = unpadded(out)
     for first in range(0, features.height, rows):
         stages[0].receive(features.rows(first, min(first + rows, features.height)))
-        for stage, following, scratch in zip(stages, [*stages[1:], None], plain, strict=True):
+        for (stage, following), between in zip(pairs, scratch, strict=True):
             ready = stage.ready()
             if ready == 0:
                 break
             if following is None:
                 stage.convolve(result.rows(stage.done, stage.done + ready))
-            elif scratch is None:
+            elif between is None:
                 stage.convolve(following.arriving(ready))
                 following.received += ready
             else:
-                stage.convolve(scratch.rows(0, ready))
-                following.receive(scratch.rows(0, ready))
+                stage.convolve(between.rows(0, ready))
+                following.receive(between.rows(0, ready))

@@ -1,4 +1,4 @@
-"""Weights files: a network's layers in a plain `.npz`, never a pickle.
+"""Weights: a network's layers in a plain `.npz`, never a pickle, or in other people's checkpoints.
 
 `<layer>.<array>` for each array of each layer (see `layers.py`), float16 or float32 on disk and float32 in memory,
 and `meta`, a JSON string that says where the weights come from. The architecture is read from the names and shapes,
@@ -12,9 +12,11 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from lowrank_sr.checkpoints import read_checkpoint
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
 from lowrank_sr.layers import CP, Dense, Layer, Separable
@@ -29,12 +31,26 @@ _FORMS = (Dense, Separable, CP)
 _FIELDS = {field for form in _FORMS for field in form.AXES}
 
 
-def read(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
-    """The layers of a weights file, by name, and its `meta`.
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Layer], dict[str, Any]]:
+    """The layers in a weights file (.npz) or a checkpoint (any other suffix), by name, and its `meta`.
 
-    Raises InputError, naming the file and the key, for a file that is not such an archive and for an array that is
-    missing, unknown, of a wrong shape or dtype, or not finite.
+    Raises InputError, naming the file and the key, for a file that is neither and for an array that is missing,
+    unknown, of a wrong shape or dtype, or not finite; as `read_checkpoint` does.
     """
+    arrays, meta = _read_archive(path) if Path(path).suffix == ".npz" else _read_checkpoint(path)
+    try:
+        return _layers(arrays), meta
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    checkpoint = read_checkpoint(path)
+    source = f"{Path(path).name}: {checkpoint.scheme} names, {checkpoint.dtype}"
+    return checkpoint.arrays, {"source": source, "scheme": checkpoint.scheme, "dtype": checkpoint.dtype}
+
+
+def _read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -49,14 +65,10 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except _DAMAGE as error:
         raise InputError(f"{path}: not a weights file: expected an .npz archive of plain arrays") from error
-    try:
-        meta = _meta(arrays.pop("meta", None))
-        return layers(arrays), meta
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return arrays, _meta(path, arrays.pop("meta", None))
 
 
-def _meta(array: np.ndarray | None) -> dict:
+def _meta(path: str | os.PathLike[str], array: np.ndarray | None) -> dict[str, Any]:
     if array is None:
         return {}
     try:
@@ -64,15 +76,12 @@ def _meta(array: np.ndarray | None) -> dict:
         if not isinstance(meta, dict):
             raise ValueError
     except (ValueError, RecursionError):
-        raise InputError("meta is not a JSON object") from None
+        raise InputError(f"{path}: meta is not a JSON object") from None
     return meta
 
 
-def layers(arrays: Mapping[str, np.ndarray]) -> dict[str, Layer]:
-    """Layers by name from arrays by key, `<layer>.<array>`, in the order of the keys, float32.
-
-    Raises InputError, naming the key, for an array that is missing, unknown, of a wrong shape or dtype, or not finite.
-    """
+def _layers(arrays: Mapping[str, np.ndarray]) -> dict[str, Layer]:
+    """Layers by name from arrays by key, `<layer>.<array>`, in the order of the keys, float32."""
     grouped: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         name, _, field = key.rpartition(".")
@@ -107,18 +116,20 @@ def _layer(name: str, parts: dict[str, np.ndarray]) -> Layer:
         raise InputError(f"{name}.{error}") from None
 
 
-def write(path: str | os.PathLike, layers: Mapping[str, Layer], meta: Mapping, dtype: type = np.float32) -> None:
+def write_weights(
+    path: str | os.PathLike[str], layers: Mapping[str, Layer], meta: Mapping[str, Any], dtype: type = np.float32
+) -> None:
     """Write `layers` and `meta` to a weights file, the arrays in `dtype`, float16 or float32.
 
     Raises InputError where the file cannot be written or its name does not end in .npz.
     """
     if Path(path).suffix != ".npz":
         raise InputError(f"{path}: expected a name that ends in .npz")
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, layer in layers.items():
         for field, array in layer.arrays().items():
             with np.errstate(over="ignore"):
-                stored = array.astype(dtype, copy=False)
+                stored: np.ndarray = array.astype(dtype, copy=False)
             if not np.isfinite(stored).all():
                 raise InputError(f"{path}: {name}.{field} has values beyond the range of {stored.dtype}: use float32")
             arrays[f"{name}.{field}"] = stored

@@ -5,7 +5,7 @@ import random
 import pytest
 from checkpoint_bytes import FORMATS, valid
 
-from lowrank_sr.checkpoints import read
+from lowrank_sr.checkpoints import read_checkpoint
 from lowrank_sr.errors import InputError
 
 MUTATIONS = 3400  # of each format: 10,200 in all
@@ -15,7 +15,7 @@ def outcome(path, content: bytes) -> str:
     """Return the sentence with which `content` is refused, "" where it is read."""
     path.write_bytes(content)
     try:
-        read(path)
+        read_checkpoint(path)
     except InputError as refused:
         message = str(refused)
     else:

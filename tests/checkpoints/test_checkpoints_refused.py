@@ -1,12 +1,14 @@
 """Files that are no ESRGAN generator, and generators with a tensor missing, left over or misshapen."""
 
 import os
+import re
 
 import numpy as np
 import pytest
 from checkpoint_bytes import arrays, dumps, safetensors_bytes, state, tensor, valid, zip_bytes
 
-from lowrank_sr.checkpoints import read
+import lowrank_sr as lsr
+from lowrank_sr.checkpoints import read_checkpoint
 from lowrank_sr.errors import InputError
 
 
@@ -14,7 +16,7 @@ def refusal(tmp_path, content: bytes) -> str:
     path = tmp_path / "model"
     path.write_bytes(content)
     with pytest.raises(InputError) as refused:
-        read(path)
+        read_checkpoint(path)
     return str(refused.value)
 
 
@@ -118,8 +120,11 @@ def test_block_number_is_not_believed(tmp_path, block):
 )
 def test_shape_that_does_not_fit_is_named(tmp_path, name, shape):
     made = arrays() | {name: np.zeros(shape, np.float32)}
-    message = refusal(tmp_path, safetensors_bytes(made))
-    assert f"holds {name} of shape {shape}, where" in message
+    path = tmp_path / "model"
+    path.write_bytes(safetensors_bytes(made))
+    layer = re.escape(name.rsplit(".", 1)[0])
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: .*{layer}.*expected"):
+        lsr.load(path)
 
 
 def test_integer_weights_are_refused(tmp_path):
@@ -152,23 +157,23 @@ def test_files_of_other_kinds(tmp_path, content):
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(InputError, match=r"none\.pth: cannot be read: No such file"):
-        read(tmp_path / "none.pth")
+        read_checkpoint(tmp_path / "none.pth")
     with pytest.raises(InputError, match="is not a file"):
-        read(tmp_path)
+        read_checkpoint(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_named_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="is not a file"):
-        read(tmp_path / "pipe")
+        read_checkpoint(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("file_format", ["zip", "legacy", "safetensors"])
 def test_suffix_does_not_matter(tmp_path, file_format):
     path = tmp_path / "model.png"
     path.write_bytes(valid(file_format))
-    for name, array in read(path).arrays.items():
+    for name, array in read_checkpoint(path).arrays.items():
         np.testing.assert_array_equal(array, arrays()[name])
 
 
@@ -179,4 +184,4 @@ def test_safetensors_whose_first_bytes_look_like_a_pickle(tmp_path):
     padded = (size + padding).to_bytes(8, "little") + content[8 : 8 + size] + b" " * padding + content[8 + size :]
     assert padded[:1] == b"\x80"
     (tmp_path / "model").write_bytes(padded)
-    assert list(read(tmp_path / "model").arrays) == list(arrays())
+    assert list(read_checkpoint(tmp_path / "model").arrays) == list(arrays())

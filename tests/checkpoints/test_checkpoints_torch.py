@@ -7,21 +7,25 @@ import zipfile
 import numpy as np
 import pytest
 
-from lowrank_sr.checkpoints import read
+import lowrank_sr as lsr
+from lowrank_sr.checkpoints import read_checkpoint
 
 torch = pytest.importorskip("torch")
 
 from checkpoint_networks import SCHEMES, canonical, network, save  # noqa: E402
 
 
-def assert_reads(path, expected, **facts):
-    checkpoint = read(path)
+def assert_reads(path, expected, scale=None, unshuffle=None, **facts):
+    checkpoint = read_checkpoint(path)
     assert list(checkpoint.arrays) == list(expected)
     for name, array in checkpoint.arrays.items():
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
         np.testing.assert_array_equal(array, expected[name].float().numpy(), strict=True)
     assert {fact: getattr(checkpoint, fact) for fact in facts} == facts
+    design = lsr.load(path, "direct").architecture
+    assert scale in (None, design.scale)
+    assert unshuffle in (None, design.unshuffle)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])

@@ -309,7 +309,7 @@ def test_without_pictures_every_layer_gives_up_the_same_share(method):
     inner = [(each, i) for each, i in zip(every, choices, strict=True) if len(each.ranks) > 1]
     assert len(inner) == len(net.layers) - 2
     shares = [each.costs[i] / each.costs[0] for each, i in inner]
-    assert max(shares) < 0.6
+    assert max(shares) <= 0.5 + 8 / 64  # a step of ranks is at most 8 of 64
     step = max((each.costs[2] - each.costs[1]) / each.costs[0] for each, _ in inner)
     assert max(shares) - min(shares) < 2 * step  # what is left of the budget buys some layers a rank more
 

@@ -12,7 +12,7 @@ from lowrank_sr.network import auto
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(auto, "_known", {})
-    monkeypatch.setattr(auto, "SECONDS", 0)
+    monkeypatch.setattr(auto, "TIMING_SECONDS", 0)
     return tmp_path / "lowrank-sr"
 
 
@@ -63,4 +63,4 @@ def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch):
     assert net.method == "auto"
     layers = describe(net, "random")["layers"]
     assert {layer["method"] for layer in layers} == {"kn2row"}
-    assert layers[0]["gflops"]["direct"] == pytest.approx(2 * 9 * 8 * 3 * auto.SIDE**2 / 3.0 / 1e9)
+    assert layers[0]["gflops"]["direct"] == pytest.approx(2 * 9 * 8 * 3 * auto.TIMING_SIDE**2 / 3.0 / 1e9)

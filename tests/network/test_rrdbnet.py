@@ -9,7 +9,8 @@ from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.layers import Dense, random_layer
 from lowrank_sr.network import tail
 from lowrank_sr.network.architecture import Architecture
-from lowrank_sr.network.rrdbnet import RRDBNet, pixel_unshuffle
+from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.unshuffle import pixel_unshuffle
 
 SIZES = [(1, 1), (2, 3), (13, 7), (24, 31)]
 
@@ -61,6 +62,11 @@ def test_23_blocks_equal_pytorch(size):
 def test_other_architectures_equal_pytorch(design):
     for size in SIZES:
         assert_equals_torch(random_net(design), size)
+
+
+def test_only_2_and_4_unshuffle():
+    scales = {channels: Architecture(16, 1, 8, 2, channels, 3).scale for channels in (3, 12, 27, 48, 75)}
+    assert scales == {3: 4, 12: 2, 27: 4, 48: 1, 75: 4}
 
 
 @pytest.mark.parametrize(("factor", "scale"), [(2, 2), (4, 1)])
