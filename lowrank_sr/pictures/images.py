@@ -1,9 +1,9 @@
-"""Pictures: image files to arrays of pixels and back."""
+"""Pictures: image files to arrays of pixels and back, and enlarged with all that belongs to them."""
 
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +109,19 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
             encode(temporary, suffix, values, icc)
         except ValueError as error:
             raise InputError(f"{path}: cannot be written: {error}") from error
+
+
+def enlarge(image: Image, network: Callable[[np.ndarray], np.ndarray]) -> Image:
+    """Enlarge a picture: its colours, and its alpha channel by the same network, as grey, as Real-ESRGAN does.
+
+    `network` takes (H, W, 3) float32 pixels and returns (scale H, scale W, 3). Greyscale pictures pass as three equal
+    channels and stay greyscale.
+    """
+    pixels = network(image.pixels)
+    if image.alpha is None:
+        return replace(image, pixels=pixels)
+    alpha = network(np.repeat(image.alpha[:, :, None], 3, axis=2)).mean(axis=2)
+    return replace(image, pixels=pixels, alpha=alpha)
 
 
 def _upright(pixels: np.ndarray, orientation: int | None) -> np.ndarray:

@@ -11,8 +11,7 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.lowrank import svd
-from lowrank_sr.network.picture import upscale
-from lowrank_sr.pictures.images import Image, read_image, write_image
+from lowrank_sr.pictures.images import Image, enlarge, read_image, write_image
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.study.measure import crops, steps
@@ -94,7 +93,7 @@ def test_quality_is_what_evaluate_measures(root, report, results, name):
         file = name.removesuffix(" winograd").replace(" ", "-")
         net = lsr.load(report / "networks" / f"{file}.npz", method="winograd" if "winograd" in name else "direct")
     rows = [
-        measure_quality(upscale(net, low), high, 4)
+        measure_quality(enlarge(low, net), high, 4)
         for low, high in (pair.read_images(4) for pair in find_pairs(root / "pictures"))
     ]
     for key in ("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y"):
