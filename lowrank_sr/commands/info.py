@@ -45,7 +45,7 @@ def _computed(method: str, layer: Layer) -> dict:
     if method != AUTO or isinstance(layer, Separable):
         return {"method": concrete(layer, method)}
     work = flops.per_pixel(layer) * auto.TIMING_SIDE**2
-    gflops = {name: work / seconds / 1e9 for name, seconds in auto.seconds(layer.shape).items()}
+    gflops = {name: work / seconds / 1e9 for name, seconds in auto.seconds_by_method(layer.shape).items()}
     return {"method": concrete(layer, method), "gflops": gflops}
 
 

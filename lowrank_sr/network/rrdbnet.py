@@ -39,9 +39,7 @@ from lowrank_sr.resources import WEIGHTS
 SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
-CHANNEL_SKEW = (
-    8  # channels that nobody uses: pixels a power of two of bytes apart would crowd into a few sets of the cache
-)
+CHANNEL_SKEW = 8  # unused: pixels a power of two of bytes apart would share a few sets of the first-level cache
 
 Conv = Callable[..., None]
 """conv(name, x, out, **epilogue): write layer `name` of the feature map x into the feature map out."""
