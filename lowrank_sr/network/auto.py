@@ -1,6 +1,7 @@
 """`auto`: for every layer shape the method that is fastest on this machine, measured once and remembered.
 
-The figures lie in the user's cache folder in a file for each processor model, thread count, state of the kernels and version of Numba.
+The figures lie in the user's cache folder, in a file for each processor model, thread count, version of Numba and state
+of the kernels' sources.
 """
 
 import contextlib
