@@ -76,7 +76,7 @@ def _computation(method: str, layer: Layer) -> dict[str, Any]:
     if method != AUTO or isinstance(layer, Separable):
         return {"method": concrete(layer, method)}
     layer_flops = flops.per_pixel(layer) * auto.TIMING_SIDE**2
-    gflops = {name: layer_flops / seconds / 1e9 for name, seconds in auto.seconds(layer.shape).items()}
+    gflops = {name: layer_flops / seconds / 1e9 for name, seconds in auto.seconds_by_method(layer.shape).items()}
     return {"method": concrete(layer, method), "gflops": gflops}
 
 

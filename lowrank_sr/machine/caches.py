@@ -12,7 +12,9 @@ _USUAL = 512 * 1024
 def l2_bytes() -> int:
     """The second-level cache of one core in bytes; 512 KB where the system does not tell."""
     try:
-        number, unit = re.fullmatch(r"(\d+)([KM])\s*", _LINUX.read_text()).groups()
-    except (OSError, AttributeError):
+        size = re.fullmatch(r"(\d+)([KM])\s*", _LINUX.read_text())
+    except OSError:
         return _USUAL
-    return int(number) * {"K": 1024, "M": 1024**2}[unit]
+    if size is None:
+        return _USUAL
+    return int(size[1]) * {"K": 1024, "M": 1024**2}[size[2]]

@@ -29,4 +29,5 @@ def peak_extra_bytes(run: Callable[[], object]) -> int | None:
 
 def _resident(field: str) -> int:
     """A field of /proc/self/status in bytes."""
-    return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", _STATUS.read_text())[1])
+    (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", _STATUS.read_text())
+    return 1024 * int(kilobytes)

@@ -50,7 +50,7 @@ def limited(count: int | str | None) -> Iterator[int]:
 
 
 def _checked(count: int | str, source: str) -> int:
-    most = numba.config.NUMBA_NUM_THREADS
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     try:
         threads = int(count)
     except ValueError:

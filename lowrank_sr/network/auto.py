@@ -1,6 +1,7 @@
 """`auto`: for every layer shape the method that is fastest on this machine, measured once and remembered.
 
-The figures lie in the user's cache folder in a file for each processor model, thread count and version of this package.
+The figures lie in the user's cache folder, in a file for each processor model, thread count, version of Numba and state
+of the kernels' sources.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import math
 from functools import partial
 from pathlib import Path
 
+import numba
 import numpy as np
 import platformdirs
 
@@ -53,16 +55,15 @@ def concrete(layer: Layer, method: str) -> str:
 
 def fastest(shape: tuple[int, int, int]) -> str:
     """The name of the method that takes the least time for a layer of `shape`, (N, C, d)."""
-    times = seconds(shape)
+    times = seconds_by_method(shape)
     return min(times, key=lambda method: times[method])
 
 
-def seconds(shape: tuple[int, int, int]) -> dict[str, float]:
+def seconds_by_method(shape: tuple[int, int, int]) -> dict[str, float]:
     """Seconds by method for a layer of `shape`, (N, C, d), on 96 x 96 pixels with the threads in use now."""
-
     path = _path()
     if path not in _known:
-        _known[path] = _read(path)
+        _known[path] = _stored(path)
     table = _known[path]
     key = " ".join(map(str, shape))
     if set(table.get(key, ())) != set(METHODS):
@@ -76,12 +77,12 @@ def seconds(shape: tuple[int, int, int]) -> dict[str, float]:
 
 
 def _path() -> Path:
-    machine = f"{cpu_model()}, {thread_count()} threads, {kernels_digest()}"
+    machine = f"{cpu_model()}, {thread_count()} threads, {kernels_digest()}, Numba {numba.__version__}"
     name = f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
     return Path(platformdirs.user_cache_dir("lowrank-sr", appauthor=False)) / name
 
 
-def _read(path: Path) -> dict[str, dict[str, float]]:
+def _stored(path: Path) -> dict[str, dict[str, float]]:
     """The figures in a file; nothing where there is no such file or it is not one of ours."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -93,15 +94,11 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
 
 def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
     """The least time of each method, taken in turn so that what else the machine does meets all of them."""
-
     n, c, _ = shape
-    layer, noise = (
-        random_layer(shape),
-        np.random.default_rng(0).standard_normal((TIMING_SIDE, TIMING_SIDE, c), dtype=np.float32),
-    )
-    x, out = from_array(noise), allocate(TIMING_SIDE, TIMING_SIDE, n)
-    runs = {method: convolution(layer, method) for method in METHODS}
-    times = interleaved(
-        {name: partial(run, x, out, Epilogue(layer.bias)) for name, run in runs.items()}, TIMING_ROUNDS, TIMING_SECONDS
-    )
-    return {method: min(seconds_each) for method, seconds_each in times.items()}
+    layer = random_layer(shape)
+    epilogue = Epilogue(layer.bias)
+    x = from_array(np.random.default_rng(0).standard_normal((TIMING_SIDE, TIMING_SIDE, c), dtype=np.float32))
+    out = allocate(TIMING_SIDE, TIMING_SIDE, n)
+    runs = {method: partial(convolution(layer, method), x, out, epilogue) for method in METHODS}
+    times = interleaved(runs, TIMING_ROUNDS, TIMING_SECONDS)
+    return {method: min(seconds) for method, seconds in times.items()}

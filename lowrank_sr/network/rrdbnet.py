@@ -39,7 +39,7 @@ from lowrank_sr.resources import WEIGHTS
 SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
-SKEW = 8  # channels that nobody uses: pixels a power of two of bytes apart would crowd into a few sets of the cache
+CHANNEL_SKEW = 8  # unused: pixels a power of two of bytes apart would share a few sets of the first-level cache
 
 Conv = Callable[..., None]
 """conv(name, x, out, **epilogue): write layer `name` of the feature map x into the feature map out."""
@@ -174,7 +174,7 @@ class RRDBNet:
         """features + trunk_conv(RRDB_n(... RRDB_1(features))) with features = conv_first(pixels)."""
         num_feat = self.architecture.num_feat
         channels = num_feat + GROWTHS * self.architecture.num_grow_ch + num_feat
-        buffer = allocate(pixels.height, pixels.width, channels + SKEW)  # (h, w, [x g1 g2 g3 g4 y])
+        buffer = allocate(pixels.height, pixels.width, channels + CHANNEL_SKEW)  # (h, w, [x g1 g2 g3 g4 y])
         rrdb_input = allocate(pixels.height, pixels.width, num_feat)  # (h, w, num_feat)
 
         block = BlockMaps(buffer.slice(0, channels), mirrored=False)

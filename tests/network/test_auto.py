@@ -17,15 +17,15 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 def test_every_method_is_measured_once_and_remembered(empty_cache, monkeypatch):
-    times = auto.seconds((4, 5, 3))
+    times = auto.seconds_by_method((4, 5, 3))
     assert set(times) == set(METHODS)
     assert min(times.values()) > 0
     assert auto.fastest((4, 5, 3)) == min(times, key=times.get)
 
     monkeypatch.setattr(auto, "_measure", lambda shape: pytest.fail("measured again"))
-    assert auto.seconds((4, 5, 3)) == times
+    assert auto.seconds_by_method((4, 5, 3)) == times
     monkeypatch.setattr(auto, "_known", {})  # another process
-    assert auto.seconds((4, 5, 3)) == times
+    assert auto.seconds_by_method((4, 5, 3)) == times
     assert len(list(empty_cache.iterdir())) == 1
 
 
@@ -48,7 +48,7 @@ def test_figures_are_kept_for_each_machine_kernels_and_thread_count(monkeypatch)
 def test_a_damaged_file_is_measured_anew(empty_cache, content):
     empty_cache.mkdir()
     auto._path().write_text(content)
-    assert set(auto.seconds((4, 5, 3))) == set(METHODS)
+    assert set(auto.seconds_by_method((4, 5, 3))) == set(METHODS)
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(empty_cache):
