@@ -12,8 +12,8 @@ from lowrank_sr.errors import InputError
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` if the block succeeds, remove it if not.
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if not.
 
     Raises InputError, naming `path`, where the system refuses to write there (no such folder, read-only, disk full).
     """
@@ -45,7 +45,7 @@ def _mode(path: Path) -> int:
     return 0o666 & ~umask
 
 
-def write_json(path: str | os.PathLike, data: object) -> None:
+def write_json(path: str | os.PathLike[str], data: object) -> None:
     """Write `data` as indented JSON, infinities and NaN as null; raises InputError where `path` cannot be written."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(_finite(data), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,6 +1,9 @@
-"""Numbers for people: tables of text, and progress on a terminal."""
+"""Text for people: tables, progress on a terminal, and what went wrong."""
 
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -17,8 +20,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def progress(total: float, description: str, unit: str):
-    """A progress bar on stderr, if that is a terminal and the work takes longer than a second."""
+def progress(total: float, description: str, unit: str) -> AbstractContextManager[Any]:
+    """A progress bar of tqdm on stderr, if that is a terminal and the work takes longer than a second.
+
+    Inside the block `bar.update(n)` says that `n` more of the `total` units are done.
+    """
     from tqdm import tqdm  # here, since it would slow `import lowrank_sr`
 
-    return tqdm(total=total, desc=description, unit=unit, unit_scale=True, delay=1, disable=None, leave=False)
+    bar: AbstractContextManager[Any] = tqdm(
+        total=total, desc=description, unit=unit, unit_scale=True, delay=1, disable=None, leave=False
+    )
+    return bar
+
+
+def complain(message: object) -> None:
+    """Print a sentence to stderr, after the program's name."""
+    print(f"lowrank-sr: {message}", file=sys.stderr)

@@ -4,20 +4,23 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from numba.core import event
 
 
-class _Announcer(event.Listener):
-    def __init__(self):
+class _CompilationNotice(event.Listener):
+    """Says once that something is compiled."""
+
+    def __init__(self) -> None:
         self.said = False
 
-    def on_start(self, event):
+    def on_start(self, event: Any) -> None:
         if not self.said:
             print("compiling for this machine, once ...", file=sys.stderr, flush=True)
             self.said = True
 
-    def on_end(self, event):
+    def on_end(self, event: Any) -> None:
         pass
 
 
@@ -30,7 +33,7 @@ def announced() -> Iterator[None]:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        with event.install_listener("numba:compile", _Announcer()):
+        with event.install_listener("numba:compile", _CompilationNotice()):
             yield
     finally:
         logger.removeHandler(handler)

@@ -1,25 +1,100 @@
-"""The command: a dense network in, a weights file and its description out."""
+"""The command `compress`: a dense network in, a weights file of factors and its description out."""
 
+import argparse
 from pathlib import Path
+from typing import Any
 
-from lowrank_sr.commands.compress_report import describe
+from lowrank_sr.commands.compress_report import describe, summary
+from lowrank_sr.commands.options import (
+    WEIGHTS_HELP,
+    Subparsers,
+    add_command,
+    add_json,
+    add_threads,
+    load_network,
+    report,
+)
 from lowrank_sr.compression import calibration
 from lowrank_sr.compression.network import compress
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.rrdbnet import RRDBNet
 
+RULES = ("rank", "energy", "condition", "speedup", "max_drop")
+OTHER_ARGUMENTS = ("select_condition", "layers", "seed", "target")
 
-def compress_to(output: Path, net: RRDBNet, method: str, calibrate: Path | None, calibrated: bool, **rules) -> dict:
-    """Compress `net` into the weights file `output`, with the pictures in folder `calibrate`, or the bundled ones.
 
-    `calibrated` False means no pictures at all; `rules` are the other arguments of `compress`. Returns
-    `report.describe` of the two networks.
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = add_command(subparsers, "compress", run, "Factorise the layers of a network, fitted to what they see.")
+    add_threads(parser)
+    parser.add_argument("weights", nargs="?", type=Path, metavar="WEIGHTS", help=WEIGHTS_HELP)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npz", help="weights file to write")
+    parser.add_argument(
+        "--method",
+        dest="form",
+        choices=["svd", "cp"],
+        default="svd",
+        help="the pair d x 1, 1 x d, or the four of CP (default: %(default)s)",
+    )
+    rules = parser.add_argument_group("how far, exactly one").add_mutually_exclusive_group(required=True)
+    rules.add_argument("--rank", type=int, metavar="K", help="the same rank for every layer")
+    rules.add_argument("--energy", type=float, metavar="E", help="a fraction of each kernel's energy")
+    rules.add_argument("--condition", type=float, metavar="KAPPA", help="a condition number for each kernel")
+    rules.add_argument("--speedup", type=float, metavar="S", help="of the whole network")
+    rules.add_argument("--max-drop", type=float, metavar="DB", help="PSNR lost on the calibration pictures, in dB")
+    parser.add_argument(
+        "--select-condition", type=float, metavar="T", help="only layers with a condition number above this"
+    )
+    parser.add_argument(
+        "--layers", default="*", metavar="GLOB", help="only layers of such names (default: all but first and last)"
+    )
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument(
+        "--calibrate", type=Path, metavar="FOLDER", help="high-resolution photographs (default: the bundled ones)"
+    )
+    pictures.add_argument(
+        "--no-calibration", dest="calibrated", action="store_false", help="factors and ranks of the kernels alone"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--target",
+        choices=["flops", "measured"],
+        default="flops",
+        help="count FLOPs, or time the layers on this machine (default: %(default)s)",
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compress the network and say what that changed."""
+    description = compress_to(
+        options.output,
+        load_network(options.weights),
+        options.form,
+        options.calibrate,
+        options.calibrated,
+        **{name: getattr(options, name) for name in (*RULES, *OTHER_ARGUMENTS)},
+    )
+    report(summary(description), description, options.json)
+
+
+def compress_to(
+    output: Path, net: RRDBNet, form: str, calibrate: Path | None, calibrated: bool, **rules: Any
+) -> dict[str, Any]:
+    """Compress `net` to `form`, svd or cp, into the weights file `output`; return `describe` of the two networks.
+
+    The pictures are those in folder `calibrate`, the bundled ones where that is None, and none at all where
+    `calibrated` is False; `rules` are the other arguments of `compress`.
 
     Raises InputError as `compress` does, and where `output` cannot be written: before the work where that can be known.
     """
     if output.suffix != ".npz" or not output.parent.is_dir():
         raise InputError(f"{output}: expected a name that ends in .npz, in a folder that exists")
-    pictures = () if not calibrated else calibration.read(calibrate) if calibrate else None
-    small = compress(net, method, images=pictures, **rules)
+    pictures = None  # the bundled ones
+    if not calibrated:
+        pictures = []
+    elif calibrate is not None:
+        pictures = calibration.read(calibrate)
+    small = compress(net, form, images=pictures, **rules)
     small.save(output)
     return describe(net, small, output)

@@ -4,6 +4,7 @@ import statistics
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,23 +12,24 @@ from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import progress, table
 
-SIDE = 64  # of the image that both networks are timed with
-ROUNDS = 7
+_TIMING_SIDE = 64  # pixels, of the image that both networks are timed with
+_TIMING_ROUNDS = 7
 
 
-def describe(net: RRDBNet, small: RRDBNet, file: Path) -> dict:
+def describe(net: RRDBNet, small: RRDBNet, file: Path) -> dict[str, Any]:
     """`small.meta["compression"]`, its totals with `measured_speedup`, `bytes_before` and `bytes_after`.
 
     The speed-up is that of the median times of 64 x 64 pixels, the two networks in turn; bytes are those of the weights
     files that `RRDBNet.save` writes, in float32: `file` is that of `small`.
     """
-    image = np.random.default_rng(0).random((SIDE, SIDE, net.architecture.image_channels), dtype=np.float32)
-    with progress(2 * ROUNDS, "timing", "run") as bar:
-        times = interleaved({"dense": partial(net, image), "small": partial(small, image)}, ROUNDS, report=bar.update)
-    dense, factorised = (statistics.median(taken) for taken in times.values())
-    record = small.meta["compression"]
+    shape = (_TIMING_SIDE, _TIMING_SIDE, net.architecture.image_channels)
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    runs = {"dense": partial(net, image), "small": partial(small, image)}
+    with progress(len(runs) * _TIMING_ROUNDS, "timing", "run") as bar:
+        times = interleaved(runs, _TIMING_ROUNDS, report=bar.update)
+    record: dict[str, Any] = small.meta["compression"]
     totals = record["totals"] | {
-        "measured_speedup": dense / factorised,
+        "measured_speedup": statistics.median(times["dense"]) / statistics.median(times["small"]),
         "bytes_before": _bytes_on_disk(net),
         "bytes_after": file.stat().st_size,
     }
@@ -41,7 +43,7 @@ def _bytes_on_disk(net: RRDBNet) -> int:
         return path.stat().st_size
 
 
-def summary(description: dict) -> str:
+def summary(description: dict[str, Any]) -> str:
     """`describe`'s result as text."""
     rows = [
         [

@@ -1,6 +1,21 @@
-"""What a network is made of."""
+"""The command `info`: what a network is made of."""
+
+import argparse
+from pathlib import Path
+from typing import Any
 
 from lowrank_sr import flops
+from lowrank_sr.commands.options import (
+    WEIGHTS_HELP,
+    Subparsers,
+    add_command,
+    add_json,
+    add_method,
+    add_threads,
+    load_network,
+    network_name,
+    report,
+)
 from lowrank_sr.layers import CP, Layer, Separable
 from lowrank_sr.network import auto
 from lowrank_sr.network.auto import AUTO, concrete
@@ -8,7 +23,23 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import table
 
 
-def describe(net: RRDBNet, name: str) -> dict:
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = add_command(subparsers, "info", run, "Print a network: layers, shapes, parameters, FLOPs.")
+    add_method(parser)
+    add_threads(parser)
+    parser.add_argument("weights", nargs="?", type=Path, metavar="WEIGHTS", help=WEIGHTS_HELP)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Describe the network."""
+    net = load_network(options.weights, options.method)
+    description = describe(net, network_name(options.weights))
+    report(summary(description), description, options.json)
+
+
+def describe(net: RRDBNet, name: str) -> dict[str, Any]:
     """The network's numbers and each layer's representation, (N, C, d), rank, parameters and FLOPs an input pixel."""
     design = net.architecture
     layers = [
@@ -19,7 +50,7 @@ def describe(net: RRDBNet, name: str) -> dict:
             "rank": layer.rank,
             "parameters": layer.parameters,
             "flops_per_pixel": flops.per_pixel(layer) * net.area(layer_name),
-            **_computed(net.method, layer),
+            **_computation(net.method, layer),
         }
         for layer_name, layer in net.layers.items()
     ]
@@ -38,18 +69,18 @@ def describe(net: RRDBNet, name: str) -> dict:
     }
 
 
-def _computed(method: str, layer: Layer) -> dict:
+def _computation(method: str, layer: Layer) -> dict[str, Any]:
     """The method that computes a layer, where there are several, and, where it was timed, the GFLOP/s of all."""
     if isinstance(layer, CP):
         return {}
     if method != AUTO or isinstance(layer, Separable):
         return {"method": concrete(layer, method)}
-    work = flops.per_pixel(layer) * auto.TIMING_SIDE**2
-    gflops = {name: work / seconds / 1e9 for name, seconds in auto.seconds_by_method(layer.shape).items()}
+    layer_flops = flops.per_pixel(layer) * auto.TIMING_SIDE**2
+    gflops = {name: layer_flops / seconds / 1e9 for name, seconds in auto.seconds_by_method(layer.shape).items()}
     return {"method": concrete(layer, method), "gflops": gflops}
 
 
-def summary(description: dict) -> str:
+def summary(description: dict[str, Any]) -> str:
     """`describe`'s result as text."""
     rows = [
         [
@@ -64,14 +95,14 @@ def summary(description: dict) -> str:
         ]
         for layer in description["layers"]
     ]
-    about = "{network}: RRDBNet x{scale}, {num_feat} features, {num_block} blocks, growth {num_grow_ch}".format(
-        **description
-    )
-    totals = "{parameters:,} parameters, {flops_per_pixel:,.0f} FLOPs for each pixel of the input".format(**description)
+    title = "{network}: RRDBNet x{scale}, {num_feat} features, {num_block} blocks, growth {num_grow_ch}"
+    totals = "{parameters:,} parameters, {flops_per_pixel:,.0f} FLOPs for each pixel of the input"
+    about = [title.format(**description), totals.format(**description)]
+    source = description["meta"].get("source")
+    if source:
+        about.append(str(source))
     header = ["layer", "representation", "N x C x d", "rank", "parameters", "FLOPs/pixel", "method"]
-    measured = next((list(layer["gflops"]) for layer in description["layers"] if "gflops" in layer), [])
-    header += [f"{method} GFLOP/s" for method in measured]
+    timed_methods = next((list(layer["gflops"]) for layer in description["layers"] if "gflops" in layer), [])
+    header += [f"{method} GFLOP/s" for method in timed_methods]
     rows = [row + [""] * (len(header) - len(row)) for row in rows]
-    return "\n".join(
-        [about, totals, *map(str, filter(None, [description["meta"].get("source")])), "", table(header, rows)]
-    )
+    return "\n".join([*about, "", table(header, rows)])

@@ -1,17 +1,54 @@
-"""Picture files in, larger picture files out."""
+"""The command `upscale`: picture files in, larger picture files out."""
 
+import argparse
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from lowrank_sr.commands.options import WEIGHTS_HELP, Subparsers, add_command, add_method, add_threads
 from lowrank_sr.errors import InputError
-from lowrank_sr.network.picture import upscale
-from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.pictures import images
+from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.pictures.formats import SUFFIXES
+from lowrank_sr.pictures.images import enlarge, images_in, read_image, write_image
+from lowrank_sr.resources import WEIGHTS
+from lowrank_sr.text import complain, progress
 
 
-def targets(
-    inputs: Iterable[str | os.PathLike], output: str | os.PathLike | None, scale: int
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = add_command(subparsers, "upscale", run, "Enlarge pictures; NAME.jpg becomes NAME_x4.png.")
+    add_method(parser)
+    add_threads(parser)
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="picture files, and folders of pictures")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE_OR_FOLDER",
+        help="where to write (default: beside each input)",
+    )
+    parser.add_argument("--weights", type=Path, metavar="W", help=WEIGHTS_HELP)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Enlarge every picture that can be, printing the names of the files; return 0, or 2 where one could not be."""
+    net = load(options.weights or WEIGHTS, options.method)
+    pairs = plan_outputs(options.inputs, options.output, net.scale)
+    failures = 0
+    for source, target in pairs:
+        try:
+            upscale_file(net, source, target)
+            print(target)
+        except InputError as error:
+            complain(error)
+            failures += 1
+    if failures and len(pairs) > 1:
+        complain(f"{len(pairs) - failures} of {len(pairs)} pictures enlarged, {failures} failed")
+    return 2 if failures else 0
+
+
+def plan_outputs(
+    inputs: Iterable[str | os.PathLike[str]], output: str | os.PathLike[str] | None, scale: int
 ) -> list[tuple[Path, Path]]:
     """Pair every picture in `inputs`, files and folders, with the file to write.
 
@@ -21,46 +58,63 @@ def targets(
     Raises InputError for a folder without images, for two pictures that would become the same file and for one that
     would be overwritten by its own enlargement.
     """
-    sources, listed = [], set()
+    sources: list[Path] = []
+    from_folders: set[Path] = set()
     for path in map(Path, inputs):
         if path.is_dir():
-            listed.update(found := images.images_in(path))
-            sources.extend(found)
+            paths = images_in(path)
+            sources.extend(paths)
+            from_folders.update(paths)
         else:
             sources.append(path)
+
     output = None if output is None else Path(output)
-    if output is not None and output.suffix.lower() in images.SUFFIXES and not output.is_dir():
+    if output is not None and output.suffix.lower() in SUFFIXES and not output.is_dir():
         if len(sources) != 1:
             raise InputError(f"{output}: one file for {len(sources)} pictures: expected a folder")
         pairs = [(sources[0], output)]
     else:
         pairs = [(source, (output or source.parent) / f"{source.stem}_x{scale}.png") for source in sources]
-        made = {target for _, target in pairs}
-        pairs = [(source, target) for source, target in pairs if source not in listed & made]
+        earlier_outputs = from_folders & {target for _, target in pairs}
+        pairs = [(source, target) for source, target in pairs if source not in earlier_outputs]
+    _check_targets(pairs)
+    return pairs
 
-    taken: dict[Path, Path] = {}
+
+def _check_targets(pairs: list[tuple[Path, Path]]) -> None:
+    """Raise InputError where two pictures would become one file, or one would overwrite a picture still to be read."""
+    source_of: dict[Path, Path] = {}
     for source, target in pairs:
         if source.resolve() == target.resolve():
             raise InputError(f"{source}: would be overwritten by its own enlargement: expected another output")
-        if target in taken:
-            raise InputError(f"{source} and {taken[target]} would both become {target}: expected different names")
-        taken[target] = source
+        if target in source_of:
+            raise InputError(f"{source} and {source_of[target]} would both become {target}: expected different names")
+        source_of[target] = source
     for source, _ in pairs:
-        if source in taken:
-            raise InputError(f"{source}: would be overwritten by the enlargement of {taken[source]}")
-    return pairs
+        if source in source_of:
+            raise InputError(f"{source}: would be overwritten by the enlargement of {source_of[source]}")
+
+
+def check_rgb(net: RRDBNet) -> None:
+    """Raise InputError where the network does not take and give RGB."""
+    channels = net.architecture.image_channels
+    if (channels, net.architecture.out_channels) != (3, 3):
+        raise InputError(f"the network takes {channels} channels: expected one for RGB pictures")
 
 
 def upscale_file(net: RRDBNet, source: Path, target: Path) -> None:
     """Enlarge the picture in `source` into `target`, making its folder; raises InputError naming the file at fault."""
-    image = images.read(source)
+    check_rgb(net)
+    image = read_image(source)
+    height, width = image.pixels.shape[:2]
+    passes = 1 if image.alpha is None else 2
     try:
-        larger = upscale(net, image, source.name)
+        with progress(passes * net.flops(height, width), source.name, "FLOP") as bar:
+            larger = enlarge(image, lambda pixels: net(pixels, bar.update))
     except MemoryError:
-        height, width = image.pixels.shape[:2]
         raise InputError(f"{source}: too large for this machine's memory: {width} x {height} pixels") from None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
-    images.write(target, larger)
+    write_image(target, larger)

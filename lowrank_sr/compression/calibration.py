@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures import images
+from lowrank_sr.pictures.images import images_in, read_image
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION
 
@@ -27,17 +27,17 @@ class Crops(NamedTuple):
 def read(folder: str | os.PathLike = CALIBRATION) -> list[np.ndarray]:
     """The pictures in `folder` to calibrate with: at most CROPS, spread evenly over the names, (H, W, 3) float32.
 
-    Raises InputError as `images.images_in` and `images.read` do.
+    Raises InputError as `images_in` and `read_image` do.
     """
-    paths = images.images_in(folder)
+    paths = images_in(folder)
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), CROPS)).round().astype(int)
-    return [images.read(paths[i]).pixels for i in chosen]
+    return [read_image(paths[i]).pixels for i in chosen]
 
 
 def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
     """Cut `pictures`, (H, W, 3) arrays of floats, 0..1, and their low resolution into crops of one size.
 
-    Low resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, as `evaluate.pairs` makes it. Every picture
+    Low resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, as `Pair.read_images` makes it. Every picture
     gives its tiles of SIDE x SIDE pixels, or of the smallest picture's shorter side; where that is too many, each
     picture gives its share, drawn by `seed`.
 

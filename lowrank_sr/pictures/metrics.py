@@ -8,10 +8,10 @@ import numpy as np
 from lowrank_sr.errors import InputError
 
 _PEAK = 255.0
-_WINDOW = 11  # SSIM: the Gaussian window is 11 x 11 with this sigma
-_SIGMA = 1.5
-_C1 = (0.01 * _PEAK) ** 2
-_C2 = (0.03 * _PEAK) ** 2
+_SSIM_WINDOW = 11  # pixels a side, of a Gaussian window with this sigma
+_SSIM_SIGMA = 1.5
+_SSIM_C1 = (0.01 * _PEAK) ** 2
+_SSIM_C2 = (0.03 * _PEAK) ** 2
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:
@@ -31,7 +31,8 @@ def luma(rgb: np.ndarray) -> np.ndarray:
     ----------
     Recommendation ITU-R BT.601-7.
     """
-    return np.rint(16 + rgb.astype(np.float64) @ np.array([65.481, 128.553, 24.966]))
+    y: np.ndarray = np.rint(16 + rgb.astype(np.float64) @ np.array([65.481, 128.553, 24.966]))
+    return y
 
 
 def psnr(a: np.ndarray, b: np.ndarray, *, crop: int = 0, channels: Literal["y", "rgb"] = "y") -> float:
@@ -93,17 +94,17 @@ def ssim(a: np.ndarray, b: np.ndarray, *, crop: int = 0, channels: Literal["y", 
     Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE Trans. Image Processing 13 (2004), eq. (13) and section III.C.
     """
-    a, b = _comparable(a, b, crop, channels, at_least=_WINDOW)
+    a, b = _comparable(a, b, crop, channels, at_least=_SSIM_WINDOW)
     mean_a, mean_b = _window_mean(a), _window_mean(b)
     variance_a = _window_mean(a * a) - mean_a**2
     variance_b = _window_mean(b * b) - mean_b**2
     covariance = _window_mean(a * b) - mean_a * mean_b
-    similarity = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
-    similarity /= (mean_a**2 + mean_b**2 + _C1) * (variance_a + variance_b + _C2)
+    similarity = (2 * mean_a * mean_b + _SSIM_C1) * (2 * covariance + _SSIM_C2)
+    similarity /= (mean_a**2 + mean_b**2 + _SSIM_C1) * (variance_a + variance_b + _SSIM_C2)
     return float(similarity.mean())
 
 
-def _comparable(a, b, crop, channels, at_least):
+def _comparable(a: np.ndarray, b: np.ndarray, crop: int, channels: str, at_least: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the two images as cropped float64 arrays of the 8-bit values that are to be compared."""
     if a.shape != b.shape:
         raise InputError(f"the images have shapes {a.shape} and {b.shape}; expected two of the same shape")
@@ -118,9 +119,10 @@ def _comparable(a, b, crop, channels, at_least):
     return _eight_bit(a, channels)[inner], _eight_bit(b, channels)[inner]
 
 
-def _eight_bit(image, channels):
+def _eight_bit(image: np.ndarray, channels: str) -> np.ndarray:
     """Return the values 0..255 that would be stored in an 8-bit file, as luma where that is asked for."""
-    grey, rgb = image.ndim == 2, image.ndim == 3 and image.shape[2] == 3
+    grey = image.ndim == 2
+    rgb = image.ndim == 3 and image.shape[2] == 3
     if not (grey or rgb) or not np.issubdtype(image.dtype, np.floating):
         raise InputError(
             f"an image to compare has shape {image.shape} and dtype {image.dtype}; "
@@ -132,11 +134,17 @@ def _eight_bit(image, channels):
     return stored if grey or channels == "rgb" else luma(stored / _PEAK)
 
 
-def _window_mean(x):
+def _window_mean(x: np.ndarray) -> np.ndarray:
     """Return the mean of (H, W[, C]) under the Gaussian window wherever it fits: (H - 10, W - 10[, C])."""
-    offsets = np.arange(_WINDOW) - _WINDOW // 2
-    weights = np.exp(-(offsets**2) / (2 * _SIGMA**2))
+    offsets = np.arange(_SSIM_WINDOW) - _SSIM_WINDOW // 2
+    weights = np.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
     weights /= weights.sum()
-    height, width = x.shape[0] - _WINDOW + 1, x.shape[1] - _WINDOW + 1
-    x = sum(weight * x[k : k + height] for k, weight in enumerate(weights))
-    return sum(weight * x[:, k : k + width] for k, weight in enumerate(weights))
+    height = x.shape[0] - _SSIM_WINDOW + 1
+    width = x.shape[1] - _SSIM_WINDOW + 1
+    rows_averaged = np.zeros((height, *x.shape[1:]))
+    for k, weight in enumerate(weights):
+        rows_averaged += weight * x[k : k + height]
+    averaged = np.zeros((height, width, *x.shape[2:]))
+    for k, weight in enumerate(weights):
+        averaged += weight * rows_averaged[:, k : k + width]
+    return averaged

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures import images
-from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.images import Image, images_in, read_image
 from lowrank_sr.pictures.resize import imresize
 
 
@@ -19,41 +18,41 @@ class Pair(NamedTuple):
     high: Path
     low: Path | None
 
-    def read(self, scale: int) -> tuple[Image, Image]:
-        """Low and high resolution.
+    def read_images(self, scale: int) -> tuple[Image, Image]:
+        """The picture at low and at high resolution, (H, W) and (scale H, scale W) pixels.
 
         Without a file of its own the low resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, of the picture
         cropped to whole multiples of `scale`.
 
-        Raises InputError as `images.read` does, and for sizes that do not fit.
+        Raises InputError as `read_image` does, and for sizes that do not fit.
         """
-        high = images.read(self.high)
+        high = read_image(self.high)
         if self.low is None:
             return _reduced(high, scale, self.high)
-        low = images.read(self.low)
+        low = read_image(self.low)
         size = tuple(scale * side for side in low.pixels.shape[:2])
         if high.pixels.shape[:2] != size:
             raise InputError(f"{self.high}: {high.pixels.shape[:2]} pixels: expected {scale} times its LR, {size}")
         return low, high
 
 
-def pairs(folder: str | os.PathLike) -> list[Pair]:
+def find_pairs(folder: str | os.PathLike[str]) -> list[Pair]:
     """The pictures in `folder`: files NAME_LR and NAME_HR where there are such; otherwise each is a high resolution.
 
     Raises InputError for a folder without pictures, and for a pair that lacks one.
     """
-    paths = images.images_in(folder)
+    paths = images_in(folder)
     by_stem = {path.stem: path for path in paths}
     if not any(stem.endswith("_HR") for stem in by_stem):
         return [Pair(path.stem, path, None) for path in paths]
-    found = []
+    pairs = []
     for stem, path in by_stem.items():
         name, _, kind = stem.rpartition("_")
         if kind not in ("HR", "LR") or {f"{name}_HR", f"{name}_LR"} - by_stem.keys():
             raise InputError(f"{path}: expected pairs NAME_HR, NAME_LR in {folder}")
         if kind == "HR":
-            found.append(Pair(name, path, by_stem[f"{name}_LR"]))
-    return found
+            pairs.append(Pair(name, path, by_stem[f"{name}_LR"]))
+    return pairs
 
 
 def _reduced(high: Image, scale: int, path: Path) -> tuple[Image, Image]:

@@ -5,12 +5,12 @@ from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
 
 
-def bicubic(low: Image, scale: int) -> Image:
+def enlarge_bicubic(low: Image, scale: int) -> Image:
     """`low` enlarged by bicubic interpolation."""
     return Image(imresize(low.pixels, scale), grey=low.grey)
 
 
-def measure(estimate: Image, truth: Image, scale: int) -> dict[str, float]:
+def measure_quality(estimate: Image, truth: Image, scale: int) -> dict[str, float]:
     """PSNR and SSIM on luma and on RGB, `scale` pixels cut from each border; greyscale pictures as they are."""
     if truth.grey:
         a, b = estimate.pixels.mean(axis=2), truth.pixels.mean(axis=2)

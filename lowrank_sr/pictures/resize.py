@@ -50,7 +50,7 @@ def imresize(image: np.ndarray, scale: float) -> np.ndarray:
     return np.ascontiguousarray(resized, dtype=image.dtype)
 
 
-def _resize_rows(image, scale):
+def _resize_rows(image: np.ndarray, scale: float) -> np.ndarray:
     """Resize along the first axis: one multiply-add of whole rows for each tap of the kernel."""
     indices, weights = _taps(image.shape[0], scale)
     resized = np.zeros((len(indices), *image.shape[1:]))
@@ -60,7 +60,7 @@ def _resize_rows(image, scale):
     return resized
 
 
-def _taps(length, scale):
+def _taps(length: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the input samples that each output sample is made of, and their weights: both (out, taps)."""
     stretch = min(scale, 1.0)
     width = 4 / stretch
@@ -74,7 +74,7 @@ def _taps(length, scale):
     return mirrored[(samples.astype(np.intp) - 1) % (2 * length)][:, used], weights[:, used]
 
 
-def _cubic(x):
+def _cubic(x: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel with a = -1/2, zero outside -2..2."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x**2 + 1

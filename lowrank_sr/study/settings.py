@@ -9,9 +9,8 @@ from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
 from lowrank_sr.network.rrdbnet import RRDBNet, load
-from lowrank_sr.pictures import images
-from lowrank_sr.pictures.images import Image
-from lowrank_sr.pictures.pairs import pairs
+from lowrank_sr.pictures.images import Image, images_in
+from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.resources import IMAGES, WEIGHTS
 from lowrank_sr.study.record import FORMAT
 
@@ -102,7 +101,7 @@ def open_study(
         raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
     if any(layer.rank is not None for layer in net.layers.values()):
         raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
-    pictures = [(pair.name, *pair.read(net.scale)) for pair in pairs(source)[: extent.pictures]]
+    pictures = [(pair.name, *pair.read_images(net.scale)) for pair in find_pairs(source)[: extent.pictures]]
     description = {
         "weights": Path(weights).name if weights else "bundled",
         "data": source.name if data else "bundled",
@@ -119,6 +118,6 @@ def open_study(
 def fingerprint(description: dict, weights: Path | None, data: Path | None) -> str:
     """What must be equal for two runs to share results: settings, contents of the files, machine and version."""
     digest = hashlib.sha256(json.dumps([FORMAT, description, cpu.describe()]).encode())
-    for path in [Path(weights or WEIGHTS), *images.images_in(data or IMAGES)]:
+    for path in [Path(weights or WEIGHTS), *images_in(data or IMAGES)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -12,15 +12,14 @@ import pytest
 
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
-from lowrank_sr.pictures import images
-from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.images import Image, read_image, write_image
 
 COMMAND = [sys.executable, "-m", "lowrank_sr"]
 
 
 def picture(path, height=6, width=5, **rest):
     pixels = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
-    images.write(path, Image(pixels, **rest))
+    write_image(path, Image(pixels, **rest))
     return path
 
 
@@ -50,8 +49,8 @@ def test_upscale_beside_the_input(tmp_path, capsys):
     source = picture(tmp_path / "photo.png")
     assert main(["upscale", str(source)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'photo_x4.png'}\n"
-    expected = lsr.load()(images.read(source).pixels)
-    got = images.read(tmp_path / "photo_x4.png").pixels
+    expected = lsr.load()(read_image(source).pixels)
+    got = read_image(tmp_path / "photo_x4.png").pixels
     np.testing.assert_allclose(got, expected.clip(0, 1), atol=0.5 / 255 + 1e-6)
 
 
@@ -85,12 +84,12 @@ def test_upscale_folders_files_and_outputs(tmp_path, tiny):
 def test_upscale_keeps_what_the_file_was(tmp_path, tiny):
     alpha = np.linspace(0, 1, 30, dtype=np.float32).reshape(6, 5)
     grey = np.repeat(alpha[:, :, None], 3, axis=2)
-    images.write(tmp_path / "grey.png", Image(grey, grey=True, bits=16))
+    write_image(tmp_path / "grey.png", Image(grey, grey=True, bits=16))
     picture(tmp_path / "alpha.png", alpha=alpha, icc=None)
     assert main(["upscale", str(tmp_path / "grey.png"), str(tmp_path / "alpha.png")]) == 0
-    larger = images.read(tmp_path / "grey_x4.png")
+    larger = read_image(tmp_path / "grey_x4.png")
     assert (larger.grey, larger.bits, larger.alpha) == (True, 16, None)
-    larger = images.read(tmp_path / "alpha_x4.png")
+    larger = read_image(tmp_path / "alpha_x4.png")
     assert larger.alpha.shape == (24, 20)
     # the network was trained to reproduce smooth ramps: enlarged alpha stays near the ramp it came from
     np.testing.assert_allclose(larger.alpha[2::4, 2::4], alpha, atol=0.1)

@@ -4,9 +4,8 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.commands.evaluate import MEASURES, evaluate, summary
 from lowrank_sr.conv.methods import METHODS
-from lowrank_sr.pictures import images
-from lowrank_sr.pictures.images import Image
-from lowrank_sr.pictures.pairs import pairs
+from lowrank_sr.pictures.images import Image, write_image
+from lowrank_sr.pictures.pairs import find_pairs
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def test_the_bundled_images_are_better_than_bicubic():
 
 def write_random(path, height, width, grey=False):
     pixels = np.random.default_rng(0).random((height, width, 1 if grey else 3), dtype=np.float32)
-    images.write(path, Image(np.ascontiguousarray(np.broadcast_to(pixels, (height, width, 3))), grey=grey))
+    write_image(path, Image(np.ascontiguousarray(np.broadcast_to(pixels, (height, width, 3))), grey=grey))
 
 
 def test_rows_and_means(tmp_path, tiny):
@@ -67,7 +66,7 @@ def test_rows_and_means(tmp_path, tiny):
         a, b = (row[key] for row in rows[:6] if row["network"] == "one")
         assert mean(rows, "one")[key] == pytest.approx((a + b) / 2)
     assert summary(rows).count("\n") == len(rows)
-    assert pairs(tmp_path)[0].read(4)[1].pixels.shape == (64, 64, 3)
+    assert find_pairs(tmp_path)[0].read_images(4)[1].pixels.shape == (64, 64, 3)
 
 
 def test_folders_that_do_not_fit(tmp_path, tiny):

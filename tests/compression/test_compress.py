@@ -17,8 +17,7 @@ from lowrank_sr.conv.methods import convolve
 from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank import cp_als, svd
 from lowrank_sr.machine.threads import limited, thread_count
-from lowrank_sr.pictures import images
-from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.images import Image, write_image
 
 METHODS = ["svd", "cp"]
 MOST = numba.config.NUMBA_NUM_THREADS
@@ -382,7 +381,7 @@ def test_the_command(tmp_path, capsys):
     folder = tmp_path / "photographs"
     folder.mkdir()
     for i, picture in enumerate(PICTURES):
-        images.write(folder / f"{i}.png", Image(picture))
+        write_image(folder / f"{i}.png", Image(picture))
     arguments = ["compress", str(dense), "-o", str(out), "--method", "cp", "--calibrate", str(folder)]
     assert main([*arguments, "--speedup", "1.5", "--json", str(report)]) == 0
     said, written = capsys.readouterr().out, json.loads(report.read_text())

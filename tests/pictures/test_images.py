@@ -19,7 +19,8 @@ from hypothesis.extra.numpy import arrays
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures import png16
-from lowrank_sr.pictures.images import SUFFIXES, Image, images_in, read, write
+from lowrank_sr.pictures.formats import SUFFIXES
+from lowrank_sr.pictures.images import Image, images_in, read_image, write_image
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (9, 13, 3), np.uint8)
@@ -39,10 +40,10 @@ def save(path, pixels, mode=None, **options):
 
 
 def encoded(suffix, image):
-    """Return the bytes of a file that `write` makes."""
+    """Return the bytes of a file that `write_image` makes."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, f"image{suffix}")
-        write(path, image)
+        write_image(path, image)
         with open(path, "rb") as file:
             return file.read()
 
@@ -61,8 +62,8 @@ def test_lossless_formats_keep_everything(tmp_path, suffix, bits, grey, transpar
     values = (RNG.integers(0, top + 1, (9, 13, 4)) / top).astype(np.float32)
     pixels = np.repeat(values[:, :, :1], 3, axis=2) if grey else values[:, :, :3]
     image = Image(pixels, values[:, :, 3] if transparent else None, grey, bits, icc=b"a profile")
-    write(tmp_path / f"image{suffix}", image)
-    again = read(tmp_path / f"image{suffix}")
+    write_image(tmp_path / f"image{suffix}", image)
+    again = read_image(tmp_path / f"image{suffix}")
 
     kept = 16 if bits == 16 and suffix in (".png", ".tif", ".tiff") else 8
     assert again.bits == kept
@@ -91,8 +92,8 @@ def test_stored_values_survive(tmp_path_factory, stored, suffix):
     pixels = np.repeat(values[:, :, :1], 3, axis=2) if grey else values[:, :, :3]
     alpha = values[:, :, -1] if stored.shape[2] in (2, 4) else None
     path = tmp_path_factory.getbasetemp() / f"survives{suffix}"
-    write(path, Image(pixels, alpha, grey, bits=8 * stored.itemsize))
-    again = read(path)
+    write_image(path, Image(pixels, alpha, grey, bits=8 * stored.itemsize))
+    again = read_image(path)
     np.testing.assert_array_equal(again.pixels, pixels)
     np.testing.assert_array_equal(again.alpha, alpha)
     assert (again.grey, again.bits) == (grey, 8 * stored.itemsize)
@@ -102,15 +103,15 @@ def test_stored_values_survive(tmp_path_factory, stored, suffix):
 @pytest.mark.parametrize("grey", [False, True])
 def test_jpeg(tmp_path, suffix, grey):
     pixels = np.repeat(SMOOTH[:, :, :1], 3, axis=2) if grey else SMOOTH
-    write(tmp_path / f"image{suffix}", Image(pixels, grey=grey, bits=16, icc=b"a profile"))
-    again = read(tmp_path / f"image{suffix}")
+    write_image(tmp_path / f"image{suffix}", Image(pixels, grey=grey, bits=16, icc=b"a profile"))
+    again = read_image(tmp_path / f"image{suffix}")
     assert (again.grey, again.bits, again.alpha, again.icc) == (grey, 8, None, b"a profile")
     assert np.abs(again.pixels - pixels).max() < 3 / 255
 
 
 def test_values_are_clipped_and_rounded_to_nearest(tmp_path):
     values = np.array([-0.5, 0, 0.4 / 255, 0.6 / 255, 254.4 / 255, 1, 1.5], np.float32)
-    write(tmp_path / "a.png", Image(np.broadcast_to(values[None, :, None], (1, 7, 3))))
+    write_image(tmp_path / "a.png", Image(np.broadcast_to(values[None, :, None], (1, 7, 3))))
     stored = np.asarray(PIL.Image.open(tmp_path / "a.png"))
     np.testing.assert_array_equal(stored[0, :, 0], [0, 0, 0, 1, 254, 255, 255])
 
@@ -120,13 +121,13 @@ def test_values_are_clipped_and_rounded_to_nearest(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
 def test_8_bit_colour(tmp_path, suffix):
-    image = read(save(tmp_path / f"a{suffix}", RGB, **({"lossless": True} if suffix == ".webp" else {})))
+    image = read_image(save(tmp_path / f"a{suffix}", RGB, **({"lossless": True} if suffix == ".webp" else {})))
     np.testing.assert_array_equal(as_8_bit(image.pixels), RGB)
     assert (image.grey, image.bits, image.alpha, image.icc) == (False, 8, None, None)
 
 
 def test_one_bit(tmp_path):
-    image = read(save(tmp_path / "a.png", GREY, "1"))
+    image = read_image(save(tmp_path / "a.png", GREY, "1"))
     assert image.grey
     np.testing.assert_array_equal(image.pixels[:, :, 1], np.asarray(PIL.Image.fromarray(GREY).convert("1")))
 
@@ -139,7 +140,7 @@ def test_transparent_colour(tmp_path, mode):
     picture = PIL.Image.fromarray(stored).convert(mode)
     key = {"P": picture.getpixel((1, 0)), "L": 204, "RGB": (204, 204, 204)}[mode]
     picture.save(tmp_path / "a.png", transparency=key)
-    image = read(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(image.alpha, [[1, 0, 1], [1, 1, 1]])
     np.testing.assert_array_equal(as_8_bit(image.pixels), stored)
     assert image.grey == (mode == "L")
@@ -148,7 +149,7 @@ def test_transparent_colour(tmp_path, mode):
 def test_palette(tmp_path):
     picture = PIL.Image.fromarray(RGB).quantize(16)
     picture.save(tmp_path / "a.png")
-    image = read(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(as_8_bit(image.pixels), np.asarray(picture.convert("RGB")))
     assert image.alpha is None
 
@@ -156,7 +157,7 @@ def test_palette(tmp_path):
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
 def test_cmyk_is_converted_and_loses_its_profile(tmp_path, suffix):
     save(tmp_path / f"a{suffix}", np.full((8, 8, 3), (200, 100, 50), np.uint8), "CMYK", icc_profile=b"of inks")
-    image = read(tmp_path / f"a{suffix}")
+    image = read_image(tmp_path / f"a{suffix}")
     assert np.abs(as_8_bit(image.pixels).astype(int) - (200, 100, 50)).max() <= 2
     assert image.icc is None
 
@@ -179,7 +180,7 @@ def test_exif_orientation(tmp_path, suffix, orientation):
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     save(tmp_path / f"a{suffix}", stored, exif=exif)
-    image = read(tmp_path / f"a{suffix}")
+    image = read_image(tmp_path / f"a{suffix}")
     assert image.pixels.shape == (32, 48, 3)
     assert np.abs(image.pixels[:, :, 0] * 255 - upright).max() < 8
     assert image.pixels.flags.c_contiguous
@@ -187,7 +188,7 @@ def test_exif_orientation(tmp_path, suffix, orientation):
 
 def test_16_bit_tiff_is_turned_upright_too(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.rot90(RGB16, 1), photometric="rgb", extratags=[(274, "H", 1, 6, True)])
-    np.testing.assert_array_equal(np.rint(read(tmp_path / "a.tif").pixels * 65535), RGB16)
+    np.testing.assert_array_equal(np.rint(read_image(tmp_path / "a.tif").pixels * 65535), RGB16)
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -203,14 +204,14 @@ def test_16_bit_colour_tiff(tmp_path, byteorder, compression, planar):
         compression=compression,
         planarconfig=planar,
     )
-    image = read(tmp_path / "a.tif")
+    image = read_image(tmp_path / "a.tif")
     assert image.bits == 16
     np.testing.assert_array_equal(np.rint(image.pixels * 65535), RGB16)
 
 
 def test_16_bit_tiff_where_white_is_zero(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", RGB16[:, :, 0], photometric="miniswhite")
-    image = read(tmp_path / "a.tif")
+    image = read_image(tmp_path / "a.tif")
     assert image.grey
     np.testing.assert_array_equal(np.rint(image.pixels[:, :, 2] * 65535), 65535 - RGB16[:, :, 0])
 
@@ -220,14 +221,14 @@ def test_first_frame(tmp_path, suffix):
     frames = [PIL.Image.fromarray(np.full((8, 8, 3), level, np.uint8)) for level in (40, 200)]
     options = {".webp": {"lossless": True}}.get(suffix, {})
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:], **options)
-    image = read(tmp_path / f"a{suffix}")
+    image = read_image(tmp_path / f"a{suffix}")
     assert image.pixels.shape == (8, 8, 3)
     assert (as_8_bit(image.pixels) == 40).all()
 
 
 def test_content_decides_the_format(tmp_path):
     save(tmp_path / "a.jpg", RGB, format="PNG")
-    np.testing.assert_array_equal(as_8_bit(read(tmp_path / "a.jpg").pixels), RGB)
+    np.testing.assert_array_equal(as_8_bit(read_image(tmp_path / "a.jpg").pixels), RGB)
 
 
 # 16-bit PNG, which is read and written here, against the specification
@@ -267,7 +268,7 @@ def filter_rows(pixels, kind):
 def test_png_filters(tmp_path, kind, channels, colour_type):
     pixels = RNG.integers(0, 65536, (7, 5, channels), np.uint16)
     (tmp_path / "a.png").write_bytes(png(5, 7, colour_type, filter_rows(pixels, kind)))
-    np.testing.assert_array_equal(png16.read(tmp_path / "a.png"), pixels)
+    np.testing.assert_array_equal(png16.read_png16(tmp_path / "a.png"), pixels)
 
 
 @pytest.mark.parametrize("shape", [(9, 13), (1, 1), (8, 8), (2, 5), (5, 1)])
@@ -281,7 +282,7 @@ def test_interlaced_png(tmp_path, shape):
         if mask.any():
             filtered += filter_rows(pixels[np.ix_(mask.any(axis=1), mask.any(axis=0))], 4)
     (tmp_path / "a.png").write_bytes(png(shape[1], shape[0], 2, filtered, interlaced=1))
-    np.testing.assert_array_equal(np.rint(read(tmp_path / "a.png").pixels * 65535), pixels)
+    np.testing.assert_array_equal(np.rint(read_image(tmp_path / "a.png").pixels * 65535), pixels)
 
 
 def test_transparent_colour_of_a_16_bit_png(tmp_path):
@@ -289,14 +290,14 @@ def test_transparent_colour_of_a_16_bit_png(tmp_path):
     key = struct.pack(">HHH", 1, 2, 3)
     chunk = struct.pack(">I", 6) + b"tRNS" + key + struct.pack(">I", zlib.crc32(b"tRNS" + key))
     (tmp_path / "a.png").write_bytes(png(2, 1, 2, filter_rows(pixels, 0), extra=chunk))
-    np.testing.assert_array_equal(read(tmp_path / "a.png").alpha, [[0, 1]])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").alpha, [[0, 1]])
 
 
 def test_others_read_our_16_bit_png(tmp_path):
     pixels = RGB16[:, :, :1]
-    png16.write(tmp_path / "a.png", pixels)
+    png16.write_png16(tmp_path / "a.png", pixels)
     np.testing.assert_array_equal(np.asarray(PIL.Image.open(tmp_path / "a.png")), pixels[:, :, 0])
-    png16.write(tmp_path / "a.png", RGB16, icc=b"a profile")
+    png16.write_png16(tmp_path / "a.png", RGB16, icc=b"a profile")
     picture = PIL.Image.open(tmp_path / "a.png")
     np.testing.assert_array_equal(np.asarray(picture), RGB16 >> 8)
     assert picture.info["icc_profile"] == b"a profile"
@@ -322,16 +323,16 @@ def test_not_an_image(tmp_path, suffix, content, reason):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
     with pytest.raises(InputError, match=reason) as error:
-        read(path)
+        read_image(path)
     assert "PNG, JPEG, TIFF, WebP or BMP" in one_sentence(error, path)
 
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(InputError, match="No such file") as error:
-        read(tmp_path / "a.png")
+        read_image(tmp_path / "a.png")
     one_sentence(error, tmp_path / "a.png")
     with pytest.raises(InputError, match="Is a directory") as error:
-        read(tmp_path)
+        read_image(tmp_path)
     one_sentence(error, tmp_path)
 
 
@@ -342,14 +343,14 @@ def test_missing_file_and_folder(tmp_path):
 def test_truncated_file_is_never_half_a_picture(tmp_path, suffix, bits):
     noise = RNG.random((40, 31, 3)).astype(np.float32)
     path = tmp_path / f"a{suffix}"
-    write(path, Image(noise, bits=bits))
-    content, whole = path.read_bytes(), read(path).pixels
+    write_image(path, Image(noise, bits=bits))
+    content, whole = path.read_bytes(), read_image(path).pixels
     lengths = sorted({*range(0, len(content), len(content) // 97), *range(len(content) - 20, len(content))})
     refused = 0
     for length in lengths:
         path.write_bytes(content[:length])
         try:
-            pixels = read(path).pixels
+            pixels = read_image(path).pixels
         except InputError:
             refused += 1
         else:  # only what follows the pixels is missing
@@ -367,7 +368,7 @@ def test_damaged_file_is_an_image_or_an_input_error(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
     path.write_bytes(content)
     with contextlib.suppress(InputError):
-        assert read(path).pixels.shape[2] == 3
+        assert read_image(path).pixels.shape[2] == 3
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -378,7 +379,7 @@ def test_decompression_bomb(tmp_path, depth):
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     path.write_bytes(content)
     with pytest.raises(InputError, match="2500000000 pixels") as error:
-        read(path)
+        read_image(path)
     one_sentence(error, path)
 
 
@@ -391,12 +392,12 @@ def test_decompression_bomb_in_a_16_bit_tiff(tmp_path):
             struct.pack_into("<H" if tag.dtype == 3 else "<I", content, tag.valueoffset, 60_000)
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(InputError, match="more than 178956970 pixels"):
-        read(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 def test_png_whose_data_unfolds_without_end(tmp_path):
     (tmp_path / "a.png").write_bytes(png(1, 1, 2, b"\0" + b"\1\2\3\4\5\6" + bytes(50_000_000)))
-    np.testing.assert_array_equal(png16.read(tmp_path / "a.png"), [[[0x102, 0x304, 0x506]]])
+    np.testing.assert_array_equal(png16.read_png16(tmp_path / "a.png"), [[[0x102, 0x304, 0x506]]])
 
 
 @pytest.mark.parametrize(
@@ -416,7 +417,7 @@ def test_png_whose_data_unfolds_without_end(tmp_path):
 def test_tiff_of_another_kind(tmp_path, stored, options, message):
     tifffile.imwrite(tmp_path / "a.tif", stored, **options)
     with pytest.raises(InputError, match=message) as error:
-        read(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
     one_sentence(error, tmp_path / "a.tif")
 
 
@@ -425,7 +426,7 @@ def test_reading_does_not_warn(tmp_path, monkeypatch, capfd):
     save(tmp_path / "a.png", RGB)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read(tmp_path / "a.png")
+        read_image(tmp_path / "a.png")
     assert capfd.readouterr() == ("", "")
 
 
@@ -435,7 +436,7 @@ def test_reading_does_not_warn(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".bmp"])
 def test_transparency_is_refused(tmp_path, suffix):
     with pytest.raises(InputError, match=r"transparency; expected \.png") as error:
-        write(tmp_path / f"a{suffix}", Image(SMOOTH, alpha=SMOOTH[:, :, 0]))
+        write_image(tmp_path / f"a{suffix}", Image(SMOOTH, alpha=SMOOTH[:, :, 0]))
     one_sentence(error, tmp_path / f"a{suffix}")
     assert not list(tmp_path.iterdir())
 
@@ -455,7 +456,7 @@ def test_transparency_is_refused(tmp_path, suffix):
 )
 def test_refuses_to_write(tmp_path, name, pixels, message):
     with pytest.raises(InputError, match=message) as error:
-        write(tmp_path / name, Image(pixels))
+        write_image(tmp_path / name, Image(pixels))
     one_sentence(error, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
@@ -481,7 +482,7 @@ def test_full_disk_leaves_what_was_there(tmp_path, suffix, bits):
         path = folder / f"a{suffix}"
         path.write_bytes(b"before")
         with pytest.raises(InputError, match="cannot be written: No space left") as error:
-            write(path, Image(noise, bits=bits))
+            write_image(path, Image(noise, bits=bits))
         one_sentence(error, path)
         assert [entry.name for entry in folder.iterdir()] == [path.name]
         assert path.read_bytes() == b"before"
@@ -490,15 +491,15 @@ def test_full_disk_leaves_what_was_there(tmp_path, suffix, bits):
 def test_read_only_folder(tmp_path):
     with mounted(tmp_path / "fixed", "ro") as folder:
         with pytest.raises(InputError, match="cannot be written: Read-only file system") as error:
-            write(folder / "a.png", Image(SMOOTH))
+            write_image(folder / "a.png", Image(SMOOTH))
         one_sentence(error, folder / "a.png")
 
 
 def test_replaces_an_older_file_and_leaves_no_other(tmp_path):
     (tmp_path / "a.png").write_bytes(b"before")
-    write(tmp_path / "a.png", Image(SMOOTH))
+    write_image(tmp_path / "a.png", Image(SMOOTH))
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
-    assert read(tmp_path / "a.png").pixels.shape == SMOOTH.shape
+    assert read_image(tmp_path / "a.png").pixels.shape == SMOOTH.shape
 
 
 # Folders
@@ -533,13 +534,13 @@ def refuse(self, function):
     raise RuntimeError("cannot cache function: no locator available for file")
 
 caching.FunctionCache.__init__ = refuse  # as on a read-only installation for a user without a home
-from lowrank_sr.pictures.images import read
-print(read(Path(sys.argv[1])).bits)
+from lowrank_sr.pictures.images import read_image
+print(read_image(Path(sys.argv[1])).bits)
 """
 
 
 def test_16_bit_png_is_read_where_no_compiled_code_can_be_kept(tmp_path):
     path = tmp_path / "deep.png"
-    write(path, Image(np.full((3, 4, 3), 0.5, np.float32), bits=16))
+    write_image(path, Image(np.full((3, 4, 3), 0.5, np.float32), bits=16))
     done = subprocess.run([sys.executable, "-c", NO_CACHE, path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "16\n", "")

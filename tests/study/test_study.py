@@ -11,11 +11,9 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.lowrank import svd
-from lowrank_sr.network.picture import upscale
-from lowrank_sr.pictures import images
-from lowrank_sr.pictures.images import Image
-from lowrank_sr.pictures.pairs import pairs
-from lowrank_sr.pictures.quality import measure
+from lowrank_sr.pictures.images import Image, enlarge, read_image, write_image
+from lowrank_sr.pictures.pairs import find_pairs
+from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.study.measure import crops, steps
 from lowrank_sr.study.report import claims, poster, tables
 
@@ -43,9 +41,9 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     tiny_network().save(root / "tiny.npz")
     (root / "pictures").mkdir()
-    pixels = images.read("data/images/chelsea.png").pixels
-    images.write(root / "pictures" / "eye.png", Image(np.ascontiguousarray(pixels[100:148, 100:156])))
-    images.write(root / "pictures" / "nose.png", Image(np.ascontiguousarray(pixels[160:208, 160:208])))
+    pixels = read_image("data/images/chelsea.png").pixels
+    write_image(root / "pictures" / "eye.png", Image(np.ascontiguousarray(pixels[100:148, 100:156])))
+    write_image(root / "pictures" / "nose.png", Image(np.ascontiguousarray(pixels[160:208, 160:208])))
     return root
 
 
@@ -94,7 +92,10 @@ def test_quality_is_what_evaluate_measures(root, report, results, name):
     else:
         file = name.removesuffix(" winograd").replace(" ", "-")
         net = lsr.load(report / "networks" / f"{file}.npz", method="winograd" if "winograd" in name else "direct")
-    rows = [measure(upscale(net, low), high, 4) for low, high in (pair.read(4) for pair in pairs(root / "pictures"))]
+    rows = [
+        measure_quality(enlarge(low, net), high, 4)
+        for low, high in (pair.read_images(4) for pair in find_pairs(root / "pictures"))
+    ]
     for key in ("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y"):
         assert results["steps"][f"quality/{name}"][key] == pytest.approx(np.mean([row[key] for row in rows]), abs=1e-9)
 
@@ -380,7 +381,7 @@ def test_plot_benchmarks(tmp_path, capsys, suffix):
     assert main(["plot-benchmarks", str(source), "-o", str(target)]) == 0
     assert target.read_bytes() == first
     if suffix is None:
-        assert images.read(target).pixels.std() > 0.01
+        assert read_image(target).pixels.std() > 0.01
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from lowrank_sr.pictures import images
-from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.study.measure import networks
@@ -45,7 +44,7 @@ def _write(study: Study, details: dict[str, np.ndarray]) -> list[dict]:
     folder.mkdir(exist_ok=True)
     for name, detail in details.items():
         file = f"{name.replace(' ', '-')}.png"
-        images.write(folder / file, Image(detail))
+        write_image(folder / file, Image(detail))
         row = {"name": name, "file": f"crops/{file}"}
         if name not in ("low resolution", "ground truth"):
             row["psnr_rgb"], row["ssim_rgb"] = (measure(detail, truth, channels="rgb") for measure in (psnr, ssim))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lowrank_sr.pictures import images
+from lowrank_sr.pictures.images import read_image
 from lowrank_sr.study.record import fastest_exact, points
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, TECHNIQUES, WIDTH, canvas, label, look
 
@@ -18,7 +18,7 @@ def details(steps: dict, folder: Path):
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, panel in zip(axes.flat, panels, strict=False):
-        axis.imshow(images.read(folder / panel["file"]).pixels, interpolation="nearest")
+        axis.imshow(read_image(folder / panel["file"]).pixels, interpolation="nearest")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
         axis.set_xlabel(panel_title(panel), fontsize=9)

@@ -1,0 +1,64 @@
+"""What several commands have in common: options, the network that they ask for, and numbers as text and JSON."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from lowrank_sr.files import write_json
+from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.resources import WEIGHTS
+
+Command = Callable[[argparse.Namespace], int | None]
+"""command(options): run it and return the exit status, None for 0."""
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What the command line's parser adds a command to."""
+
+WEIGHTS_HELP = "weights file or checkpoint (default: the bundled network)"
+DATA_HELP = "pictures, or pairs NAME_HR.png and NAME_LR.png (default: the bundled ones)"
+
+
+def add_command(subparsers: Subparsers, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    """Add a command to the command line; `text` says in a sentence what it does."""
+    parser = subparsers.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Add --method."""
+    parser.add_argument(
+        "--method",
+        default="auto",
+        help="how layers are computed: direct, im2col, kn2row, winograd, or auto, the fastest (the default)",
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add --threads."""
+    parser.add_argument(
+        "--threads", metavar="N", help="threads to compute on (default: LOWRANK_SR_THREADS, or all cores)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+
+
+def load_network(path: Path | None, method: str = "auto") -> RRDBNet:
+    """The network in `path`, the bundled one where that is None."""
+    return load(path or WEIGHTS, method)
+
+
+def network_name(path: Path | None) -> str:
+    """What a table calls the network in `path`."""
+    return path.name if path else "bundled"
+
+
+def report(text: str, numbers: object, json_path: Path | None) -> None:
+    """Print `text`; write `numbers` to `json_path` where there is one."""
+    print(text)
+    if json_path is not None:
+        write_json(json_path, numbers)

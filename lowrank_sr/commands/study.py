@@ -1,0 +1,47 @@
+"""The command `study`: the poster's table, figures and claims, measured again."""
+
+import argparse
+from pathlib import Path
+
+from lowrank_sr.commands.options import DATA_HELP, WEIGHTS_HELP, Subparsers, add_command, add_threads
+from lowrank_sr.study.run import study, summary
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command to the command line."""
+    text = "Measure the poster's table, figures and claims again; write a report."
+    parser = add_command(subparsers, "study", run, text)
+    add_threads(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("report"),
+        metavar="FOLDER",
+        help="report.html, report.md, results.json and figures; an interrupted study goes on (default: %(default)s)",
+    )
+    parser.add_argument("--weights", type=Path, metavar="W", help=WEIGHTS_HELP)
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help=DATA_HELP)
+    parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: under 3 minutes")
+    parser.add_argument("--full-size", action="store_true", help="time ESRGAN's 23 blocks too, with random weights")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="M",
+        help="some of direct, im2col, kn2row, winograd, svd, cp (default: all; direct is always measured)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the study and print its Table 1 and verdicts."""
+    results = study(
+        options.output,
+        weights=options.weights,
+        data=options.data,
+        quick=options.quick,
+        full_size=options.full_size,
+        methods=options.methods,
+        seed=options.seed,
+    )
+    print(summary(results, options.output))
