@@ -17,6 +17,7 @@ def mean(rows, network):
     return next(row for row in rows if row["image"] == "mean" and row["network"] == network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_set5_gives_the_figures_measured_with_pytorch(shared, method):
     """../shared/weights/README.md: 31.34 dB and 0.8828, bicubic 28.42 dB and 0.8102 (0.8104 in the literature)."""
@@ -28,6 +29,7 @@ def test_set5_gives_the_figures_measured_with_pytorch(shared, method):
     assert bicubic["ssim_y"] == pytest.approx(0.8104, abs=0.0005)
 
 
+@pytest.mark.slow
 def test_set14_with_its_greyscale_picture(shared):
     rows = evaluate({"bundled": lsr.load()}, shared / "data" / "Set14")
     assert mean(rows, "bundled")["psnr_y"] == pytest.approx(27.99, abs=0.01)
@@ -38,6 +40,7 @@ def test_set14_with_its_greyscale_picture(shared):
     assert grey["psnr_y"] == grey["psnr_rgb"]
 
 
+@pytest.mark.slow
 def test_the_bundled_images_are_better_than_bicubic():
     rows = evaluate({"bundled": lsr.load()})
     for image in {row["image"] for row in rows}:
