@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lowrank_sr.conv.feature_map import TILE, FeatureMap, allocate, unpadded
+from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, unpadded
 from lowrank_sr.conv.upsample import upsample
 
 BAND_PIXELS = 2**15  # output pixels in a band: 8 MB for each window of 64 channels
-_KEPT = TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
+_KEPT = OUTPUT_TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Stage:
         arriving = min(self.factor * rows, self.height)
         self.window = allocate(min(arriving + _KEPT, self.height), self.factor * width, channels)
         self.received = self.done = 0
-        return min(arriving + TILE, self.height)
+        return min(arriving + OUTPUT_TILE, self.height)
 
     def receive(self, rows: FeatureMap) -> None:
         """Take the next rows of the input, still to be enlarged."""
@@ -56,14 +56,14 @@ class Stage:
         if self.received == self.height:
             return self.height - self.done
         # Row y needs row y + 1, and a whole tile needs the row after it.
-        return max(0, (self.received - 1) // TILE * TILE - self.done)
+        return max(0, (self.received - 1) // OUTPUT_TILE * OUTPUT_TILE - self.done)
 
     def convolve(self, out: FeatureMap) -> None:
         """Compute the next `out.height` rows and drop the input that nothing needs any more."""
-        buffer, top = self.window.buffer, self.window.top
+        buffer, top = self.window.buffer, self.window.first_row
         left = self.received - self.done
         if self.received == self.height:
-            buffer[top + left : top + left + TILE] = 0  # below the picture
+            buffer[top + left : top + left + OUTPUT_TILE] = 0  # below the picture
         self.convolution(self.window.rows(0, out.height), out)
         kept = left - out.height + 1
         buffer[top - 1 : top - 1 + kept] = buffer[top - 1 + out.height : top + left]
@@ -73,7 +73,7 @@ class Stage:
 def run(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None:
     """Pass `features` through `stages` into `out`, (H, W, channels) float32."""
     height, width, channels = features.height, features.width, features.channels
-    rows = max(TILE, BAND_PIXELS * height // (out.shape[0] * out.shape[1]) // TILE * TILE)
+    rows = max(OUTPUT_TILE, BAND_PIXELS * height // (out.shape[0] * out.shape[1]) // OUTPUT_TILE * OUTPUT_TILE)
     plain = []  # what a stage writes where the next one enlarges it
     coming = rows
     for stage, following in zip(stages, [*stages[1:], None], strict=True):
