@@ -43,19 +43,19 @@ def winograd_error(x, weight):
 
     After Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution", theorem 2.
     """
-    from lowrank_sr.conv.winograd import TILE, G, times_a, times_b
+    from lowrank_sr.conv.winograd import OUTPUT_TILE, G, times_a, times_b
 
     a, b = (np.abs(np.array(times(np.eye(6)))) for times in (times_a, times_b))  # A' (4, 6), B' (6, 6)
     height, width, channels = x.shape
-    rows, columns = -(-height // TILE), -(-width // TILE)
-    padded = np.zeros((rows * TILE + 2, columns * TILE + 2, channels))
+    rows, columns = -(-height // OUTPUT_TILE), -(-width // OUTPUT_TILE)
+    padded = np.zeros((rows * OUTPUT_TILE + 2, columns * OUTPUT_TILE + 2, channels))
     padded[1 : height + 1, 1 : width + 1] = np.abs(x)
-    tiles = np.lib.stride_tricks.sliding_window_view(padded, (6, 6), (0, 1))[::TILE, ::TILE]
+    tiles = np.lib.stride_tricks.sliding_window_view(padded, (6, 6), (0, 1))[::OUTPUT_TILE, ::OUTPUT_TILE]
     inputs = np.einsum("ik,yxckl,jl->yxcij", b, tiles, b, optimize=True)
     kernels = np.einsum("ik,nckl,jl->ncij", np.abs(G), np.abs(weight.astype(np.float64)), np.abs(G), optimize=True)
     sums = np.einsum("yxcij,ncij->yxnij", inputs, kernels, optimize=True)
     outputs = np.einsum("ik,yxnkl,jl->yixjn", a, sums, a, optimize=True)
-    whole = outputs.reshape(rows * TILE, columns * TILE, -1)[:height, :width]
+    whole = outputs.reshape(rows * OUTPUT_TILE, columns * OUTPUT_TILE, -1)[:height, :width]
     return (channels + 3 * 2 * 6 + 2) * EPS / 2 * whole
 
 
@@ -68,14 +68,14 @@ def pair_winograd_error(x, vertical, horizontal):
 
 def _on_magnitudes(x, taps):
     """F(4, 3) along the second axis of (H, W, C) with (N, C, 3) taps, every number replaced by its magnitude."""
-    from lowrank_sr.conv.winograd import TILE, G, times_a, times_b
+    from lowrank_sr.conv.winograd import OUTPUT_TILE, G, times_a, times_b
 
     a, b = (np.abs(np.array(times(np.eye(6)))) for times in (times_a, times_b))
     height, width, channels = x.shape
-    tiles = -(-width // TILE)
-    padded = np.zeros((height, tiles * TILE + 2, channels))
+    tiles = -(-width // OUTPUT_TILE)
+    padded = np.zeros((height, tiles * OUTPUT_TILE + 2, channels))
     padded[:, 1 : width + 1] = np.abs(x)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 6, 1)[:, ::TILE]  # (H, tiles, C, 6)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 6, 1)[:, ::OUTPUT_TILE]  # (H, tiles, C, 6)
     kernels = np.abs(taps.astype(np.float64)) @ np.abs(G).T
     products = np.einsum("ytck,nck->ytkn", windows @ b.T, kernels, optimize=True)
-    return np.einsum("jk,ytkn->ytjn", a, products).reshape(height, tiles * TILE, -1)[:, :width]
+    return np.einsum("jk,ytkn->ytjn", a, products).reshape(height, tiles * OUTPUT_TILE, -1)[:, :width]

@@ -8,55 +8,58 @@ from numba import njit
 from lowrank_sr.machine.cpu import ROWS
 
 DTYPE = np.float32
-TILE = 4  # rows and columns are padded to whole Winograd output tiles
+OUTPUT_TILE = 4  # pixels along each side of Winograd's output tile; buffers are padded to whole tiles
 
 
 class FeatureMap(NamedTuple):
     """`height` x `width` pixels of `channels` channels, somewhere in a buffer.
 
-    Pixel (y, x), channel c, is `buffer[top + y, left + x, first + c]`; the buffer is C-contiguous float32.
+    Pixel (y, x), channel c, is `buffer[first_row + y, first_column + x, first_channel + c]`; the buffer is C-contiguous
+    float32.
     """
 
     buffer: np.ndarray
-    top: int
-    left: int
-    first: int
+    first_row: int
+    first_column: int
+    first_channel: int
     height: int
     width: int
     channels: int
 
-    def slice(self, first: int, channels: int) -> "FeatureMap":
-        """The `channels` channels that start at channel `first` of this map, without a copy."""
-        return self._replace(first=self.first + first, channels=channels)
+    def slice(self, start: int, channels: int) -> "FeatureMap":
+        """The `channels` channels that start at channel `start` of this map, without a copy."""
+        return self._replace(first_channel=self.first_channel + start, channels=channels)
 
     def rows(self, start: int, stop: int) -> "FeatureMap":
         """Rows `start` to `stop` of this map, without a copy; rows outside it are the zeros of its border."""
-        return self._replace(top=self.top + start, height=stop - start)
+        return self._replace(first_row=self.first_row + start, height=stop - start)
 
     @property
     def array(self) -> np.ndarray:
         """The pixels as a (height, width, channels) view."""
-        rows = slice(self.top, self.top + self.height)
-        columns = slice(self.left, self.left + self.width)
-        return self.buffer[rows, columns, self.first : self.first + self.channels]
+        rows = slice(self.first_row, self.first_row + self.height)
+        columns = slice(self.first_column, self.first_column + self.width)
+        return self.buffer[rows, columns, self.first_channel : self.first_channel + self.channels]
 
 
 def allocate(height: int, width: int, channels: int) -> FeatureMap:
     """A feature map of zeros whose border of zeros is as wide as any 3 x 3 method reads.
 
-    One pixel on each side, whole tiles of 4 x 4 pixels (`winograd`), and below them room for a register tile of ROWS
-    pixels that starts at the last one (`direct`): what is computed from beyond the picture is never written.
+    The border is one pixel on each side of whole tiles of 4 x 4 pixels, for `winograd`. Below it there is room for a
+    register tile of ROWS pixels that starts at the last pixel, for `direct`; what is computed from beyond the picture
+    is never written.
     """
-    tiled = width + -width % TILE + 2
-    rows = height + -height % TILE + 2 + -(-ROWS // tiled)
-    return FeatureMap(np.zeros((rows, tiled, channels), DTYPE), 1, 1, 0, height, width, channels)
+    buffer_width = width + -width % OUTPUT_TILE + 2
+    buffer_height = height + -height % OUTPUT_TILE + 2 + -(-ROWS // buffer_width)
+    buffer = np.zeros((buffer_height, buffer_width, channels), DTYPE)
+    return FeatureMap(buffer, 1, 1, 0, height, width, channels)
 
 
 def from_array(array: np.ndarray) -> FeatureMap:
-    """A padded copy of an (H, W, C) array of any real dtype, order and strides."""
-    copy = allocate(*array.shape)
-    copy.array[:] = array
-    return copy
+    """A padded float32 copy of an (H, W, C) array of any real dtype, order and strides."""
+    feature_map = allocate(*array.shape)
+    feature_map.array[:] = array
+    return feature_map
 
 
 def unpadded(array: np.ndarray) -> FeatureMap:
@@ -64,19 +67,21 @@ def unpadded(array: np.ndarray) -> FeatureMap:
     return FeatureMap(array, 0, 0, 0, *array.shape)
 
 
-# What a compiled loop needs of a map: where its first value lies, strides in bytes, its size. Numba's parallel loops
-# take arrays, not tuples that hold arrays, and an address fits every layout, so that no new layout compiles anew.
-RECORD = np.dtype([(name, np.int64) for name in ("start", "row", "pixel", "height", "width", "channels")])
+# What a compiled loop needs to know of a map: the address of its first value, its strides in bytes and its size.
+# Numba's parallel loops take arrays, not tuples that hold arrays; and an address fits every layout, so that a new
+# layout does not have to be compiled.
+RECORD = np.dtype([(name, np.int64) for name in ("start", "row_stride", "pixel_stride", "height", "width", "channels")])
 
 
 def record(x: FeatureMap) -> tuple[int, ...]:
     """The fields of RECORD for `x`, which must outlive their use."""
-    row, pixel, channel = x.buffer.strides
-    start = x.buffer.ctypes.data + x.top * row + x.left * pixel + x.first * channel
-    return start, row, pixel, x.height, x.width, x.channels
+    row_stride, pixel_stride, channel_stride = x.buffer.strides
+    offset = x.first_row * row_stride + x.first_column * pixel_stride + x.first_channel * channel_stride
+    return x.buffer.ctypes.data + offset, row_stride, pixel_stride, x.height, x.width, x.channels
 
 
 @njit(inline="always")
-def address(x, row, column):
-    """Where channel 0 of pixel (row, column) of the map recorded in `x` lies in memory, in bytes."""
-    return x.start + row * x.row + column * x.pixel
+def address(x: np.record, row: int, column: int) -> int:
+    """The address, in bytes, of channel 0 of pixel (row, column) of the map recorded in `x`."""
+    first_value: int = x.start + row * x.row_stride + column * x.pixel_stride
+    return first_value

@@ -4,12 +4,12 @@
     out[y, x, n]    = sum over j, k of horizontal[n, k, j] * middle[y, x + j - d//2, k]
 
 Run as two layers, the pair writes K channels of the whole image to memory and reads them back. Here a row of the image
-goes through both halves at once: its middle, (W, K), stays in the first-level cache. Neighbouring pixels of the middle
-lie one after the other, so the d taps of the second half are one product of depth d K: im2col without a copy.
+goes through both halves at once: its middle, (W, K), stays in cache. Neighbouring pixels of the middle lie one after
+the other, so the d taps of the second half are one product of depth d K: im2col without a copy.
 
 The middle is computed in whole vectors: a rank that is a multiple of LANES wastes nothing.
 
-Extra memory: one row of the middle a thread.
+Extra memory: one row of the middle a thread, (W + d - 1 + 2 ROWS) K floats.
 """
 
 from typing import NamedTuple
@@ -17,15 +17,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.epilogue import finish
+from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import take
-from lowrank_sr.conv.tile import accumulate, multiply, panels
+from lowrank_sr.conv.simd import next_turn
+from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 
-class Pair(NamedTuple):
+class Factors(NamedTuple):
     """The factors as the loops read them, float32, K rounded up to whole vectors with zeros.
 
     `vertical` (panels of K, d, C, PANEL), `horizontal` (panels of N, d K, PANEL).
@@ -35,48 +35,51 @@ class Pair(NamedTuple):
     horizontal: np.ndarray
 
 
-def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Pair:
+def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
     """Order `vertical` (K, C, d) and `horizontal` (N, K, d) for `convolve`."""
     n, rank, d = horizontal.shape
-    second = np.zeros((d, rank + -rank % LANES, n), np.float32)
-    second[:, :rank] = horizontal.transpose(2, 1, 0)
-    return Pair(panels(vertical.transpose(2, 1, 0)), panels(second.reshape(-1, n)))
+    padded = np.zeros((d, rank + -rank % LANES, n), np.float32)
+    padded[:, :rank] = horizontal.transpose(2, 1, 0)
+    return Factors(cut_panels(vertical.transpose(2, 1, 0)), cut_panels(padded.reshape(-1, n)))
 
 
-def convolve(operands, pair, workers):
-    """Convolve `operands` (see `epilogue.py`) with a prepared pair on `workers` threads."""
-    _convolve(operands, pair.vertical, pair.horizontal, workers)
+def convolve(operands: np.ndarray, factors: Factors, workers: int) -> None:
+    """Convolve `operands` (see `epilogue.py`) with prepared factors on `workers` threads."""
+    _separable_loops(operands, factors.vertical, factors.horizontal, workers)
 
 
 @compiled(parallel=True, error_model="numpy")
-def _convolve(operands, vertical, horizontal, workers):
+def _separable_loops(operands: np.ndarray, vertical: np.ndarray, horizontal: np.ndarray, workers: int) -> None:
+    """A row of the picture at a time."""
     rank_panels, d, channels, _ = vertical.shape
     out_panels, depth, _ = horizontal.shape
     rank = depth // d
-    turn = np.zeros(1, np.int64)
+    counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
         x, out = operand.x, operand.out
         columns = out.width + 2 * (d // 2)  # zeros beyond the picture stay zeros
-        middle = np.zeros((columns + 2 * ROWS, rank), np.float32)
+        middle = np.zeros((columns + 2 * ROWS, rank), np.float32)  # pixel x of the row at middle[x + d//2]
         sums = np.empty((ROWS, PANEL), np.float32)
-        row = take(turn.ctypes.data)
+        row = next_turn(counter.ctypes.data)
         while row < out.height:
             for panel in range(rank_panels):
+                remaining_rank = rank - panel * PANEL
                 for column in range(0, columns, ROWS):
                     target = middle[column, panel * PANEL :].ctypes.data
                     for i in range(d):
-                        pixels, weights = address(x, row + i - d // 2, column - d // 2), vertical[panel, i].ctypes.data
-                        left = rank - panel * PANEL
+                        pixels = address(x, row + i - d // 2, column - d // 2)
+                        weights = vertical[panel, i].ctypes.data
                         if i == 0:
-                            multiply(target, 4 * rank, pixels, x.pixel, weights, channels, left)
+                            multiply(target, 4 * rank, pixels, x.pixel_stride, weights, channels, remaining_rank)
                         else:
-                            accumulate(target, 4 * rank, pixels, x.pixel, weights, channels, left)
+                            accumulate(target, 4 * rank, pixels, x.pixel_stride, weights, channels, remaining_rank)
             for panel in range(out_panels):
+                weights = horizontal[panel].ctypes.data
+                remaining_channels = out.channels - panel * PANEL
                 for column in range(0, out.width, ROWS):
-                    pixels, weights = middle[column].ctypes.data, horizontal[panel].ctypes.data
-                    left = out.channels - panel * PANEL
-                    multiply(sums.ctypes.data, 4 * PANEL, pixels, 4 * rank, weights, depth, left)
+                    pixels = middle[column].ctypes.data
+                    multiply(sums.ctypes.data, 4 * PANEL, pixels, 4 * rank, weights, depth, remaining_channels)
                     count = min(ROWS, out.width - column)
-                    finish(sums.ctypes.data, 4 * PANEL, operand, row, column, count, panel * PANEL)
-            row = take(turn.ctypes.data)
+                    apply_epilogue(sums.ctypes.data, 4 * PANEL, operand, row, column, count, panel * PANEL)
+            row = next_turn(counter.ctypes.data)

@@ -1,17 +1,19 @@
 """SIMD vectors for Numba: Python expressions over `Vector` become LLVM instructions, one for one.
 
-LLVM's loop vectoriser gives up on the inner loops of a convolution, which write through more pointers than it will
-check for overlap, cannot keep a block of sums in registers, and prefers 256-bit vectors where 512-bit ones exist. The
-few loops in which all the time goes are therefore emitted from this module's vectors; everything around them is
-ordinary Numba.
+LLVM's loop vectoriser gives up on the inner loops of a convolution: they write through more pointers than it will
+check for overlap. It also cannot keep a block of sums in registers, and prefers 256-bit vectors where 512-bit ones
+exist. The few loops in which all the time goes are therefore emitted from this module's vectors; everything around
+them is ordinary Numba.
 
 Addresses are `intp` values in bytes, as `array.ctypes.data` gives them; every element is a float32.
 """
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from llvmlite import ir
+from llvmlite.ir import IRBuilder, Value
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -24,23 +26,34 @@ _FLOAT = ir.FloatType()
 _BYTE = ir.IntType(8).as_pointer()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 
+# Arguments of llvm.prefetch: for reading rather than writing, into every level of the cache, of data rather than code.
+_PREFETCH_READ = ir.Constant(_LANE, 0)
+_PREFETCH_ALL_LEVELS = ir.Constant(_LANE, 3)
+_PREFETCH_DATA = ir.Constant(_LANE, 1)
 
-def instructions(*argument_types: types.Type, result: types.Type = types.void) -> Callable:
-    """Make emit(builder, *arguments), which emits instructions, a Numba function of `argument_types`."""
+
+def instructions(
+    *argument_types: types.Type, result: types.Type = types.void
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make emit(builder, *arguments), which emits instructions, a Numba function of `argument_types`.
+
+    `emit` returns the LLVM value that the Numba function returns, or nothing where `result` is void.
+    """
     signature = result(*argument_types)
 
-    def decorate(emit):
-        def codegen(context, builder, signature, arguments):
+    def decorate(emit: Callable[..., Any]) -> Callable[..., Any]:
+        def codegen(context: Any, builder: IRBuilder, signature: Any, arguments: Any) -> Any:
             value = emit(builder, *arguments)
             return context.get_dummy_value() if result is types.void else value
 
-        def typing(typing_context, *arguments):
+        def typing(typing_context: Any, *arguments: Any) -> Any:
             return signature, codegen
 
-        # Numba reads the number of arguments from the signature: the builder's place becomes the typing context's.
+        # Numba reads the number of arguments from the signature, whose first parameter it takes for the typing
+        # context; `emit` has the builder in that position.
         names = list(inspect.signature(emit).parameters)[: 1 + len(argument_types)]
         parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        typing.__signature__ = inspect.Signature(parameters)
+        typing.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         typing.__name__, typing.__doc__ = emit.__name__, emit.__doc__
         return intrinsic(typing)
 
@@ -48,7 +61,7 @@ def instructions(*argument_types: types.Type, result: types.Type = types.void) -
 
 
 def constant(value: float) -> ir.Constant:
-    """The vector with `value` in every lane."""
+    """The LLVM vector with `value` in every lane."""
     return ir.Constant(_VECTOR, [float(value)] * LANES)
 
 
@@ -59,109 +72,114 @@ class Vector:
     reordered.
     """
 
-    def __init__(self, builder, value):
-        self.builder, self.value = builder, value
+    def __init__(self, builder: IRBuilder, value: Value):
+        self.builder = builder
+        self.value = value
 
-    def _apply(self, instruction, other):
-        other = other.value if isinstance(other, Vector) else constant(other)
-        return Vector(self.builder, instruction(self.value, other, flags=("contract",)))
+    def _apply(self, instruction: Callable[..., Value], other: "Vector | float") -> "Vector":
+        operand = other.value if isinstance(other, Vector) else constant(other)
+        return Vector(self.builder, instruction(self.value, operand, flags=("contract",)))
 
-    def __add__(self, other):
+    def __add__(self, other: "Vector | float") -> "Vector":
         return self._apply(self.builder.fadd, other)
 
-    def __sub__(self, other):
+    def __sub__(self, other: "Vector | float") -> "Vector":
         return self._apply(self.builder.fsub, other)
 
-    def __mul__(self, other):
+    def __mul__(self, other: "Vector | float") -> "Vector":
         return self._apply(self.builder.fmul, other)
 
     __rmul__ = __mul__
 
-    def where_positive(self, other):
-        """This vector's lanes where they are above zero, those of `other` elsewhere; NaN goes to `other`."""
+    def where_positive(self, other: "Vector") -> "Vector":
+        """This vector's lanes where they are above zero; those of `other` where they are not, or are NaN."""
         positive = self.builder.fcmp_ordered(">", self.value, constant(0))
         return Vector(self.builder, self.builder.select(positive, self.value, other.value))
 
 
-def pointer(builder, address, floats=0):
+def pointer(builder: IRBuilder, address: Value, floats: int | Value = 0) -> Value:
     """The float32 pointer `floats` elements (an int or an LLVM value) after `address`."""
-    floats = ir.Constant(_INDEX, floats) if isinstance(floats, int) else floats
-    return builder.gep(builder.inttoptr(address, _FLOAT.as_pointer()), [floats])
+    offset = ir.Constant(_INDEX, floats) if isinstance(floats, int) else floats
+    return builder.gep(builder.inttoptr(address, _FLOAT.as_pointer()), [offset])
 
 
-def strided(builder, start, stride, i):
-    """The address `i` (an int) strides after `start`."""
-    return builder.add(start, builder.mul(stride, stride.type(i)))
+def strided(builder: IRBuilder, start: Value, stride: Value, count: int) -> Value:
+    """The address `count` strides after `start`."""
+    return builder.add(start, builder.mul(stride, stride.type(count)))
 
 
-def _splat(builder, scalar):
-    vector = ir.VectorType(scalar.type, LANES)
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(_LANE, 0))
-    everywhere = ir.Constant(ir.VectorType(_LANE, LANES), [0] * LANES)
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), everywhere)
-
-
-def load(builder, address, floats=0, count=None) -> Vector:
+def load(builder: IRBuilder, address: Value, floats: int | Value = 0, count: Value | None = None) -> Vector:
     """The LANES values at `address` + `floats`; with `count`, the first `count` of them and zeros."""
-    place = pointer(builder, address, floats)
+    source = pointer(builder, address, floats)
     if count is not None:
-        part = cgutils.alloca_once_value(builder, constant(0))
-        _copy(builder, place, builder.bitcast(part, _FLOAT.as_pointer()), count)
-        return Vector(builder, builder.load(part))
-    return Vector(builder, builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=4))
+        padded = cgutils.alloca_once_value(builder, constant(0))
+        _copy_elements(builder, source, builder.bitcast(padded, _FLOAT.as_pointer()), count)
+        return Vector(builder, builder.load(padded))
+    return Vector(builder, builder.load(builder.bitcast(source, _VECTOR.as_pointer()), align=4))
 
 
-def store(builder, vector, address, floats=0, count=None) -> None:
+def store(
+    builder: IRBuilder,
+    vector: Vector,
+    address: Value,
+    floats: int | Value = 0,
+    count: Value | None = None,
+) -> None:
     """Write `vector` to `address` + `floats`; with `count`, its first `count` values only."""
-    place = pointer(builder, address, floats)
+    target = pointer(builder, address, floats)
     if count is not None:
-        part = cgutils.alloca_once(builder, _VECTOR)
-        builder.store(vector.value, part)
-        _copy(builder, builder.bitcast(part, _FLOAT.as_pointer()), place, count)
+        whole = cgutils.alloca_once(builder, _VECTOR)
+        builder.store(vector.value, whole)
+        _copy_elements(builder, builder.bitcast(whole, _FLOAT.as_pointer()), target, count)
     else:
-        builder.store(vector.value, builder.bitcast(place, _VECTOR.as_pointer()), align=4)
+        builder.store(vector.value, builder.bitcast(target, _VECTOR.as_pointer()), align=4)
 
 
-def prefetch(builder, address) -> None:
+def prefetch(builder: IRBuilder, address: Value) -> None:
     """Ask for the cache line at `address`, which need not be readable."""
-    place = builder.inttoptr(address, _BYTE)
-    asked = ir.FunctionType(ir.VoidType(), [_BYTE, _LANE, _LANE, _LANE])
-    ask = builder.module.declare_intrinsic("llvm.prefetch", [_BYTE], asked)
-    builder.call(ask, [place, ir.Constant(_LANE, 0), ir.Constant(_LANE, 3), ir.Constant(_LANE, 1)])
+    target = builder.inttoptr(address, _BYTE)
+    signature = ir.FunctionType(ir.VoidType(), [_BYTE, _LANE, _LANE, _LANE])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [_BYTE], signature)
+    builder.call(function, [target, _PREFETCH_READ, _PREFETCH_ALL_LEVELS, _PREFETCH_DATA])
 
 
-def _copy(builder, source, target, count):
+def _copy_elements(builder: IRBuilder, source: Value, target: Value, count: Value) -> None:
     with cgutils.for_range(builder, count) as loop:
         value = builder.load(builder.gep(source, [loop.index]), align=4)
         builder.store(value, builder.gep(target, [loop.index]), align=4)
 
 
-def broadcast(builder, place) -> Vector:
-    """The one value at the pointer `place`, in every lane."""
-    return Vector(builder, _splat(builder, builder.load(place, align=4)))
-
-
-def splat(builder, scalar) -> Vector:
+def splat(builder: IRBuilder, scalar: Value) -> Vector:
     """The LLVM float `scalar` in every lane."""
-    return Vector(builder, _splat(builder, scalar))
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first_lane = builder.insert_element(undefined, scalar, ir.Constant(_LANE, 0))
+    all_from_first = ir.Constant(ir.VectorType(_LANE, LANES), [0] * LANES)
+    return Vector(builder, builder.shuffle_vector(first_lane, undefined, all_from_first))
+
+
+def broadcast(builder: IRBuilder, source: Value) -> Vector:
+    """The one value at the pointer `source`, in every lane."""
+    return splat(builder, builder.load(source, align=4))
 
 
 @instructions(types.intp, types.intp, types.intp)
-def copy(builder, source, target, count):
-    """Copy `count` values, a few at least, from one address to another."""
-    whole, rest = (
-        builder.sdiv(count, ir.Constant(_INDEX, LANES)),
-        builder.srem(count, ir.Constant(_INDEX, LANES)),
-    )
-    with cgutils.for_range(builder, whole) as loop:
-        offset = builder.mul(loop.index, ir.Constant(_INDEX, LANES))
+def copy_values(builder: IRBuilder, source: Value, target: Value, count: Value) -> None:
+    """Copy `count` values, zero or more, from the address `source` to the address `target`; they must not overlap."""
+    lanes = ir.Constant(_INDEX, LANES)
+    vectors = builder.sdiv(count, lanes)
+    remainder = builder.srem(count, lanes)
+    with cgutils.for_range(builder, vectors) as loop:
+        offset = builder.mul(loop.index, lanes)
         store(builder, load(builder, source, offset), target, offset)
-    offset = builder.mul(whole, ir.Constant(_INDEX, LANES))
-    _copy(builder, pointer(builder, source, offset), pointer(builder, target, offset), rest)
+    offset = builder.mul(vectors, lanes)
+    _copy_elements(builder, pointer(builder, source, offset), pointer(builder, target, offset), remainder)
 
 
 @instructions(types.intp, result=types.intp)
-def take(builder, counter):
-    """Add one to the int64 at the address `counter`, which threads share, and return what it was."""
-    place = builder.inttoptr(counter, _INDEX.as_pointer())
-    return builder.atomic_rmw("add", place, ir.Constant(_INDEX, 1), "monotonic")
+def next_turn(builder: IRBuilder, counter: Value) -> Value:
+    """Add one to the int64 at the address `counter`, which threads share, and return what it was: 0, 1, 2, ...
+
+    Each thread takes the next piece of work in this way, so that a slow thread holds none of the others up.
+    """
+    shared_counter = builder.inttoptr(counter, _INDEX.as_pointer())
+    return builder.atomic_rmw("add", shared_counter, ir.Constant(_INDEX, 1), "monotonic")

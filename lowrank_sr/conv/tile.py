@@ -4,61 +4,80 @@
 
 Each step of c loads PANEL weights, broadcasts one value of each of ROWS rows and does ROWS x PANEL multiply-adds:
 more arithmetic for each load than the processor has execution units for, so that it runs at the peak. Every GEMM
-library is built on such a tile (Goto and van de Geijn 2008). Where no more than LANES columns are wanted, the tile is
-half as wide: half the work, in somewhat more than half the time.
+library is built on such a tile (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
+Where no more than LANES columns are wanted, the tile is half as wide and does half the arithmetic.
+
+Extra memory: none.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from numba.types import intp
+from llvmlite.ir import IRBuilder, Value
+from numba.core.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.simd import strided
+from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
+Cell = tuple[int, int]
+"""Which of the tile's registers: (row p, vector of LANES columns v)."""
 
-def panels(matrix: np.ndarray) -> np.ndarray:
+
+def cut_panels(matrix: np.ndarray) -> np.ndarray:
     """Cut (..., C, N) matrices into panels of PANEL columns, zeros after the last: float32 (panels, ..., C, PANEL)."""
     *rest, n = matrix.shape
-    cut = np.zeros((-(-n // PANEL), *rest, PANEL), np.float32)
-    for panel, start in zip(cut, range(0, n, PANEL), strict=True):
+    panels = np.zeros((-(-n // PANEL), *rest, PANEL), np.float32)
+    for panel, start in zip(panels, range(0, n, PANEL), strict=True):
         panel[..., : n - start] = matrix[..., start : start + PANEL]
-    return cut
+    return panels
 
 
-def _products(builder, sums, sums_stride, rows, stride, panel, depth, vectors, start):
-    """Emit the loop over c for `vectors` x LANES columns; `start`(cell) is the value a sum begins with."""
-    index = stride.type
+def _emit_tile(
+    builder: IRBuilder,
+    sums: Value,
+    sums_stride: Value,
+    rows: Value,
+    row_stride: Value,
+    panel: Value,
+    depth: Value,
+    vectors: int,
+    initial_sum: Callable[[Cell], Vector],
+) -> None:
+    """Emit the loop over c for `vectors` x LANES columns, whose sums begin with `initial_sum(cell)`."""
+    index = row_stride.type
     cells = [(p, v) for p in range(ROWS) for v in range(vectors)]
-    row = [simd.pointer(builder, strided(builder, rows, stride, p)) for p in range(ROWS)]
-    begin = {cell: start(cell) for cell in cells}
+    row = [simd.pointer(builder, strided(builder, rows, row_stride, p)) for p in range(ROWS)]
+    initial = {cell: initial_sum(cell) for cell in cells}
 
     entry = builder.block
-    loop, done = builder.append_basic_block("step"), builder.append_basic_block("done")
+    loop = builder.append_basic_block("step")
+    done = builder.append_basic_block("done")
     builder.branch(loop)
     builder.position_at_end(loop)
     c = builder.phi(index)
-    before = {cell: builder.phi(begin[cell].value.type) for cell in cells}
-    at = builder.mul(c, index(PANEL))
-    weights = [simd.load(builder, panel, builder.add(at, index(v * LANES))) for v in range(vectors)]
+    before = {cell: builder.phi(initial[cell].value.type) for cell in cells}
+    first_weight = builder.mul(c, index(PANEL))
+    weights = [simd.load(builder, panel, builder.add(first_weight, index(v * LANES))) for v in range(vectors)]
     after = {}
     for p in range(ROWS):
         value = simd.broadcast(builder, builder.gep(row[p], [c]))
         for v in range(vectors):
-            after[p, v] = value * weights[v] + simd.Vector(builder, before[p, v])
-    following = builder.add(c, index(1))
-    builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+            after[p, v] = value * weights[v] + Vector(builder, before[p, v])
+    next_c = builder.add(c, index(1))
+    builder.cbranch(builder.icmp_signed("<", next_c, depth), loop, done)
 
     c.add_incoming(index(0), entry)
-    c.add_incoming(following, loop)
+    c.add_incoming(next_c, loop)
     for cell in cells:
-        before[cell].add_incoming(begin[cell].value, entry)
+        before[cell].add_incoming(initial[cell].value, entry)
         before[cell].add_incoming(after[cell].value, loop)
     builder.position_at_end(done)
     for p, v in cells:
         simd.store(builder, after[p, v], strided(builder, sums, sums_stride, p), v * LANES)
 
 
-def _wide_or_half(builder, columns, emit):
+def _emit_wide_or_half(builder: IRBuilder, columns: Value, emit: Callable[[int], None]) -> None:
     """emit(vectors): the whole tile, or half of it for at most LANES columns."""
     with builder.if_else(builder.icmp_signed(">", columns, columns.type(LANES))) as (wide, half):
         with wide:
@@ -68,28 +87,46 @@ def _wide_or_half(builder, columns, emit):
 
 
 @simd.instructions(intp, intp, intp, intp, intp, intp, intp)
-def multiply(builder, sums, sums_stride, rows, stride, panel, depth, columns):
+def multiply(
+    builder: IRBuilder,
+    sums: Value,
+    sums_stride: Value,
+    rows: Value,
+    row_stride: Value,
+    panel: Value,
+    depth: Value,
+    columns: Value,
+) -> None:
     """sums = rows @ panel: (ROWS, PANEL) = (ROWS, depth) @ (depth, PANEL), depth >= 1; the strides are in bytes.
 
     Of at most LANES `columns` that are wanted, only LANES are computed and written.
     """
-    zero = simd.Vector(builder, simd.constant(0))
+    zero = Vector(builder, simd.constant(0))
 
-    def emit(vectors):
-        _products(builder, sums, sums_stride, rows, stride, panel, depth, vectors, lambda cell: zero)
+    def emit(vectors: int) -> None:
+        _emit_tile(builder, sums, sums_stride, rows, row_stride, panel, depth, vectors, lambda cell: zero)
 
-    _wide_or_half(builder, columns, emit)
+    _emit_wide_or_half(builder, columns, emit)
 
 
 @simd.instructions(intp, intp, intp, intp, intp, intp, intp)
-def accumulate(builder, sums, sums_stride, rows, stride, panel, depth, columns):
-    """sums += rows @ panel, as `multiply`."""
+def accumulate(
+    builder: IRBuilder,
+    sums: Value,
+    sums_stride: Value,
+    rows: Value,
+    row_stride: Value,
+    panel: Value,
+    depth: Value,
+    columns: Value,
+) -> None:
+    """sums += rows @ panel, with the arguments of `multiply`."""
 
-    def start(cell):
+    def sum_so_far(cell: Cell) -> Vector:
         p, v = cell
         return simd.load(builder, strided(builder, sums, sums_stride, p), v * LANES)
 
-    def emit(vectors):
-        _products(builder, sums, sums_stride, rows, stride, panel, depth, vectors, start)
+    def emit(vectors: int) -> None:
+        _emit_tile(builder, sums, sums_stride, rows, row_stride, panel, depth, vectors, sum_so_far)
 
-    _wide_or_half(builder, columns, emit)
+    _emit_wide_or_half(builder, columns, emit)

@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 
 from lowrank_sr.conv.feature_map import RECORD, FeatureMap, address, record
-from lowrank_sr.conv.simd import copy
+from lowrank_sr.conv.simd import copy_values
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.threads import parallel_region, thread_count
 
@@ -23,4 +23,4 @@ def _upsample(maps, workers):
         factor = out.width // x.width
         for row in range(worker, out.height, workers):
             for column in range(out.width):
-                copy(address(x, row // factor, column // factor), address(out, row, column), x.channels)
+                copy_values(address(x, row // factor, column // factor), address(out, row, column), x.channels)

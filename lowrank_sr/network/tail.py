@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lowrank_sr.conv.feature_map import TILE, FeatureMap, allocate, unpadded
+from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, unpadded
 from lowrank_sr.conv.upsample import upsample
 
 BAND_PIXELS = 2**15  # output pixels in a band: 8 MB for each window of 64 channels
-_KEPT = TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
+_KEPT = OUTPUT_TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
 
 
 class Stage:
@@ -36,7 +36,7 @@ class Stage:
         self.window = allocate(min(arriving + _KEPT, self.height), self.factor * width, channels)
         self.received = 0  # rows of the input so far
         self.done = 0  # rows of the output so far; row `done` of the input is row 0 of the window
-        return min(arriving + TILE, self.height)
+        return min(arriving + OUTPUT_TILE, self.height)
 
     def receive(self, rows: FeatureMap) -> None:
         """Take the next rows of the input, still to be enlarged."""
@@ -53,15 +53,15 @@ class Stage:
         if self.received == self.height:
             return self.height - self.done
         # Row y needs row y + 1, and a whole tile needs the row after it.
-        return max(0, (self.received - 1) // TILE * TILE - self.done)
+        return max(0, (self.received - 1) // OUTPUT_TILE * OUTPUT_TILE - self.done)
 
     def convolve(self, out: FeatureMap) -> None:
         """Compute the next `out.height` rows and drop the input that nothing needs any more."""
         buffer = self.window.buffer
-        top = self.window.top
+        top = self.window.first_row
         waiting = self.received - self.done  # rows in the window
         if self.received == self.height:
-            buffer[top + waiting : top + waiting + TILE] = 0  # below the picture
+            buffer[top + waiting : top + waiting + OUTPUT_TILE] = 0  # below the picture
         self.convolution(self.window.rows(0, out.height), out)
         kept = waiting - out.height + 1  # with the row above the next one to be computed
         buffer[top - 1 : top - 1 + kept] = buffer[top - 1 + out.height : top + waiting]
@@ -70,7 +70,7 @@ class Stage:
 
 def run_tail(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None:
     """Pass `features` through `stages` into `out`, (H, W, channels) float32."""
-    rows = max(TILE, BAND_PIXELS * features.height // (out.shape[0] * out.shape[1]) // TILE * TILE)
+    rows = max(OUTPUT_TILE, BAND_PIXELS * features.height // (out.shape[0] * out.shape[1]) // OUTPUT_TILE * OUTPUT_TILE)
     pairs = list(zip(stages, [*stages[1:], None], strict=True))  # each stage with the one that follows it
 
     height, width, channels = features.height, features.width, features.channels

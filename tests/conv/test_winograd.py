@@ -50,7 +50,7 @@ def test_kernels_are_transformed_in_float64():
 def test_blocks_fit_the_cache(monkeypatch):
     """36 (C + N) floats a tile, for every layer of ESRGAN, in a cache of any usual size."""
     blocks = []
-    monkeypatch.setattr(winograd, "_convolve", lambda operands, kernel, block, workers: blocks.append(block))
+    monkeypatch.setattr(winograd, "_winograd_loops", lambda operands, kernel, block, workers: blocks.append(block))
     size = np.array([((96, 96),)], [("out", [("height", int), ("width", int)])])
     for cache in (256 * 1024, 512 * 1024, 2 * 1024**2):
         monkeypatch.setattr(winograd, "l2_bytes", lambda cache=cache: cache)
