@@ -36,6 +36,14 @@ STRIPS_A_THREAD = 4  # at least, where the picture has the rows: threads then en
 _SGEMM = "lowrank_sr_sgemm"
 _sgemm: Any = types.ExternalFunction(_SGEMM, types.void(*[types.intp] * 13))
 
+# BLAS takes its arguments by address. They lie in a record of the caller's, because Numba frees an array after its last
+# use, which for one made beside the call would be before BLAS reads it.
+GEMM_ARGUMENTS = np.dtype(
+    [(name, np.int32) for name in ("n", "m", "k", "ldb", "lda", "ldc")]
+    + [(name, np.float32) for name in ("alpha", "beta")]
+    + [("transpose", np.uint8)]
+)
+
 
 def prepare(kernel: np.ndarray) -> np.ndarray:
     """Order a (N, C, d, d) kernel as one matrix for each of its rows: float32 (d, C, d N)."""
@@ -67,6 +75,8 @@ def _kn2row_loops(operands: np.ndarray, kernel: np.ndarray, strip_rows: int, wor
         x, out = operand.x, operand.out
         n = out.channels
         row_pixels = x.row_stride // x.pixel_stride  # from a row to the next, the border included
+        stride = x.pixel_stride // 4  # floats
+        arguments = np.empty(1, GEMM_ARGUMENTS)
         products = np.empty((strip_rows * row_pixels, product_width), np.float32)
         first_row = strip_rows * next_turn(counter.ctypes.data)
         while first_row < out.height:
@@ -76,7 +86,7 @@ def _kn2row_loops(operands: np.ndarray, kernel: np.ndarray, strip_rows: int, wor
                 image = address(x, first_row + i - d // 2, -(d // 2))
                 weights, result = kernel[i].ctypes.data, products.ctypes.data
                 beta = 0.0 if i == 0 else 1.0
-                _gemm(pixels, product_width, channels, image, x.pixel_stride // 4, weights, beta, result, product_width)
+                _gemm(arguments, pixels, product_width, channels, image, stride, weights, beta, result, product_width)
             for row in range(rows):
                 for column in range(0, out.width, ROWS):  # few enough pixels for the first-level cache
                     sums = products[row * row_pixels + column].ctypes.data
@@ -92,18 +102,20 @@ def _kn2row_loops(operands: np.ndarray, kernel: np.ndarray, strip_rows: int, wor
 
 
 @njit(inline="always")
-def _gemm(m: int, n: int, k: int, a: int, lda: int, b: int, beta: float, c: int, ldc: int) -> None:
+def _gemm(
+    arguments: np.ndarray, m: int, n: int, k: int, a: int, lda: int, b: int, beta: float, c: int, ldc: int
+) -> None:
     """C = A B + beta C for row-major A (m, k), B (k, n), C (m, n); rows of A and C lie lda and ldc floats apart.
 
-    `a`, `b` and `c` are addresses. BLAS counts columns first, for which the same memory is C' = B' A' + beta C'.
+    `a`, `b` and `c` are addresses; `arguments` is room for one GEMM_ARGUMENTS. BLAS counts columns first, for which
+    the same memory is C' = B' A' + beta C'.
     """
-    integers = np.array([n, m, k, n, lda, ldc], np.int32)
-    scalars = np.array([1.0, beta], np.float32)
-    letters = np.array([ord("N")], np.uint8)
-    not_transposed = letters.ctypes.data
-    columns = integers.ctypes.data
-    rows, depth, b_stride, a_stride, c_stride = columns + 4, columns + 8, columns + 12, columns + 16, columns + 20
-    alpha = scalars.ctypes.data
-    _sgemm(
-        not_transposed, not_transposed, columns, rows, depth, alpha, b, b_stride, a, a_stride, alpha + 4, c, c_stride
-    )
+    call = arguments[0]
+    call.n, call.m, call.k = n, m, k
+    call.ldb, call.lda, call.ldc = n, lda, ldc
+    call.alpha, call.beta = 1.0, beta
+    call.transpose = ord("N")
+    at_n = arguments.ctypes.data
+    at_m, at_k, at_ldb, at_lda, at_ldc = at_n + 4, at_n + 8, at_n + 12, at_n + 16, at_n + 20
+    at_alpha, at_beta, at_transpose = at_n + 24, at_n + 28, at_n + 32
+    _sgemm(at_transpose, at_transpose, at_n, at_m, at_k, at_alpha, b, at_ldb, a, at_lda, at_beta, c, at_ldc)
