@@ -66,5 +66,5 @@ def summary(description: dict[str, Any]) -> str:
     return f"{table(header, rows)}\n\n{totals}"
 
 
-def _cell(value: float | None, form: str, missing: str) -> str:
-    return missing if value is None else form.format(value)
+def _cell(value: float | None, template: str, missing: str) -> str:
+    return missing if value is None else template.format(value)

@@ -136,7 +136,7 @@ def summary(rows: list[Row]) -> str:
             row["image"],
             row["network"],
             row["method"] or "-",
-            *(form.format(row[key]) for key, (_, form) in MEASURES.items()),
+            *(template.format(row[key]) for key, (_, template) in MEASURES.items()),
         ]
         for row in rows
     )

@@ -21,8 +21,8 @@ class Pair(NamedTuple):
     def read_images(self, scale: int) -> tuple[Image, Image]:
         """The picture at low and at high resolution, (H, W) and (scale H, scale W) pixels.
 
-        Without a file of its own the low resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, of the picture
-        cropped to whole multiples of `scale`.
+        Where there is no file of the low resolution, it is `imresize(picture, 1 / scale)`, rounded to 8 bit, of the
+        picture cropped to whole multiples of `scale`.
 
         Raises InputError as `read_image` does, and for sizes that do not fit.
         """

@@ -83,7 +83,7 @@ def _write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
 
 def _fill(pixels: np.ndarray, compressed: bytes, passes: list[_Pass]) -> None:
     """Decompress into `pixels`, pass by pass: each is an image of every n-th row and column (section 8)."""
-    parts = [pixels[top::down, left::across] for top, left, down, across in passes]
+    parts = [pixels[row::row_step, column::column_step] for row, column, row_step, column_step in passes]
     parts = [part for part in parts if part.size]
     sizes = [part.nbytes + part.shape[0] for part in parts]  # each row begins with its filter type
     # The limit keeps a few hostile bytes from unfolding into gigabytes.

@@ -64,20 +64,8 @@ def test_upscale_folders_files_and_outputs(tmp_path, tiny):
     assert main(["upscale", str(pictures), "--weights", tiny]) == 0
     assert leftovers(pictures) == ["a.png", "a_x4.png", "b.jpg", "b_x4.png"]
     assert main(["upscale", str(pictures / "a.png"), "-o", str(tmp_path / "new" / "c.tif"), "--weights", tiny]) == 0
-    assert (
-        main(
-            [
-                "upscale",
-                str(pictures / "a.png"),
-                str(pictures / "b.jpg"),
-                "-o",
-                str(tmp_path / "out"),
-                "--weights",
-                tiny,
-            ]
-        )
-        == 0
-    )
+    both = [str(pictures / "a.png"), str(pictures / "b.jpg")]
+    assert main(["upscale", *both, "-o", str(tmp_path / "out"), "--weights", tiny]) == 0
     assert leftovers(tmp_path / "new") == ["c.tif"]
     assert leftovers(tmp_path / "out") == ["a_x4.png", "b_x4.png"]
 
@@ -121,26 +109,22 @@ def test_bad_arguments(tmp_path, tiny, capsys):
     source = str(picture(tmp_path / "a.png"))
     empty = tmp_path / "empty"
     empty.mkdir()
+    upscale = ["upscale", "--weights", tiny]
     for arguments, words in [
-        (["upscale", str(empty)], "has no image"),
-        (["upscale", str(tmp_path / "none.png")], "none.png"),
-        (["upscale", source, "-o", source], "would be overwritten"),
-        (["upscale", source, source, "-o", str(tmp_path / "b.png")], "one file for 2 pictures"),
-        (["upscale", source, source], "would both become"),
-        (["upscale", source, "-o", str(Path(source) / "x")], "cannot be made a folder"),
-        (["upscale", source, "--method", "fft"], "method 'fft': expected one of"),
-        (["upscale", source, "--threads", "0"], "expected a number of threads"),
+        ([*upscale, str(empty)], "has no image"),
+        ([*upscale, str(tmp_path / "none.png")], "none.png"),
+        ([*upscale, source, "-o", source], "would be overwritten"),
+        ([*upscale, source, source, "-o", str(tmp_path / "b.png")], "one file for 2 pictures"),
+        ([*upscale, source, source], "would both become"),
+        ([*upscale, source, "-o", str(Path(source) / "x")], "cannot be made a folder"),
+        ([*upscale, source, "--method", "fft"], "method 'fft': expected one of"),
+        ([*upscale, source, "--threads", "0"], "expected a number of threads"),
         (["upscale", source, "--weights", str(tmp_path / "none.npz")], "no such file"),
         (["info", str(tmp_path / "none.npz")], "no such file"),
         (["info", "--method", "direct", "--json", str(tmp_path / "no" / "folder.json")], "cannot be written"),
         (["evaluate", "--data", str(empty)], "has no image"),
     ]:
-        assert (
-            main(
-                arguments if "--weights" in arguments or arguments[0] != "upscale" else [*arguments, "--weights", tiny]
-            )
-            == 2
-        )
+        assert main(arguments) == 2
         assert words in only_sentence(capsys)
     assert leftovers(tmp_path) == ["a.png", "empty", "weights"]
 
@@ -177,22 +161,9 @@ def test_evaluate_json(tmp_path, tiny, capsys):
     folder = tmp_path / "pictures"
     folder.mkdir()
     picture(folder / "a.png", 48, 52)
-    assert (
-        main(
-            [
-                "evaluate",
-                tiny,
-                "--data",
-                str(folder),
-                "--method",
-                "im2col",
-                "--json",
-                str(tmp_path / "e.json"),
-            ]
-        )
-        == 0
-    )
-    rows = json.loads((tmp_path / "e.json").read_text())
+    output = tmp_path / "e.json"
+    assert main(["evaluate", tiny, "--data", str(folder), "--method", "im2col", "--json", str(output)]) == 0
+    rows = json.loads(output.read_text())
     assert [(row["image"], row["network"], row["method"]) for row in rows] == [
         ("a", "bicubic", None),
         ("a", "tiny.npz", "im2col"),
@@ -284,7 +255,7 @@ def unwritable(request, tmp_path):
         pytest.skip("mounting a small file system needs root")
     folder = tmp_path / request.param
     folder.mkdir()
-    options = "size=16k" if request.param == "full" else "size=1m"
+    options = "size=4k" if request.param == "full" else "size=1m"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True).returncode:
         pytest.skip("this system does not let tests mount a file system")
     if request.param == "read-only":

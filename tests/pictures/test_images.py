@@ -20,7 +20,7 @@ from hypothesis.extra.numpy import arrays
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures import png16
 from lowrank_sr.pictures.formats import SUFFIXES
-from lowrank_sr.pictures.images import Image, images_in, read_image, write_image
+from lowrank_sr.pictures.images import Image, enlarge, images_in, read_image, write_image
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (9, 13, 3), np.uint8)
@@ -506,6 +506,22 @@ def test_replaces_an_older_file_and_leaves_no_other(tmp_path):
     write_image(tmp_path / "a.png", Image(SMOOTH))
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
     assert read_image(tmp_path / "a.png").pixels.shape == SMOOTH.shape
+
+
+# Enlarging
+
+
+def test_colours_and_transparency_are_enlarged_and_the_rest_is_kept():
+    def double(pixels):
+        assert pixels.shape == (48, 64, 3)
+        return pixels.repeat(2, axis=0).repeat(2, axis=1)
+
+    image = Image(SMOOTH, alpha=SMOOTH[:, :, 1], grey=False, bits=16, icc=b"a profile")
+    larger = enlarge(image, double)
+    np.testing.assert_array_equal(larger.pixels[1::2, ::2], image.pixels)
+    np.testing.assert_allclose(larger.alpha[::2, 1::2], image.alpha, rtol=1e-6)  # the mean of three equal channels
+    assert (larger.grey, larger.bits, larger.icc) == (False, 16, b"a profile")
+    assert enlarge(Image(SMOOTH, grey=True), double).alpha is None
 
 
 # Folders
