@@ -1,6 +1,9 @@
 """Numba's compiler with its cache, and without where there is no folder to keep one in."""
 
+import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 from numba import njit
 
@@ -15,3 +18,14 @@ def compiled(**options) -> Callable:
             return njit(**options)(function)
 
     return decorate
+
+
+@functools.cache
+def kernels_digest() -> str:
+    """16 hexadecimal digits that change with any source file of the compiled code."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for folder in ("conv", "machine"):
+        for path in sorted((package / folder).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
