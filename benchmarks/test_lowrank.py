@@ -12,23 +12,27 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution
 from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
-from lowrank_sr.study.measure.layers import METHOD
+from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL, SVD_KERNEL_WINOGRAD, Technique
 
 SHAPES = [(32, 64, 96), (32, 96, 96), (32, 128, 96), (32, 160, 96), (64, 192, 96), (64, 64, 96), (64, 64, 384)]
 SPEEDUPS = (1.5, 2, 3, 4, 6, 8)  # in theory; the ranks that give them
-CASES = [*((name, None) for name in METHODS), *((name, speedup) for name in METHOD for speedup in SPEEDUPS)]
+LOW_RANK = (SVD_KERNEL, SVD_KERNEL_WINOGRAD, CP_KERNEL)
+CASES = [
+    *((Technique(method=method), None) for method in METHODS),
+    *((technique, speedup) for technique in LOW_RANK for speedup in SPEEDUPS),
+]
 
 
 def layer(n, c, technique, speedup):
     """The layer of a contestant: dense, or with factors of noise."""
     if speedup is None:
         return random_layer((n, c, 3))
-    form = technique.split()[0]
-    return random_layer((n, c, 3), form, speedup_rank(BREAK_EVEN[form]((n, c, 3, 3)), speedup))
+    rank = speedup_rank(BREAK_EVEN[technique.form]((n, c, 3, 3)), speedup)
+    return random_layer((n, c, 3), technique.form, rank)
 
 
 def name(technique, speedup):
-    return technique if speedup is None else f"{technique} x{speedup}"
+    return technique.name if speedup is None else f"{technique.name} x{speedup}"
 
 
 @pytest.mark.parametrize(("technique", "speedup"), CASES, ids=[name(*case) for case in CASES])
@@ -38,19 +42,19 @@ def test_layer(report, n, c, side, technique, speedup):
         x = from_array(np.random.default_rng(1).standard_normal((side, side, c), dtype=np.float32))
         out, runs = allocate(side, side, n), {}
         for case in CASES:
-            each, method = layer(n, c, *case), METHOD.get(case[0], case[0])
-            runs[name(*case)] = partial(convolution(each, method), x, out, Epilogue(each.bias, 0.2))
+            contestant = layer(n, c, *case)
+            runs[name(*case)] = partial(convolution(contestant, case[0].method), x, out, Epilogue(contestant.bias, 0.2))
         return runs
 
-    own = layer(n, c, technique, speedup)
+    timed = layer(n, c, technique, speedup)
     report(
         f"{c} to {n} channels, {side} x {side}, ranks",
         name(technique, speedup),
         contestants,
-        flops.per_pixel(own) * side**2,
-        method=technique,
-        bytes=4 * (side**2 * (c + n) + own.parameters),
+        flops.per_pixel(timed) * side**2,
+        method=technique.name,
+        bytes=4 * (side**2 * (c + n) + timed.parameters),
         shape=[n, c, 3, side, side],
-        rank=own.rank,
+        rank=timed.rank,
         effective_flops=flops.dense(n, c, 3) * side**2,
     )

@@ -1,5 +1,6 @@
-"""The study: the poster's table, figures and claims, measured again by one command, and taken further.
+"""The study: one command that measures the poster's table, figures and claims again, and goes further.
 
-Read `run.py`, the command; `steps.py`, what is measured, in order; then a file for each kind of measurement. What they
-return is kept in results.json (`record.py`), and `claims.py`, the `figure_*.py` and the reports see nothing but that.
+Read `run.py`, which lists the steps in order; then `technique.py`, what is compared; then, in `measure/`, a file for
+each kind of step. Each step returns a dataclass; `record.py` keeps them in results.json and makes `Results` of them,
+which is all that `report/` reads.
 """

@@ -1,35 +1,34 @@
-"""What a study is run on, how much of it is measured, and what every step reads."""
+"""What a study is run on, and how much of it is measured."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
+from lowrank_sr.machine.compiled import kernels_digest
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.resources import IMAGES, WEIGHTS
-from lowrank_sr.study.record import FORMAT
-
-DIRECT, WINOGRAD = "direct", "winograd"
-LOW_RANK = ("svd", "cp")
-SPEEDUP = 2  # theoretical, of the whole network: that of the low-rank networks of Table 1 and the figures
+from lowrank_sr.study.encoding import FORMAT
+from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared
 
 
 @dataclass(frozen=True)
 class Extent:
     """How much is measured: sides are of square pictures at low resolution, in pixels."""
 
-    pictures: int | None  # at most so many are enlarged; None for all
-    calibration: int | None  # and at most so many bundled ones calibrated on
+    pictures: int | None  # enlarged, at most; None for all
+    calibration: int | None  # bundled pictures to calibrate on, at most; None for all
     rounds: int
     side: int
     memory_sides: tuple[int, ...]
     speedups: tuple[float, ...]  # theoretical, of the whole network, for factors of the kernels alone
-    fitted_speedups: tuple[float, ...]  # and for fitted ones, which take longer to find
+    fitted_speedups: tuple[float, ...]  # the same for fitted factors, which take longer to compute
     marked: tuple[float, ...]  # fractions of the layers that a threshold of the condition number marks
     condition: tuple[float, ...]  # condition numbers to truncate at
     layer_side: int
@@ -64,25 +63,67 @@ FULL = Extent(
 )
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What results.json says of a study: names and numbers, no paths of this machine."""
+
+    weights: str
+    data: str
+    quick: bool
+    full_size: bool
+    methods: tuple[str, ...]  # dense methods and low-rank forms, in the order of the report
+    seed: int
+    pictures: tuple[str, ...]
+
+    @property
+    def extent(self) -> Extent:
+        """How much is measured."""
+        return QUICK if self.quick else FULL
+
+    def describe(self) -> dict[str, Any]:
+        """The settings for results.json, with the names of the pictures in place of their greatest number."""
+        own = asdict(self)
+        names = own.pop("pictures")
+        return own | asdict(self.extent) | {"pictures": names}
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """What every step reads."""
 
     net: RRDBNet
-    pictures: list[tuple[str, Image, Image]]  # name, low resolution, high resolution
-    methods: tuple[str, ...]
-    extent: Extent
-    seed: int
-    full_size: bool
+    pictures: tuple[tuple[str, Image, Image], ...]  # name, low resolution, high resolution
+    settings: Settings
+    fingerprint: str
     folder: Path
+
+    @property
+    def extent(self) -> Extent:
+        """How much is measured."""
+        return self.settings.extent
+
+    @property
+    def dense_methods(self) -> list[str]:
+        """The methods to compare, direct convolution first."""
+        return [name for name in self.settings.methods if name in METHODS]
+
+    @property
+    def forms(self) -> list[str]:
+        """The low-rank forms to compare."""
+        return [name for name in self.settings.methods if name in FORMS]
+
+    @property
+    def techniques(self) -> tuple[Technique, ...]:
+        """What Table 1 and the figures compare, direct convolution first."""
+        return compared(self.settings.methods)
 
 
 def check_methods(names: list[str] | None) -> tuple[str, ...]:
-    """The methods to compare, in the order of the report, direct convolution always among them.
+    """The methods and forms to compare, all where `names` is empty, in the order of the report; direct is always there.
 
     Raises InputError for one that does not exist.
     """
-    known = (*METHODS, *LOW_RANK)
+    known = (*METHODS, *FORMS)
     for name in names or ():
         if name not in known:
             raise InputError(f"method {name!r}: expected some of {', '.join(known)}")
@@ -90,34 +131,37 @@ def check_methods(names: list[str] | None) -> tuple[str, ...]:
 
 
 def open_study(
-    folder: Path, weights: Path | None, data: Path | None, quick: bool, full_size: bool, methods: tuple, seed: int
-) -> tuple[Study, dict]:
-    """The study and the description of it that results.json carries: names and numbers, no paths of this machine.
-
-    Raises InputError for weights or pictures that cannot be used.
-    """
+    folder: Path,
+    weights: Path | None,
+    data: Path | None,
+    quick: bool,
+    full_size: bool,
+    methods: tuple[str, ...],
+    seed: int,
+) -> Study:
+    """Read the network and the pictures of a study; raises InputError where they cannot be used."""
     net, source, extent = load(weights or WEIGHTS), Path(data or IMAGES), QUICK if quick else FULL
     if net.scale == 1 or net.architecture.image_channels != 3:
         raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
     if any(layer.rank is not None for layer in net.layers.values()):
         raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
-    pictures = [(pair.name, *pair.read_images(net.scale)) for pair in find_pairs(source)[: extent.pictures]]
-    description = {
-        "weights": Path(weights).name if weights else "bundled",
-        "data": source.name if data else "bundled",
-        "quick": quick,
-        "full_size": full_size,
-        "methods": list(methods),
-        "seed": seed,
-        **asdict(extent),
-    }
-    description["pictures"] = [name for name, _, _ in pictures]
-    return Study(net, pictures, methods, extent, seed, full_size, folder), description
+    pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in find_pairs(source)[: extent.pictures])
+    settings = Settings(
+        weights=Path(weights).name if weights else "bundled",
+        data=source.name if data else "bundled",
+        quick=quick,
+        full_size=full_size,
+        methods=methods,
+        seed=seed,
+        pictures=tuple(name for name, _, _ in pictures),
+    )
+    return Study(net, pictures, settings, fingerprint(settings, weights, data), folder)
 
 
-def fingerprint(description: dict, weights: Path | None, data: Path | None) -> str:
-    """What must be equal for two runs to share results: settings, contents of the files, machine and version."""
-    digest = hashlib.sha256(json.dumps([FORMAT, description, cpu.describe()]).encode())
+def fingerprint(settings: Settings, weights: Path | None, data: Path | None) -> str:
+    """What two runs must have in common to share results: settings, contents of the files, machine, kernels' code."""
+    described = [FORMAT, settings.describe(), cpu.describe(), kernels_digest()]
+    digest = hashlib.sha256(json.dumps(described).encode())
     for path in [Path(weights or WEIGHTS), *images_in(data or IMAGES)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

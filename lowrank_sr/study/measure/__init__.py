@@ -1,1 +1,1 @@
-"""The study's measurements, a question a file."""
+"""The study's measurements: `networks.py` for Table 1, and a file for each further question."""

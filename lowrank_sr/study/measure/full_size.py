@@ -1,19 +1,33 @@
 """ESRGAN's 23-block network with random weights: the dense methods, and its dense blocks factorised."""
 
+from dataclasses import dataclass
+
 from lowrank_sr.compression.factorise import BREAK_EVEN
-from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.study.measure import speed
-from lowrank_sr.study.settings import DIRECT, WINOGRAD, Study
+from lowrank_sr.study.measure.networks import Speed, compare_networks
+from lowrank_sr.study.settings import Study
+from lowrank_sr.study.technique import CP_KERNEL, DIRECT, SVD_KERNEL, SVD_KERNEL_WINOGRAD, WINOGRAD, Technique
 
-SPEEDUP = 4  # theoretical, of each layer of the dense blocks
-LOW_RANK_METHODS = {"svd": DIRECT, "svd winograd": WINOGRAD, "cp": WINOGRAD}  # by technique
+BLOCK_SPEEDUP = 4  # theoretical, of each layer of the dense blocks
+# The low-rank techniques, and the method of the dense layers beside the factorised ones. CP has no method of its own:
+# its dense layers run by the faster one.
+LOW_RANK_METHODS = {SVD_KERNEL: DIRECT, SVD_KERNEL_WINOGRAD: WINOGRAD, CP_KERNEL: WINOGRAD}
 
 
-def factorised(net: RRDBNet, form: str, speedup: float = SPEEDUP, method: str = AUTO) -> RRDBNet:
+@dataclass(frozen=True)
+class FullSize:
+    """Every technique on a picture of `side` x `side` pixels, dense blocks of low rank at a theoretical `speedup`."""
+
+    side: int
+    num_block: int
+    speedup: float
+    techniques: dict[Technique, Speed]
+
+
+def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: str = AUTO) -> RRDBNet:
     """`net` by `method`, every layer of its dense blocks "svd" or "cp" of a theoretical `speedup`: noise, for timing.
 
     Raises InputError where a layer has no rank that is so fast.
@@ -21,18 +35,18 @@ def factorised(net: RRDBNet, form: str, speedup: float = SPEEDUP, method: str = 
     layers = dict(net.layers)
     for name, layer in net.layers.items():
         if name.startswith("RRDB_trunk."):
-            rank = speedup_rank(BREAK_EVEN[form](layer.weight.shape), speedup)
+            n, c, d = layer.shape
+            rank = speedup_rank(BREAK_EVEN[form]((n, c, d, d)), speedup)
             layers[name] = random_layer(layer.shape, form, rank)
     return RRDBNet(layers, method)
 
 
-def times(study: Study) -> dict:
+def times(study: Study) -> FullSize:
     """Every technique in turn."""
-    net, side = RRDBNet.random(seed=study.seed), study.extent.full_side
-    compared = {name: net.with_method(name) for name in study.methods if name in METHODS}
-    for name, method in LOW_RANK_METHODS.items():
-        form = name.split()[0]
-        if form in study.methods and method in study.methods:
-            compared[name] = factorised(net, form, method=method)
-    rows = speed.compare_networks(compared, side, study.extent.rounds)
-    return {"side": side, "num_block": net.architecture.num_block, "speedup": SPEEDUP, "techniques": rows}
+    net, side = RRDBNet.random(seed=study.settings.seed), study.extent.full_side
+    compared = {Technique(method=method): net.with_method(method) for method in study.dense_methods}
+    for technique, method in LOW_RANK_METHODS.items():
+        if technique.form in study.forms and method in study.dense_methods:
+            compared[technique] = factorised(net, technique.form, method=method)
+    speeds = compare_networks(compared, side, study.extent.rounds)
+    return FullSize(side, net.architecture.num_block, BLOCK_SPEEDUP, speeds)

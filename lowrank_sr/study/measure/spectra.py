@@ -1,44 +1,80 @@
-"""The network's layers and what the singular values of their kernels say: Figure 2."""
+"""The network's layers and the singular values of their kernels: Figure 2."""
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 from lowrank_sr.lowrank.conditioning import select, spectrum
 from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.network.rrdbnet import RRDBNet
 
+LARGEST_CONDITION = 1e12  # written for a singular kernel, since JSON has no infinity
 
-def network(net: RRDBNet) -> dict:
+
+@dataclass(frozen=True)
+class Network:
+    """What the network is."""
+
+    scale: int
+    num_feat: int
+    num_block: int
+    num_grow_ch: int
+    layers: int
+    parameters: int
+    flops_per_pixel: float
+
+
+@dataclass(frozen=True)
+class LayerSpectrum:
+    """A layer of `shape` (N, C, d): its condition number, and the rank that keeps 90% of the energy."""
+
+    name: str
+    shape: tuple[int, ...]
+    condition: float
+    marked: bool  # its condition number is above the threshold
+    rank_90: int
+    full_rank: int
+    rank_90_percent: float  # of full rank
+
+
+@dataclass(frozen=True)
+class ConditionNumbers:
+    """The threshold, the names of the layers above it, and all layers in network order."""
+
+    threshold: float
+    marked: tuple[str, ...]
+    layers: tuple[LayerSpectrum, ...]
+
+
+def network(net: RRDBNet) -> Network:
     """What the network is."""
     design = net.architecture
-    return {
-        "scale": net.scale,
-        "num_feat": design.num_feat,
-        "num_block": design.num_block,
-        "num_grow_ch": design.num_grow_ch,
-        "layers": len(net.layers),
-        "parameters": net.parameters,
-        "flops_per_pixel": net.flops_per_pixel,
-    }
+    return Network(
+        scale=net.scale,
+        num_feat=design.num_feat,
+        num_block=design.num_block,
+        num_grow_ch=design.num_grow_ch,
+        layers=len(net.layers),
+        parameters=net.parameters,
+        flops_per_pixel=net.flops_per_pixel,
+    )
 
 
-def condition_numbers(net: RRDBNet) -> dict:
-    """Every layer's condition number and the rank for 90% of the energy; the threshold, and the layers it marks."""
+def condition_numbers(net: RRDBNet) -> ConditionNumbers:
+    """The condition number of every layer's kernel, and a threshold in their widest gap."""
     spectra = {name: spectrum(singular_values(layer.kernel())) for name, layer in net.layers.items()}
-    kappas = {name: min(each.condition, 1e12) for name, each in spectra.items()}  # JSON knows no infinity
+    kappas = {name: min(values.condition, LARGEST_CONDITION) for name, values in spectra.items()}
     threshold = widest_gap(list(kappas.values()))
     marked = select(kappas, threshold)
     rows = []
     for name, layer in net.layers.items():
         n, c, d = layer.shape
         full, rank = d * min(n, c), spectra[name].rank_90
-        row = {"name": name, "shape": [n, c, d], "condition": kappas[name], "marked": name in marked}
-        rows.append({**row, "rank_90": rank, "full_rank": full, "rank_90_percent": 100 * rank / full})
-    return {"threshold": threshold, "marked": marked, "layers": rows}
+        rows.append(LayerSpectrum(name, (n, c, d), kappas[name], name in marked, rank, full, 100 * rank / full))
+    return ConditionNumbers(threshold, tuple(marked), tuple(rows))
 
 
 def widest_gap(kappas: list[float]) -> float:
-    """A threshold in the widest gap between condition numbers, on a logarithmic scale: where a reader would draw it."""
-    ordered = sorted(kappas)
-    below, above = max(pairwise(ordered), key=lambda pair: pair[1] / pair[0])
+    """A threshold in the middle of the widest gap between condition numbers, on a logarithmic scale."""
+    below, above = max(pairwise(sorted(kappas)), key=lambda pair: pair[1] / pair[0])
     return math.sqrt(below * above)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.study.report import style
-from lowrank_sr.study.report.figure_layers import flops_and_time
+from lowrank_sr.study.report.figure_layers import Timed, flops_and_time
 
 
 def plot_benchmarks(source: Path, target: Path | None = None) -> Path:
@@ -15,25 +15,25 @@ def plot_benchmarks(source: Path, target: Path | None = None) -> Path:
     for a target that cannot be written.
     """
     style.need_matplotlib()
-    rows = read(Path(source))
+    points = read(Path(source))
     target = Path(target) if target else Path(source).with_suffix(".png")
     with style.styled():
-        style.save(flops_and_time(rows, roof=None), target)
+        style.save(flops_and_time(points, sgemm_rate=None), target)
     return target
 
 
-def read(path: Path) -> list[dict]:
-    """`technique`, `gflop`, median `seconds` of each benchmark that says its FLOPs; raises InputError as above."""
+def read(path: Path) -> list[Timed]:
+    """The median seconds of each benchmark that reports its FLOPs; raises InputError as `plot_benchmarks`."""
     try:
         benchmarks = json.loads(path.read_text(encoding="utf-8"))["benchmarks"]
-        rows = [
-            {
-                "technique": str(each["extra_info"]["method"]),
-                "gflop": float(each["extra_info"]["flops"]) / 1e9,
-                "seconds": float(each["stats"]["median"]),
-            }
-            for each in benchmarks
-            if "flops" in each.get("extra_info", {})
+        points = [
+            Timed(
+                technique=str(row["extra_info"]["method"]),
+                gflop=float(row["extra_info"]["flops"]) / 1e9,
+                seconds=float(row["stats"]["median"]),
+            )
+            for row in benchmarks
+            if "flops" in row.get("extra_info", {})
         ]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
@@ -41,7 +41,7 @@ def read(path: Path) -> list[dict]:
         raise InputError(
             f"{path}: is not the JSON that pytest-benchmark writes for this project's benchmarks"
         ) from None
-    rows = [row for row in rows if row["gflop"] > 0 and row["seconds"] > 0]
-    if not rows:
+    points = [point for point in points if point.gflop > 0 and point.seconds > 0]
+    if not points:
         raise InputError(f"{path}: has no benchmark with FLOPs and seconds")
-    return rows
+    return points

@@ -1,21 +1,39 @@
 """Two figures over the layers: condition numbers in network order (Figure 2), and FLOPs against time."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from lowrank_sr.study.report.style import GRID, INK, MUTED, PAPER, TECHNIQUES, canvas, look
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report.style import GRID, INK, MUTED, PAPER, canvas, look
+from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, SVD_KERNEL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RATES = (1, 10, 100, 1000, 10000)  # GFLOP/s, of the lines of equal rate
 
 
-def conditions(steps: dict):
+@dataclass(frozen=True)
+class Timed:
+    """A point of the figure of FLOPs against time; `technique` may be the name of a peer."""
+
+    technique: str
+    gflop: float
+    seconds: float
+
+
+def conditions(results: Results) -> "Figure":
     """Condition number of every layer, the threshold and what it marks; below, the rank for 90% of the energy."""
-    result = steps["condition numbers"]
-    rows, threshold = result["layers"], result["threshold"]
+    rows, threshold = results.condition_numbers.layers, results.condition_numbers.threshold
     figure, (above, below) = canvas(5.6, 2, 1, sharex=True)
-    marked = np.array([row["marked"] for row in rows])
+    marked = np.array([row.marked for row in rows])
     order = np.arange(1, len(rows) + 1)
-    for axis, key in ((above, "condition"), (below, "rank_90_percent")):
-        values = np.array([row[key] for row in rows])
-        _stems(axis, order, values, marked)
-        axis.grid(axis="x", visible=False)
+    _stems(above, order, np.array([row.condition for row in rows]), marked)
+    _stems(below, order, np.array([row.rank_90_percent for row in rows]), marked)
     above.axhline(threshold, color=INK, linestyle="--", linewidth=1.2)
     above.annotate(
         f"threshold {threshold:.0f}", (1, threshold), xytext=(0, 4), textcoords="offset points", fontsize=9.5
@@ -28,37 +46,38 @@ def conditions(steps: dict):
     return figure
 
 
-def _stems(axis, order, values, marked):
-    base = 0 if axis.get_yscale() == "linear" else 1
-    axis.vlines(order, base, values, color=GRID, linewidth=1)
-    blue, orange = TECHNIQUES["svd"][0], TECHNIQUES["cp"][0]
+def _stems(axis: "Axes", order: np.ndarray, values: np.ndarray, marked: np.ndarray) -> None:
+    """A dot for each layer, on a line from the bottom; another marker for the marked ones."""
+    axis.vlines(order, 0, values, color=GRID, linewidth=1)
+    blue, orange = SVD_KERNEL.look.day, CP_KERNEL.look.day
     axis.plot(order[~marked], values[~marked], "o", color=blue, markersize=4.5, label="not marked")
     axis.plot(
         order[marked], values[marked], "D", color=orange, markeredgecolor=INK, label="marked: above the threshold"
     )
+    axis.grid(axis="x", visible=False)
 
 
-def flops_and_time(rows: list[dict], roof: float | None):
-    """FLOPs against seconds, both logarithmic, with lines of equal GFLOP/s, `roof` being sgemm's.
-
-    `rows` are of `technique`, `gflop`, `seconds`.
-    """
+def flops_and_time(points: Sequence[Timed], sgemm_rate: float | None) -> "Figure":
+    """FLOPs against seconds, both logarithmic, with lines of equal GFLOP/s and one for `sgemm_rate`, in GFLOP/s."""
     figure, axis = canvas(5.0)
-    work = np.array([min(row["gflop"] for row in rows) / 2, max(row["gflop"] for row in rows) * 2])
-    seconds = np.array([row["seconds"] for row in rows])
+    gflop = np.array([point.gflop for point in points])
+    seconds = np.array([point.seconds for point in points])
+    work = np.array([gflop.min() / 2, gflop.max() * 2])
     low, high = seconds.min() / 2, seconds.max() * 2
     axis.set(xscale="log", yscale="log", xlim=work, ylim=(1e3 * low, 1e3 * high))
-    if roof:
-        axis.plot(work, 1e3 * work / roof, color=INK, linewidth=1.8, label=f"sgemm, {roof:.0f} GFLOP/s")
-    for rate in (1, 10, 100, 1000, 10000):
+    if sgemm_rate:
+        label = f"sgemm, {sgemm_rate:.0f} GFLOP/s"
+        axis.plot(work, 1e3 * work / sgemm_rate, color=INK, linewidth=1.8, label=label)
+    for rate in RATES:
         _guide(axis, work, rate, low, high)
-    names = list(dict.fromkeys(row["technique"] for row in rows))
-    others = [name for name in names if name not in TECHNIQUES]
+    names = list(dict.fromkeys(point.technique for point in points))
+    peers = [name for name in names if name not in BY_NAME]
     for name in names:
-        own = [row for row in rows if row["technique"] == name]
-        style = look(name, others.index(name) if name in others else 0)
-        xs, ys = [row["gflop"] for row in own], [1e3 * row["seconds"] for row in own]
-        style["label"] = style["label"].removesuffix(", kernel")  # whose values do not matter to a clock
+        style = look(name, peers.index(name) if name in peers else 0)
+        if name in BY_NAME:
+            style["label"] = BY_NAME[name].clock_label
+        xs = [point.gflop for point in points if point.technique == name]
+        ys = [1e3 * point.seconds for point in points if point.technique == name]
         axis.plot(xs, ys, linestyle="none", markeredgecolor=PAPER, markeredgewidth=0.6, alpha=0.95, **style)
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_formatter("{x:g}")
@@ -68,11 +87,22 @@ def flops_and_time(rows: list[dict], roof: float | None):
     return figure
 
 
-def _guide(axis, work, rate, low, high):
-    """A line of equal GFLOP/s, its rate written where it leaves the figure."""
+def _guide(axis: "Axes", work: np.ndarray, rate: float, low: float, high: float) -> None:
+    """A line of equal GFLOP/s, its rate written where the line ends at the right or at the top."""
     axis.plot(work, 1e3 * work / rate, color=MUTED, linewidth=0.8, linestyle=":")
-    style = {"fontsize": 8.5, "color": MUTED, "textcoords": "offset points"}
     if low < work[1] / rate <= high:
-        axis.annotate(f"{rate:g}", (work[1], 1e3 * work[1] / rate), xytext=(4, 0), va="center", **style)
+        place, offset, horizontal, vertical = (work[1], 1e3 * work[1] / rate), (4, 0), "left", "center"
     elif work[0] / rate < high < work[1] / rate:
-        axis.annotate(f"{rate:g}", (high * rate, 1e3 * high), xytext=(0, 3), ha="center", **style)
+        place, offset, horizontal, vertical = (high * rate, 1e3 * high), (0, 3), "center", "baseline"
+    else:
+        return
+    axis.annotate(
+        f"{rate:g}",
+        place,
+        offset,
+        textcoords="offset points",
+        horizontalalignment=horizontal,
+        verticalalignment=vertical,
+        fontsize=8.5,
+        color=MUTED,
+    )

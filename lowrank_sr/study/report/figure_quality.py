@@ -1,108 +1,124 @@
 """Figures of quality: details side by side (Figure 4), the Pareto front, and the sweeps of thresholds."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lowrank_sr.pictures.images import read_image
-from lowrank_sr.study.record import fastest_exact, points
-from lowrank_sr.study.report.style import INK, MUTED, PAPER, TECHNIQUES, WIDTH, canvas, label, look
+from lowrank_sr.study.measure.crops import Panel
+from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report.style import FIGURE_WIDTH, INK, MUTED, PAPER, canvas, look
+from lowrank_sr.study.technique import BY_NAME, REFERENCE, SVD_KERNEL
 
-CAPTION = 0.38  # inches under a detail
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CAPTION_HEIGHT = 0.38  # inches under a detail
+LEAST_LOSS = 0.005  # dB: smaller losses are drawn here, since a logarithmic axis has no zero
 
 
-def details(steps: dict, folder: Path):
+def details(results: Results, folder: Path) -> "Figure":
     """The same detail by every technique, from the files in `folder`, PSNR under each."""
-    panels = steps["crop"]["panels"]
+    panels = results.crop.panels
     columns = 3 if len(panels) <= 6 else 4
     rows = -(-len(panels) // columns)
-    figure, axes = canvas(rows * (WIDTH / columns + CAPTION), rows, columns, squeeze=False)
+    figure, axes = canvas(rows * (FIGURE_WIDTH / columns + CAPTION_HEIGHT), rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, panel in zip(axes.flat, panels, strict=False):
-        axis.imshow(read_image(folder / panel["file"]).pixels, interpolation="nearest")
+        axis.imshow(read_image(folder / panel.file).pixels, interpolation="nearest")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
         axis.set_xlabel(panel_title(panel), fontsize=9)
     return figure
 
 
-def panel_title(panel: dict) -> str:
-    """What stands under a detail."""
-    name = {"direct": "network"}.get(panel["name"]) or label(panel["name"])
-    return f"{name}\n{panel['psnr_rgb']:.2f} dB" if "psnr_rgb" in panel else f"{name}\n"
+def panel_title(panel: Panel) -> str:
+    """What stands under a detail, in two lines."""
+    name = panel.name
+    if name in BY_NAME:
+        name = "network" if BY_NAME[name] == REFERENCE else BY_NAME[name].label
+    return f"{name}\n" if panel.psnr_rgb is None else f"{name}\n{panel.psnr_rgb:.2f} dB"
 
 
-LEAST_LOSS = 0.005  # dB: what is less is drawn there, for a logarithm has no zero
-
-
-def pareto(steps: dict):
+def pareto(results: Results) -> "Figure":
     """PSNR lost against theoretical and against measured speed-up, SVD and CP, their factors fitted or not."""
-    found, dense = points(steps, "speed-up"), steps["quality/direct"]["psnr_rgb"]
+    points, dense = measured(results.speedups), results.quality[REFERENCE].psnr_rgb
     figure, axes = canvas(6.4, 2, 1, sharey=True)
-    for name in dict.fromkeys(row["technique"] for row in found):
-        own = [row for row in found if row["technique"] == name]
-        style, line = look(name), "-" if "fitted" in name else "--"
-        style |= {"markerfacecolor": style["color"] if "fitted" in name else PAPER, "markeredgecolor": style["color"]}
-        lost = [max(dense - row["psnr_rgb"], LEAST_LOSS) for row in own]
-        axes[0].plot([row["theoretical_speedup"] for row in own], lost, linestyle=line, **style)
-        axes[1].plot([row["measured"]["winograd"]["speedup"] for row in own], lost, linestyle=line, **style)
-    bicubic = dense - steps["quality/bicubic"]["psnr_rgb"]
+    for technique in dict.fromkeys(point.technique for point, _ in points):
+        networks = [network for point, network in points if point.technique == technique]
+        style = look(technique.name)
+        style["linestyle"] = "-" if technique.fitted else "--"
+        style["markerfacecolor"] = style["color"] if technique.fitted else PAPER
+        style["markeredgecolor"] = style["color"]
+        lost = [max(dense - network.quality.psnr_rgb, LEAST_LOSS) for network in networks]
+        axes[0].plot([network.theoretical_speedup for network in networks], lost, **style)
+        axes[1].plot([network.measured.winograd.speedup for network in networks], lost, **style)
+    bicubic = dense - results.bicubic.psnr_rgb
     for axis in axes:
         axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
         axis.yaxis.set_major_formatter("{x:g}")
         axis.axvline(1, color=MUTED, linewidth=1)
         if bicubic > LEAST_LOSS:
-            _level(axis, bicubic, "bicubic", "bottom")
+            _level(axis, bicubic, "bicubic")
     axes[0].invert_yaxis()  # better is higher, on both: they share the axis
     axes[0].set_xlabel("theoretical speed-up: FLOPs of dense / FLOPs")
-    axes[1].set_xlabel("measured speed-up over direct, by Winograd where it applies")
-    best = fastest_exact(steps["time"]["techniques"])
-    if best != "direct":
-        speedup, colour = steps["time"]["techniques"][best]["measured"]["speedup"], TECHNIQUES[best][0]
-        axes[1].axvline(speedup, color=colour, linewidth=1.4, linestyle="-.", label=f"{label(best)}, lossless")
+    axes[1].set_xlabel("measured speed-up over direct, by Winograd where possible")
+    best = results.times.fastest_dense()
+    if best != REFERENCE:
+        speedup = results.times.techniques[best].measured.speedup
+        axes[1].axvline(speedup, color=best.look.day, linewidth=1.4, linestyle="-.", label=f"{best.label}, lossless")
     handles, labels = axes[1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, columnspacing=1.2, handletextpad=0.5)
     return figure
 
 
-def _level(axis, value, text, va):
+def _level(axis: "Axes", value: float, text: str) -> None:
     """A horizontal line with its name at the right end."""
     axis.axhline(value, color=INK, linewidth=1, linestyle=":")
-    axis.text(1, value, text, transform=axis.get_yaxis_transform(), ha="right", va=va, fontsize=9)
+    axis.text(1, value, text, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=9)
 
 
-def thresholds(steps: dict):
+def thresholds(results: Results) -> "Figure":
     """Quality and time as the threshold of the condition number falls, in both of its readings."""
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import LogLocator
 
-    marking = points(steps, "threshold")
-    cutting = points(steps, "truncation")
+    marking, cutting = measured(results.thresholds), measured(results.truncations)
+    dense = results.quality[REFERENCE].psnr_rgb
     figure, axes = canvas(4.9, 2, 2, sharey="row")
-    for column, (rows, key) in enumerate(((marking, "threshold"), (cutting, "condition"))):
-        at = [row[key] for row in rows]
-        style = look("svd") | {"label": None}
-        axes[0, column].plot(at, [row["psnr_rgb"] for row in rows], **style)
-        measured = [row["measured"] for row in rows]
-        axes[1, column].plot(at, [each["speedup"] for each in measured], **style)
-        low, high = ([each[f"speedup_{side}"] for each in measured] for side in ("low", "high"))
-        axes[1, column].fill_between(at, low, high, color=style["color"], alpha=0.2, linewidth=0)
-        axes[1, column].plot(
-            at, [row["theoretical_speedup"] for row in rows], color=MUTED, linestyle="--", marker="x", markersize=5
-        )
-        axes[1, column].axhline(1, color=INK, linewidth=1, linestyle=":")
-        _level(axes[0, column], steps["quality/direct"]["psnr_rgb"], "network", "bottom")
-        for axis in axes[:, column]:
-            axis.set_xscale("log")
-            axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-            axis.xaxis.set_major_formatter("{x:g}")
-            axis.minorticks_off()
+    _sweep(axes[:, 0], [point.threshold for point, _ in marking], [network for _, network in marking], dense)
+    _sweep(axes[:, 1], [point.condition for point, _ in cutting], [network for _, network in cutting], dense)
     axes[0, 0].set_ylabel("PSNR, RGB (dB)")
     axes[1, 0].set_ylabel("speed-up over direct")
     axes[1, 0].set_xlabel("layers are marked above\nthis condition number")
     axes[1, 1].set_xlabel("every layer is truncated at\nthis condition number")
     handles = [
-        Line2D([], [], **(look("svd") | {"label": "measured"})),
+        Line2D([], [], **(look(SVD_KERNEL.name) | {"label": "measured"})),
         Line2D([], [], color=MUTED, linestyle="--", marker="x", markersize=5, label="theoretical"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
+
+
+def _sweep(axes: "Sequence[Axes]", kappas: list[float], networks: list[LowRankNetwork], dense: float) -> None:
+    """One reading: PSNR of `networks` by condition number, beside that of the `dense` one; below, their speed-ups."""
+    from matplotlib.ticker import LogLocator
+
+    above, below = axes
+    style = look(SVD_KERNEL.name) | {"label": None}
+    timings = [network.measured.direct for network in networks]
+    above.plot(kappas, [network.quality.psnr_rgb for network in networks], **style)
+    _level(above, dense, "network")
+    below.plot(kappas, [timing.speedup for timing in timings], **style)
+    low, high = [timing.speedup_low for timing in timings], [timing.speedup_high for timing in timings]
+    below.fill_between(kappas, low, high, color=style["color"], alpha=0.2, linewidth=0)
+    theory = [network.theoretical_speedup for network in networks]
+    below.plot(kappas, theory, color=MUTED, linestyle="--", marker="x", markersize=5)
+    below.axhline(1, color=INK, linewidth=1, linestyle=":")
+    for axis in axes:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()

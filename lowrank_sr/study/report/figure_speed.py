@@ -1,25 +1,38 @@
 """Figures of seconds and memory: inference time of each technique (Figure 3), and peak memory by picture size."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from lowrank_sr.study.report.style import INK, MUTED, PAPER, TECHNIQUES, canvas, look
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MEMORY_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # MB
 
 
-def times(steps: dict):
+def times(results: Results) -> "Figure":
     """Seconds of each technique with their quartiles; beside them the theoretical speed-up and the measured one."""
     from matplotlib.patches import Patch
 
-    rows = steps["time"]["techniques"]
-    names = list(rows)
-    figure, (left, right) = canvas(0.9 + 0.44 * len(names), 1, 2, sharey=True)
-    order = np.arange(len(names))
-    theory = [rows[name]["theoretical_speedup"] for name in names]
-    _bars(left, order, rows, "seconds", 0.62)
-    _bars(right, order + 0.18, rows, "speedup", 0.34, least=max(theory))
+    rows = results.times.techniques
+    figure, (left, right) = canvas(0.9 + 0.44 * len(rows), 1, 2, sharey=True)
+    order = np.arange(len(rows))
+    theory = [row.theoretical_speedup for row in rows.values()]
+    timings = [row.measured for row in rows.values()]
+    colours = [technique.look.day for technique in rows]
+    seconds = [(timing.seconds_low, timing.seconds, timing.seconds_high) for timing in timings]
+    speedups = [(timing.speedup_low, timing.speedup, timing.speedup_high) for timing in timings]
+    _bars(left, order, seconds, colours, 0.62)
+    _bars(right, order + 0.18, speedups, colours, 0.34, least=max(theory))
     right.barh(order - 0.18, theory, 0.34, facecolor="none", edgecolor=MUTED, hatch="//////", linewidth=1)
-    left.set_yticks(order, [TECHNIQUES[name][4] for name in names])
+    left.set_yticks(order, [technique.label for technique in rows])
     left.invert_yaxis()
-    left.set_xlabel(f"seconds, {steps['time']['side']} x {steps['time']['side']} pixels")
+    left.set_xlabel(f"seconds, {results.times.side} x {results.times.side} pixels")
     right.set_xlabel("speed-up")
     right.axvline(1, color=INK, linewidth=1)
     for axis in (left, right):
@@ -34,52 +47,50 @@ def times(steps: dict):
     return figure
 
 
-def _bars(axis, order, rows, key, height, least=0):
-    for y, (name, row) in zip(order, rows.items(), strict=True):
-        measured, colour = row["measured"], TECHNIQUES[name][0]
-        middle = measured[key]
-        spread = [[middle - measured[f"{key}_low"]], [measured[f"{key}_high"] - middle]]
-        axis.barh(y, middle, height, color=colour)
-        axis.errorbar(middle, y, xerr=spread, fmt="none", ecolor=INK, elinewidth=1.4, capsize=3)
-        digits = 2 if middle >= 0.1 else 3
-        axis.annotate(
-            f"{middle:.{digits}f}",
-            (measured[f"{key}_high"], y),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-        )
-    longest = max(max(row["measured"][f"{key}_high"] for row in rows.values()), least)
+def _bars(
+    axis: "Axes",
+    places: np.ndarray,
+    quartiles: Sequence[tuple[float, float, float]],
+    colours: Sequence[str],
+    height: float,
+    least: float = 0,
+) -> None:
+    """A bar to the middle of each of `quartiles`, the others as whiskers; the axis reaches to `least` or farther."""
+    for y, (low, median, high), colour in zip(places, quartiles, colours, strict=True):
+        axis.barh(y, median, height, color=colour)
+        spread = [[median - low], [high - median]]
+        axis.errorbar(median, y, xerr=spread, fmt="none", ecolor=INK, elinewidth=1.4, capsize=3)
+        digits = 2 if median >= 0.1 else 3
+        text = f"{median:.{digits}f}"
+        axis.annotate(text, (high, y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=9)
+    longest = max(least, *(high for _, _, high in quartiles))
     axis.set_xlim(0, longest * 1.4)
 
 
-def memory(steps: dict):
-    """Peak memory of each technique by size of the picture, both logarithmic; None where the system does not tell."""
+def memory(results: Results) -> "Figure":
+    """Peak memory of each technique by size of the picture, both logarithmic."""
     figure, axis = canvas(4.2)
-    drawn = 0
-    for name in steps["time"]["techniques"]:
-        rows = [row for row in steps[f"memory/{name}"]["sides"] if row["measured"]["peak_mb"]]
-        style = look(name)
-        fill = PAPER if name in ("svd", "cp") else style["color"]
-        line = {"direct": "-", "im2col": "--", "kn2row": "-.", "winograd": ":"}.get(name, "-")
-        sides, peaks = [row["side"] for row in rows], [row["measured"]["peak_mb"] for row in rows]
-        axis.plot(sides, peaks, linestyle=line, markerfacecolor=fill, markeredgecolor=style["color"], **style)
-        drawn += len(rows)
-    if not drawn:
-        return None
-    sides = [row["side"] for row in rows]
+    for technique, memory in results.memory.items():
+        known = [(at.side, at.measured.peak_mb) for at in memory.sides if at.measured.peak_mb]
+        style = look(technique.name)
+        of_kernel = technique.form is not None and not technique.fitted
+        fill = PAPER if of_kernel else style["color"]
+        axis.plot(
+            [side for side, _ in known],
+            [peak for _, peak in known],
+            linestyle=technique.look.line,
+            markerfacecolor=fill,
+            markeredgecolor=style["color"],
+            **style,
+        )
+    sides = [at.side for at in memory.sides]
     axis.set(
         xscale="log", yscale="log", xlabel="side of the picture (pixels at low resolution)", ylabel="peak memory (MB)"
     )
     axis.set_xticks(sides, [str(side) for side in sides])
     axis.minorticks_off()
-    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if _inside(axis, tick)]
+    low, high = axis.get_ylim()
+    ticks = [tick for tick in MEMORY_TICKS if low <= tick <= high]
     axis.set_yticks(ticks, [str(tick) for tick in ticks])
     figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handletextpad=0.5)
     return figure
-
-
-def _inside(axis, value):
-    low, high = axis.get_ylim()
-    return low <= value <= high

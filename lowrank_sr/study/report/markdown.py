@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from lowrank_sr.files import replacing
-from lowrank_sr.study.report.content import TITLE, Block, sections, summary
+from lowrank_sr.study.report.claims import Verdict
+from lowrank_sr.study.report.content import TITLE, Block, Report, sections, summary
 from lowrank_sr.study.report.figures import Figure
 from lowrank_sr.study.report.tables import Table
 
 
-def write(results: dict, folder: Path) -> None:
+def write(report: Report, folder: Path) -> None:
     """Write report.md into `folder`."""
-    parts = [f"# {TITLE}", summary(results)]
-    for heading, blocks in sections(results, folder):
+    parts = [f"# {TITLE}", summary(report)]
+    for heading, blocks in sections(report, folder):
         parts.append(f"## {heading}")
         parts.extend(_block(block) for block in blocks)
     with replacing(folder / "report.md") as temporary:
@@ -24,13 +25,13 @@ def _block(block: Block) -> str:
     if isinstance(block, Figure):
         return f"![{block.caption}](figures/{block.name}.svg)\n\n*{block.caption}*"
     if isinstance(block, list):
-        rows = [[each["claim"], each["poster"], *_verdict(each["measured"])] for each in block]
+        rows = [[claim.claim, claim.poster, *_verdict(claim.measured)] for claim in block]
         return _table(["claim", "the poster", "verdict", "measured here", "why"], rows, numbers=False)
     return block
 
 
-def _verdict(measured: dict) -> list[str]:
-    return [f"**{measured['verdict']}**", measured["found"], measured["why"]]
+def _verdict(verdict: Verdict) -> list[str]:
+    return [f"**{verdict.verdict}**", verdict.found, verdict.why]
 
 
 def _table(header: list[str], rows: list[list[str]], numbers: bool = True) -> str:

@@ -2,24 +2,27 @@
 
 import base64
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from lowrank_sr.files import replacing
-from lowrank_sr.study.report.content import TITLE, Block, sections, summary
+from lowrank_sr.study.measure.crops import Panel
+from lowrank_sr.study.report.claims import AGREES, DISAGREES, IN_PART, UNTESTED, Claim
+from lowrank_sr.study.report.content import TITLE, Block, Report, sections, summary
 from lowrank_sr.study.report.figure_quality import panel_title
 from lowrank_sr.study.report.figures import Figure
 from lowrank_sr.study.report.style import NIGHT, PAPER
 from lowrank_sr.study.report.tables import Table
 
-_VERDICTS = {"agrees": "yes", "agrees in part": "part", "does not agree": "no", "not tested": "none"}
+_VERDICTS = {AGREES: "yes", IN_PART: "part", DISAGREES: "no", UNTESTED: "none"}  # classes in page.css
 
 
-def write(results: dict, folder: Path) -> None:
+def write(report: Report, folder: Path) -> None:
     """Write report.html into `folder`, from the results and the files of its figures."""
     parts = []
-    for heading, blocks in sections(results, folder):
-        inner = "\n".join(_block(block, results, folder) for block in blocks)
+    for heading, blocks in sections(report, folder):
+        inner = "\n".join(_block(block, report, folder) for block in blocks)
         parts.append(f"<section>\n<h2>{escape(heading)}</h2>\n{inner}\n</section>")
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     html = f"""<!doctype html>
@@ -38,7 +41,7 @@ def write(results: dict, folder: Path) -> None:
 <body>
 <main>
 <h1>{escape(TITLE)}</h1>
-<p class="lead">{escape(summary(results))}</p>
+<p class="lead">{escape(summary(report))}</p>
 {chr(10).join(parts)}
 </main>
 </body>
@@ -59,18 +62,18 @@ def _variable(colour: str) -> str:
     return f"--c{colour[1:]}"
 
 
-def _block(block: Block, results: dict, folder: Path) -> str:
+def _block(block: Block, report: Report, folder: Path) -> str:
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Figure):
         if block.name == "figure4":
-            drawing = _details(results["steps"]["crop"]["panels"], folder)
+            drawing = _details(report.results.crop.panels, folder)
         else:
             svg = (folder / "figures" / f"{block.name}.svg").read_text(encoding="utf-8")
             drawing = inline(svg, block.name, block.caption)
         return f"<figure>\n{drawing}\n<figcaption>{escape(block.caption)}</figcaption>\n</figure>"
     if isinstance(block, list):
-        return "\n".join(_claim(each) for each in block)
+        return "\n".join(_claim(claim) for claim in block)
     return f"<p>{escape(block)}</p>"
 
 
@@ -93,23 +96,23 @@ def _table(table: Table) -> str:
 <p class="caption">{caption}</p>"""
 
 
-def _claim(claim: dict) -> str:
-    measured = claim["measured"]
-    return f"""<article class="claim {_VERDICTS[measured["verdict"]]}">
-<h3>{escape(claim["claim"])} <span class="verdict">{measured["verdict"]}</span></h3>
-<blockquote>{escape(claim["poster"])}</blockquote>
-<p><b>Measured here:</b> {escape(measured["found"])}.</p>
-<p><b>Why:</b> {escape(measured["why"])}</p>
+def _claim(claim: Claim) -> str:
+    verdict = claim.measured
+    return f"""<article class="claim {_VERDICTS[verdict.verdict]}">
+<h3>{escape(claim.claim)} <span class="verdict">{verdict.verdict}</span></h3>
+<blockquote>{escape(claim.poster)}</blockquote>
+<p><b>Measured here:</b> {escape(verdict.found)}.</p>
+<p><b>Why:</b> {escape(verdict.why)}</p>
 </article>"""
 
 
-def _details(panels: list[dict], folder: Path) -> str:
-    """The details as a grid of images that finds its own number of columns."""
+def _details(panels: Sequence[Panel], folder: Path) -> str:
+    """The details as a grid of images, as many in a row as the screen has room for."""
     cells = []
     for panel in panels:
-        data = base64.b64encode((folder / panel["file"]).read_bytes()).decode()
+        data = base64.b64encode((folder / panel.file).read_bytes()).decode()
         lines = "<br>".join(escape(line) for line in panel_title(panel).split("\n"))
-        image = f'<img src="data:image/png;base64,{data}" width="192" height="192" alt="{escape(panel["name"])}">'
+        image = f'<img src="data:image/png;base64,{data}" width="192" height="192" alt="{escape(panel.name)}">'
         cells.append(f"<div>{image}<span>{lines}</span></div>")
     return f'<div class="details">{"".join(cells)}</div>'
 

@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass
 
-from lowrank_sr.study.record import points
-from lowrank_sr.study.report.poster import TABLE1
-from lowrank_sr.study.report.style import label
+from lowrank_sr.study.measure.networks import Quality
+from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report import poster
+from lowrank_sr.study.technique import REFERENCE, Technique
+
+_TIMED = (
+    "Measured speed-ups are over the dense network by direct convolution. The low-rank network is timed twice: SVD "
+    "pairs and dense layers by direct convolution, and both by Winograd's algorithm."
+)
+_NETWORK = ["layers factorised", "theoretical speed-up", "measured, direct", "measured, Winograd"]
+_NETWORK += ["PSNR RGB (dB)", "PSNR luma (dB)", "SSIM RGB"]
 
 
 @dataclass(frozen=True)
@@ -26,47 +35,61 @@ def seconds(value: float) -> str:
     return number(value, 2 if value >= 10 else 3 if value >= 0.1 else 4)
 
 
-def table1(steps: dict) -> Table:
-    """Quality, speed, size and memory of every technique; the poster's own figures in columns named so."""
-    side = steps["time"]["side"]
-    rows = [["bicubic", *_quality(steps["quality/bicubic"]), *["–"] * 6]]
-    for name, row in steps["time"]["techniques"].items():
-        measured = row["measured"]
-        peak = next(each["measured"]["peak_mb"] for each in steps[f"memory/{name}"]["sides"] if each["side"] == side)
+def table1(results: Results) -> Table:
+    """Quality, speed, size and memory of every technique."""
+    side = results.times.side
+    rows = [["bicubic", *_quality(results.bicubic), *["–"] * 6]]
+    for technique, row in results.times.techniques.items():
+        peak = next(at.measured.peak_mb for at in results.memory[technique].sides if at.side == side)
         rows.append(
             [
-                "original (direct)" if name == "direct" else label(name),
-                *_quality(steps[f"quality/{name}"]),
-                seconds(measured["seconds"]),
-                number(measured["gflops"], 0),
-                number(row["theoretical_speedup"], 2),
-                number(measured["speedup"], 2),
-                number(row["size_mb"], 2),
+                "original (direct)" if technique == REFERENCE else technique.label,
+                *_quality(results.quality[technique]),
+                seconds(row.measured.seconds),
+                number(row.measured.gflops, 0),
+                number(row.theoretical_speedup, 2),
+                number(row.measured.speedup, 2),
+                number(row.size_mb, 2),
                 number(peak, 0),
             ]
         )
     header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", "seconds", "effective GFLOP/s"]
     header += ["theoretical speed-up", "measured speed-up", "size (MB)", "peak memory (MB)"]
     caption = (
-        f"Table 1. Quality is the mean over the pictures; seconds are the median for {side} x {side} pixels, memory "
-        "beyond what the process held before, size in float32, speed-ups over direct."
+        f"Table 1. Quality is the mean over the pictures. Seconds are the median for {side} x {side} pixels. Memory is "
+        "the peak above what the process held before. Size is in float32. Speed-ups are over direct convolution."
     )
     return Table(caption, header, rows)
 
 
-def poster(steps: dict) -> Table:
-    """The poster's own figures, named as the poster's, beside ours."""
-    names = {"direct": "original", "im2col": "im2col", "svd": "SVD", "cp": "CP"}
+def _quality(quality: Quality) -> list[str]:
+    return [
+        number(quality.psnr_rgb, 2),
+        number(quality.ssim_rgb, 4),
+        number(quality.psnr_y, 2),
+        number(quality.ssim_y, 4),
+    ]
+
+
+def poster_table1(results: Results) -> Table:
+    """The poster's own Table 1 beside our numbers."""
     rows = []
-    for name, theirs in TABLE1.items():
-        row = steps.get(f"quality/{name}")
-        if row:
-            fitted = steps.get(f"quality/{name} fitted", {})
-            cells = [names[name]]
-            for key in ("psnr", "ssim"):
-                ours = f"{key}_rgb"
-                cells += [number(theirs[key], 2), number(row[ours], 2), number(fitted.get(ours), 2)]
-            rows.append(cells)
+    for technique, theirs in poster.TABLE1.items():
+        quality = results.quality.get(technique)
+        if quality is None:
+            continue
+        fitted = results.quality.get(Technique(technique.form, fitted=True)) if technique.form else None
+        rows.append(
+            [
+                poster.NAMES[technique],
+                number(theirs["psnr"], 2),
+                number(quality.psnr_rgb, 2),
+                number(fitted.psnr_rgb if fitted else None, 2),
+                number(theirs["ssim"], 2),
+                number(quality.ssim_rgb, 2),
+                number(fitted.ssim_rgb if fitted else None, 2),
+            ]
+        )
     header = [
         "technique",
         "the poster's PSNR (dB)",
@@ -76,90 +99,83 @@ def poster(steps: dict) -> Table:
         "our SSIM",
         "our SSIM, fitted",
     ]
-    return Table("The poster's own Table 1, of one picture that it does not name, and ours, in RGB.", header, rows)
+    caption = "The poster's own Table 1, for one picture that it does not name, and our numbers, in RGB."
+    return Table(caption, header, rows)
 
 
-def _quality(row: dict) -> list[str]:
-    digits = {"psnr_rgb": 2, "ssim_rgb": 4, "psnr_y": 2, "ssim_y": 4}
-    return [number(row[key], places) for key, places in digits.items()]
-
-
-def speedups(steps: dict) -> Table:
+def speedups(results: Results) -> Table:
     """The points of the Pareto figure."""
-    rows = []
-    for row in points(steps, "speed-up"):
-        rows.append([label(row["technique"]), f"{row['speedup']:g}", *_point(row)])
-    return Table(f"Networks at a theoretical speed-up. {_TIMED}", ["form", "asked for", *_POINT], rows)
-
-
-_TIMED = (
-    "Measured speed-ups are over the dense network by direct convolution; pairs, and what is dense beside the factors, "
-    "by direct convolution too, or by Winograd's algorithm."
-)
-
-
-def thresholds(steps: dict) -> Table:
-    """The points of the figure of thresholds."""
-    rows = [["layers marked above", number(row["threshold"], 1), *_point(row)] for row in points(steps, "threshold")]
-    rows += [
-        ["every layer truncated at", number(row["condition"], 1), *_point(row)] for row in points(steps, "truncation")
-    ]
-    caption = f"SVD of the kernel alone by a threshold of the condition number, in both readings of the word. {_TIMED}"
-    return Table(caption, ["reading", "condition number", *_POINT], rows)
-
-
-_POINT = ["layers factorised", "theoretical speed-up", "measured, direct", "measured, Winograd"]
-_POINT += ["PSNR RGB (dB)", "PSNR luma (dB)", "SSIM RGB"]
-
-
-def _point(row: dict) -> list[str]:
-    measured = row["measured"]
-    speedups = row["theoretical_speedup"], measured["speedup"], measured["winograd"]["speedup"]
-    quality = number(row["psnr_rgb"], 2), number(row["psnr_y"], 2), number(row["ssim_rgb"], 4)
-    return [str(row["factorised"]), *(number(value, 2) for value in speedups), *quality]
-
-
-def memory(steps: dict) -> Table:
-    """Peak memory by technique and size."""
-    names = list(steps["time"]["techniques"])
-    sides = [row["side"] for row in steps[f"memory/{names[0]}"]["sides"]]
     rows = [
-        [label(name), *(number(row["measured"]["peak_mb"], 0) for row in steps[f"memory/{name}"]["sides"])]
-        for name in names
+        [point.technique.label, f"{point.speedup:g}", *_network(network)]
+        for point, network in measured(results.speedups)
     ]
-    return Table("Peak memory in MB by side of the picture.", ["technique", *map(str, sides)], rows)
+    return Table(f"Networks at a theoretical speed-up. {_TIMED}", ["technique", "speed-up asked for", *_NETWORK], rows)
 
 
-def bound(steps: dict) -> Table:
+def thresholds(results: Results) -> Table:
+    """The points of the figure of thresholds."""
+    rows = [
+        ["layers marked above", number(point.threshold, 1), *_network(network)]
+        for point, network in measured(results.thresholds)
+    ]
+    rows += [
+        ["every layer truncated at", number(point.condition, 1), *_network(network)]
+        for point, network in measured(results.truncations)
+    ]
+    caption = f"SVD of the kernel by a threshold of the condition number, in both readings. {_TIMED}"
+    return Table(caption, ["reading", "condition number", *_NETWORK], rows)
+
+
+def _network(network: LowRankNetwork) -> list[str]:
+    return [
+        str(network.factorised),
+        number(network.theoretical_speedup, 2),
+        number(network.measured.direct.speedup, 2),
+        number(network.measured.winograd.speedup, 2),
+        number(network.quality.psnr_rgb, 2),
+        number(network.quality.psnr_y, 2),
+        number(network.quality.ssim_rgb, 4),
+    ]
+
+
+def memory(results: Results) -> Table:
+    """Peak memory by technique and size."""
+    sides = [str(at.side) for at in results.memory[REFERENCE].sides]
+    rows = [
+        [technique.label, *(number(at.measured.peak_mb, 0) for at in memory.sides)]
+        for technique, memory in results.memory.items()
+    ]
+    return Table("Peak memory in MB by the side of the picture in pixels.", ["technique", *sides], rows)
+
+
+def bound(results: Results) -> Table:
     """CP at the poster's rank, a row for each shape."""
     rows = []
-    for name, layer in steps.items():
-        for row in layer["rows"] if name.startswith("layer/") else ():
-            if row.get("poster_bound"):
-                cells = number(row["theoretical_speedup"], 2), number(row["measured"]["speedup"], 2)
-                n, c, _ = layer["shape"]
-                rows.append(
-                    [name.removeprefix("layer/"), f"{n} x {c}", str(row["rank"]), *cells, number(row["error"], 3)]
-                )
+    for name, layer in results.layers.items():
+        n, c, _ = layer.shape
+        for row in layer.rows:
+            if row.poster_bound:
+                speedups = number(row.theoretical_speedup, 2), number(row.measured.speedup, 2)
+                rows.append([name, f"{n} x {c}", str(row.rank), *speedups, number(row.error, 3)])
     header = ["layer", "N x C", "R", "theoretical speed-up", "measured over direct", "kernel's relative error"]
     return Table("CP at R = NC/(N+C), rounded to a whole number.", header, rows)
 
 
-def full_size(steps: dict) -> Table | None:
+def full_size(results: Results) -> Table | None:
     """ESRGAN's 23 blocks, where they were timed."""
-    if "full size" not in steps:
+    full = results.full_size
+    if full is None:
         return None
-    result = steps["full size"]
     rows = [
         [
-            label(name),
-            seconds(row["measured"]["seconds"]),
-            number(row["measured"]["gflops"], 0),
-            number(row["theoretical_speedup"], 2),
-            number(row["measured"]["speedup"], 2),
+            technique.clock_label,
+            seconds(row.measured.seconds),
+            number(row.measured.gflops, 0),
+            number(row.theoretical_speedup, 2),
+            number(row.measured.speedup, 2),
         ]
-        for name, row in result["techniques"].items()
+        for technique, row in full.techniques.items()
     ]
     header = ["technique", "seconds", "effective GFLOP/s", "theoretical speed-up", "measured speed-up"]
-    caption = f"ESRGAN's {result['num_block']} blocks, random weights, {result['side']} x {result['side']} pixels."
+    caption = f"ESRGAN's {full.num_block} blocks, random weights, {full.side} x {full.side} pixels."
     return Table(caption, header, rows)

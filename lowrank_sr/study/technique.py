@@ -1,0 +1,98 @@
+"""A technique: one way to compute the network, and how a reader sees it in tables and figures."""
+
+from dataclasses import dataclass
+
+from lowrank_sr.conv.methods import METHODS
+
+DIRECT, WINOGRAD = "direct", "winograd"
+FORMS = ("svd", "cp")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A technique's label, and in figures its colour on a light and on a dark page, its marker and its line."""
+
+    label: str
+    day: str
+    night: str
+    marker: str
+    line: str = "-"
+
+
+_LOOKS: dict[tuple[str | None, str], Look] = {  # by form and method
+    (None, "direct"): Look("direct", "#1b1b20", "#f4f4f6", "o"),
+    (None, "im2col"): Look("im2col + GEMM", "#a3a3ab", "#85858f", "s", "--"),
+    (None, "kn2row"): Look("kn2row", "#4f8a5b", "#8fcf9c", "D", "-."),
+    (None, "winograd"): Look("Winograd", "#7d3f98", "#d3a4ea", "v", ":"),
+    ("svd", "direct"): Look("SVD", "#1f5aa6", "#6cb0ff", "^"),
+    ("svd", "winograd"): Look("SVD, F(4, 3)", "#1f5aa7", "#6cb0fd", ">"),
+    ("cp", "direct"): Look("CP", "#d98218", "#ffc069", "P"),
+}
+LOOKS = tuple(_LOOKS.values())
+
+
+@dataclass(frozen=True)
+class Technique:
+    """The form of the layers, how their factors are found, and the method that computes them.
+
+    `form` is None for the network as it is, "svd" or "cp". `fitted` factors minimise the error of the layers' outputs
+    on calibration pictures, the others that of the kernels. `method` computes the dense layers, and the SVD pairs
+    directly or, where it is "winograd", by F(4, 3).
+    """
+
+    form: str | None = None
+    fitted: bool = False
+    method: str = DIRECT
+
+    @property
+    def name(self) -> str:
+        """The key in results.json, such as "im2col", "svd fitted" or "svd fitted winograd"."""
+        if self.form is None:
+            return self.method
+        words = [self.form]
+        if self.fitted:
+            words.append("fitted")
+        if self.method != DIRECT:
+            words.append(self.method)
+        return " ".join(words)
+
+    @property
+    def look(self) -> Look:
+        """How figures draw it; fitted factors look like those of the kernel."""
+        return _LOOKS[self.form, self.method]
+
+    @property
+    def label(self) -> str:
+        """The name in tables and figures, such as "SVD, fitted, F(4, 3)"."""
+        if self.form is None:
+            return self.look.label
+        factors = "fitted" if self.fitted else "kernel"
+        label = f"{_LOOKS[self.form, DIRECT].label}, {factors}"
+        return label if self.method == DIRECT else f"{label}, F(4, 3)"
+
+    @property
+    def clock_label(self) -> str:
+        """The name where only the time counts, which does not depend on the factors: "SVD" and "SVD, F(4, 3)"."""
+        return self.look.label
+
+
+REFERENCE = Technique(method=DIRECT)  # what speed-ups are over
+IM2COL = Technique(method="im2col")
+SVD_KERNEL = Technique("svd")
+SVD_FITTED = Technique("svd", fitted=True)
+SVD_KERNEL_WINOGRAD = Technique("svd", method=WINOGRAD)
+SVD_FITTED_WINOGRAD = Technique("svd", fitted=True, method=WINOGRAD)
+CP_KERNEL = Technique("cp")
+CP_FITTED = Technique("cp", fitted=True)
+
+_DENSE = tuple(Technique(method=method) for method in METHODS)
+_LOW_RANK = (SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED)
+BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK)}
+
+
+def compared(methods: tuple[str, ...]) -> tuple[Technique, ...]:
+    """What Table 1 and the figures compare of some `methods` and forms: dense methods first, then low-rank forms."""
+    dense = [technique for technique in _DENSE if technique.method in methods]
+    low_rank = [Technique(form, fitted) for form in FORMS if form in methods for fitted in (False, True)]
+    both = [SVD_FITTED_WINOGRAD] if {"svd", WINOGRAD} <= set(methods) else []
+    return (*dense, *low_rank, *both)

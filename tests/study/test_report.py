@@ -1,0 +1,125 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+from example_results import METHODS, SIDE, example
+
+from lowrank_sr.machine import cpu
+from lowrank_sr.pictures.images import Image, read_image, write_image
+from lowrank_sr.study.report import figures, markdown, page, style, tables
+from lowrank_sr.study.report.claims import judge
+from lowrank_sr.study.report.content import Report, sections
+from lowrank_sr.study.settings import Settings
+from lowrank_sr.study.technique import REFERENCE
+
+FIGURES = ("figure2", "figure3", "figure4", "layers", "pareto", "thresholds", "memory")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A folder with the report on the example's results, and what it was written from."""
+    folder = tmp_path_factory.mktemp("report")
+    settings = Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye", "nose"))
+    report = Report(settings, cpu.describe(), example(), judge(example()))
+    (folder / "crops").mkdir()
+    grey = read_image("data/images/chelsea.png").pixels[:32, :32]
+    for panel in report.results.crop.panels:
+        write_image(folder / panel.file, Image(grey))
+    figures.write(report.results, folder)
+    markdown.write(report, folder)
+    page.write(report, folder)
+    return folder, report
+
+
+def test_every_figure_is_drawn(written):
+    folder, _ = written
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    assert drawn == {f"{name}{suffix}" for name in FIGURES for suffix in figures.FORMATS}
+    for name in FIGURES:
+        assert read_image(folder / "figures" / f"{name}.png").pixels.std() > 0.01
+
+
+def test_a_figure_without_numbers_is_left_out(tmp_path):
+    results = example()
+    names = {figure.name for figure in figures.figures_of(results, tmp_path)}
+    assert names == set(FIGURES)
+    fewer = type(results)(**(vars(results) | {"speedups": results.speedups[1:2], "thresholds": ()}))
+    names = {figure.name for figure in figures.figures_of(fewer, tmp_path)}
+    assert names == set(FIGURES) - {"pareto", "thresholds"}
+
+
+def test_a_figure_is_the_same_every_time(tmp_path):
+    (figure,) = [figure for figure in figures.figures_of(example(), tmp_path) if figure.name == "memory"]
+    for name in ("first.svg", "second.svg"):
+        with style.styled():
+            style.save(figure.draw(example()), tmp_path / name)
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
+
+
+def test_table1_holds_what_was_measured():
+    table = tables.table1(example())
+    assert [row[0] for row in table.rows[:3]] == ["bicubic", "original (direct)", "im2col + GEMM"]
+    row = dict(zip(table.header, next(row for row in table.rows if row[0] == "SVD, fitted"), strict=True))
+    assert row["PSNR RGB (dB)"] == "27.00"
+    assert row["measured speed-up"] == "2.00"
+    assert row["seconds"] == "0.500"
+    assert row["peak memory (MB)"] == "30"
+    assert f"{SIDE} x {SIDE}" in table.caption
+
+
+def test_the_poster_stands_beside_ours():
+    table = tables.poster_table1(example())
+    assert table.rows[2] == ["SVD", "23.31", "27.00", "27.00", "0.68", "0.80", "0.80"]
+    assert table.rows[0][3] == "–"  # the original has no fitted factors
+
+
+def test_the_full_size_table_names_no_factors():
+    assert [row[0] for row in tables.full_size(example()).rows] == ["direct", "SVD, F(4, 3)"]
+
+
+def test_what_the_system_does_not_report_is_a_dash():
+    results = example()
+    small, large = results.memory[REFERENCE].sides
+    unknown = type(small)(small.side, type(small.measured)(None))
+    memory = results.memory | {REFERENCE: type(results.memory[REFERENCE])((unknown, large))}
+    table = tables.memory(type(results)(**(vars(results) | {"memory": memory})))
+    assert table.rows[0] == ["direct", "–", "120"]
+
+
+def test_both_reports_say_the_same(written):
+    folder, report = written
+    text, html = ((folder / name).read_text(encoding="utf-8") for name in ("report.md", "report.html"))
+    for heading, _ in sections(report, folder):
+        assert f"## {heading}" in text
+        assert f"<h2>{heading}</h2>".replace("'", "&#x27;") in html
+
+
+class Links(HTMLParser):
+    """What a page would load, and what it holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.unsized, self.ids, self.drawings = [], [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids += [given["id"]] if "id" in given else []
+        self.drawings += tag == "svg"
+        self.links += [value for key, value in given.items() if key in ("src", "href", "xlink:href")]
+        if tag in ("img", "svg") and not {"width", "height"} <= given.keys():
+            self.unsized.append(given)
+
+
+def test_the_page_needs_nothing_else(written):
+    folder, _ = written
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    links = Links()
+    links.feed(text)
+    assert all(link.startswith(("data:", "#")) for link in links.links)
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    assert not links.unsized  # or the page would move as it loads
+    assert len(links.ids) == len(set(links.ids))
+    assert links.drawings == 6
+    references = {link[1:] for link in links.links if link.startswith("#")} | set(re.findall(r"url\(#([^)]+)\)", text))
+    assert references <= set(links.ids)

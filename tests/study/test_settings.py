@@ -1,0 +1,49 @@
+import pytest
+from tiny_study import opened, tiny_network
+
+import lowrank_sr as lsr
+from lowrank_sr.cli import main
+from lowrank_sr.study import settings
+
+
+def test_results_are_shared_by_the_same_study_only(root, tmp_path):
+    fingerprint = opened(root, tmp_path).fingerprint
+    assert opened(root, tmp_path / "elsewhere").fingerprint == fingerprint
+    assert opened(root, tmp_path, seed=1).fingerprint != fingerprint
+    assert opened(root, tmp_path, methods=("direct", "cp")).fingerprint != fingerprint
+    assert opened(root, tmp_path, weights="other.npz").fingerprint != fingerprint
+
+
+def test_other_kernels_start_a_study_anew(root, tmp_path, monkeypatch):
+    """The version number alone would not tell an edit of the kernels' sources."""
+    before = opened(root, tmp_path).fingerprint
+    monkeypatch.setattr(settings, "kernels_digest", lambda: "another")
+    assert opened(root, tmp_path).fingerprint != before
+
+
+def test_settings_in_results_json(root, tmp_path):
+    described = opened(root, tmp_path).settings.describe()
+    assert described["pictures"] == ("eye", "nose")
+    assert described["weights"] == "tiny.npz"
+    assert described["rounds"] == settings.QUICK.rounds
+    assert str(root) not in str(described)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--methods", "fft"], "method 'fft': expected some of direct, im2col, kn2row, winograd, svd, cp"),
+        (["--weights", "missing.npz"], "missing.npz"),
+        (["--data", "missing"], "missing: cannot be listed"),
+    ],
+)
+def test_bad_input(tmp_path, only_sentence, more, sentence):
+    assert main(["study", "-o", str(tmp_path / "report"), *more]) == 2
+    assert sentence in only_sentence()
+
+
+def test_a_compressed_network_is_refused(tmp_path, only_sentence):
+    small = lsr.compress(tiny_network(), "svd", rank=2, images=())
+    small.save(tmp_path / "small.npz")
+    assert main(["study", "-o", str(tmp_path), "--weights", str(tmp_path / "small.npz")]) == 2
+    assert "small.npz: is compressed already" in only_sentence()

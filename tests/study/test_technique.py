@@ -1,0 +1,41 @@
+import pytest
+
+from lowrank_sr.study import technique
+from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "label"),
+    [
+        (Technique(method="im2col"), "im2col", "im2col + GEMM"),
+        (Technique("svd"), "svd", "SVD, kernel"),
+        (Technique("svd", fitted=True), "svd fitted", "SVD, fitted"),
+        (Technique("svd", fitted=True, method="winograd"), "svd fitted winograd", "SVD, fitted, F(4, 3)"),
+        (Technique("cp", fitted=True), "cp fitted", "CP, fitted"),
+    ],
+)
+def test_name_and_label(value, name, label):
+    assert value.name == name
+    assert value.label == label
+    assert BY_NAME[name] == value
+
+
+def test_the_clock_does_not_see_the_factors():
+    assert Technique("svd").clock_label == Technique("svd", fitted=True).clock_label == "SVD"
+    assert technique.SVD_FITTED_WINOGRAD.clock_label == "SVD, F(4, 3)"
+
+
+def test_names_and_labels_are_unique():
+    assert len({value.label for value in BY_NAME.values()}) == len(BY_NAME)
+
+
+def test_looks_can_be_told_apart():
+    """On a light and on a dark page, and without colour."""
+    for attribute in ("label", "day", "night", "marker"):
+        assert len({getattr(look, attribute) for look in LOOKS}) == len(LOOKS)
+
+
+def test_what_is_compared():
+    names = [value.name for value in compared(("cp", "svd", "winograd", "direct"))]
+    assert names == ["direct", "winograd", "svd", "svd fitted", "cp", "cp fitted", "svd fitted winograd"]
+    assert [value.name for value in compared(("direct", "svd"))] == ["direct", "svd", "svd fitted"]
