@@ -82,9 +82,9 @@ class Settings:
 
     def describe(self) -> dict[str, Any]:
         """The settings for results.json, with the names of the pictures in place of their greatest number."""
-        own = asdict(self)
-        names = own.pop("pictures")
-        return own | asdict(self.extent) | {"pictures": names}
+        described = asdict(self)
+        names = described.pop("pictures")
+        return described | asdict(self.extent) | {"pictures": names}
 
 
 @dataclass(frozen=True, eq=False)

@@ -193,7 +193,7 @@ def compare_networks(networks: Mapping[Technique, RRDBNet], side: int, rounds: i
     speeds = {}
     for technique, net in networks.items():
         spent = seconds[technique.name]
-        ratios = [dense_seconds / own for dense_seconds, own in zip(seconds[reference.name], spent, strict=True)]
+        ratios = [before / after for before, after in zip(seconds[reference.name], spent, strict=True)]
         median, low, high = _quartiles(spent)
         timing = Timing(median, low, high, *_quartiles(ratios), gflops=dense / median / 1e9)
         work = net.flops(side, side)
