@@ -43,9 +43,9 @@ def winograd_error(x, weight):
 
     After Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution", theorem 2.
     """
-    from lowrank_sr.conv.winograd import OUTPUT_TILE, G, times_a, times_b
+    from lowrank_sr.conv.winograd import A_T, B_T, OUTPUT_TILE, G
 
-    a, b = (np.abs(np.array(times(np.eye(6)))) for times in (times_a, times_b))  # A' (4, 6), B' (6, 6)
+    a, b = np.abs(A_T), np.abs(B_T)  # (4, 6), (6, 6)
     height, width, channels = x.shape
     rows, columns = -(-height // OUTPUT_TILE), -(-width // OUTPUT_TILE)
     padded = np.zeros((rows * OUTPUT_TILE + 2, columns * OUTPUT_TILE + 2, channels))
@@ -68,9 +68,9 @@ def pair_winograd_error(x, vertical, horizontal):
 
 def _on_magnitudes(x, taps):
     """F(4, 3) along the second axis of (H, W, C) with (N, C, 3) taps, every number replaced by its magnitude."""
-    from lowrank_sr.conv.winograd import OUTPUT_TILE, G, times_a, times_b
+    from lowrank_sr.conv.winograd import A_T, B_T, OUTPUT_TILE, G
 
-    a, b = (np.abs(np.array(times(np.eye(6)))) for times in (times_a, times_b))
+    a, b = np.abs(A_T), np.abs(B_T)
     height, width, channels = x.shape
     tiles = -(-width // OUTPUT_TILE)
     padded = np.zeros((height, tiles * OUTPUT_TILE + 2, channels))

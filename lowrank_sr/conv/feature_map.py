@@ -31,7 +31,11 @@ class FeatureMap(NamedTuple):
         return self._replace(first_channel=self.first_channel + start, channels=channels)
 
     def rows(self, start: int, stop: int) -> "FeatureMap":
-        """Rows `start` to `stop` of this map, without a copy; rows outside it are the zeros of its border."""
+        """Rows `start` to `stop` of this map, without a copy; rows outside it are the zeros of its border.
+
+        To be read by `winograd` they must start a multiple of OUTPUT_TILE down: it reads whole tiles, and `allocate`
+        leaves room for those only.
+        """
         return self._replace(first_row=self.first_row + start, height=stop - start)
 
     @property

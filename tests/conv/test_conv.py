@@ -99,15 +99,30 @@ def test_channel_slices_and_all_of_the_epilogue(method, n):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_nan_and_infinity_stay_visible(method):
+@pytest.mark.parametrize("rows", [(0, 3), (4, 9), (8, 12)], ids=str)
+def test_rows_of_a_larger_map(method, rows):
+    """A map that starts further down reads the rows above and below it; it starts at a whole tile, as the tail's bands do."""
+    rng = np.random.default_rng(5)
+    x, layer = rng.standard_normal((12, 10, 8), dtype=np.float32), random_layer(rng, 16, 8)
+    out = allocate(rows[1] - rows[0], 10, 16)
+    convolution(layer, method)(from_array(x).rows(*rows), out, Epilogue(layer.bias))
+    within = slice(*rows)
+    error = np.abs(out.array - exact_convolution(x, layer.weight, layer.bias)[within])
+    assert (error <= error_bound(method, x, layer)[within]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_stay_visible(method, value):
     rng = np.random.default_rng(4)
     x, layer = rng.standard_normal((12, 12, 8), dtype=np.float32), random_layer(rng, 8, 8)
-    x[3, 4, 5] = np.nan
+    x[3, 4, 5] = value
     out = convolve(x, layer, method)
-    assert np.isnan(out[2:5, 3:6]).all()
-    if method != "winograd":  # whose tiles mix up to 6 x 6 pixels
-        out[2:5, 3:6] = 0
-        assert np.isfinite(out).all()
+    assert not np.isfinite(out[2:5, 3:6]).any()
+    # whole tiles of 4 x 4 pixels, of which each sees 6 x 6
+    reached = (slice(0, 8), slice(0, 8)) if method == "winograd" else (slice(2, 5), slice(3, 6))
+    out[reached] = 0
+    assert np.isfinite(out).all()
 
 
 def test_maps_that_do_not_fit_are_refused():

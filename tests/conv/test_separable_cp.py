@@ -79,6 +79,22 @@ def test_equals_float64_for_any_size(kind, method, height, width, n, c, rank, se
     assert_rounds_to(convolve(x, layer, method), x, layer, method)
 
 
+@KINDS
+@pytest.mark.parametrize("view", ["transposed", "every second", "reversed", "float64", "Fortran"])
+def test_takes_arrays_in_any_order(kind, method, view):
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((12, 10, 16)).astype(np.float32)
+    layer = random_layer(kind, rng, 5, 8 if view == "every second" else 16, 7)
+    x = {
+        "transposed": x.transpose(1, 0, 2),
+        "every second": x[::2, :, ::2],
+        "reversed": x[::-1, ::-1, ::-1],
+        "float64": x.astype(np.float64),
+        "Fortran": np.asfortranarray(x),
+    }[view]
+    assert_rounds_to(convolve(x, layer, method), x, layer, method)
+
+
 @pytest.mark.parametrize("method", ["direct", "winograd"])
 @pytest.mark.parametrize("shape", [(8, 5), (5, 8), (32, 64), (64, 192)], ids=str)
 def test_a_pair_of_full_rank_is_the_dense_layer(method, shape):
@@ -134,15 +150,23 @@ def test_rows_of_a_larger_map(kind, method):
 
 
 @KINDS
-def test_nan_stays_where_it_is_seen(kind, method):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_stay_where_they_are_seen(kind, method, value):
     rng = np.random.default_rng(5)
     layer = random_layer(kind, rng, 8, 8, 8)
     x = rng.standard_normal((12, 12, 8), dtype=np.float32)
-    x[3, 4, 5] = np.nan
+    x[3, 4, 5] = value
     out = convolve(x, layer, method)
-    assert np.isnan(out[2:5, 3:6]).all()
+    assert not np.isfinite(out[2:5, 3:6]).any()
     out[(slice(0, 8), slice(0, 8)) if method == "winograd" else (slice(2, 5), slice(3, 6))] = 0  # whole tiles of 4 x 4
     assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("sides", [(1, 3), (3, 5)])
+def test_cp_kernels_of_another_size_are_refused(sides):
+    y, x = (np.zeros((side, 2), np.float32) for side in sides)
+    with pytest.raises(ValueError, match=f"kernel of {sides[0]} x {sides[1]}: expected 3 x 3"):
+        cp.prepare(np.zeros((4, 2), np.float32), y, x, np.zeros((5, 2), np.float32))
 
 
 def test_blocks_of_any_size_give_the_same_bits(monkeypatch):

@@ -1,0 +1,92 @@
+"""The register tile and the vectors beneath it, called from compiled code as the algorithms do."""
+
+import numpy as np
+import pytest
+from numba import njit, prange
+from reference import EPS
+
+from lowrank_sr.conv.simd import copy_values, next_turn
+from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
+from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+
+
+@njit
+def run_multiply(sums, rows, panel, columns):
+    multiply(
+        sums.ctypes.data, sums.strides[0], rows.ctypes.data, rows.strides[0], panel.ctypes.data, len(panel), columns
+    )
+    return sums.sum() + rows[0, 0] + panel[0, 0]  # a use after the call: Numba frees an array after its last
+
+
+@njit
+def run_accumulate(sums, rows, panel, columns):
+    accumulate(
+        sums.ctypes.data, sums.strides[0], rows.ctypes.data, rows.strides[0], panel.ctypes.data, len(panel), columns
+    )
+    return sums.sum() + rows[0, 0] + panel[0, 0]
+
+
+@njit
+def run_copy(source, target, count):
+    copy_values(source.ctypes.data, target.ctypes.data, count)
+    return source[0] + target[0]
+
+
+@njit(parallel=True)
+def take_turns(count, workers):
+    """How often each of `count` turns was taken, in a column for each worker."""
+    times = np.zeros((count, workers), np.int64)
+    counter = np.zeros(1, np.int64)
+    for worker in prange(workers):
+        turn = next_turn(counter.ctypes.data)
+        while turn < count:
+            times[turn, worker] += 1
+            turn = next_turn(counter.ctypes.data)
+    return times, counter[0]
+
+
+@pytest.mark.parametrize("run", [run_multiply, run_accumulate])
+@pytest.mark.parametrize("depth", [1, 2, 67])
+@pytest.mark.parametrize("columns", [1, LANES, LANES + 1, PANEL, PANEL + 5])
+def test_the_tile_is_a_product_of_matrices(run, depth, columns):
+    rng = np.random.default_rng(depth)
+    rows = rng.standard_normal((ROWS, depth + 3), dtype=np.float32)  # rows further apart than they are long
+    panel = rng.standard_normal((depth, PANEL), dtype=np.float32)
+    before = rng.standard_normal((ROWS, PANEL + 7), dtype=np.float32)
+    sums = before.copy()
+    run(sums, rows, panel, columns)
+
+    written = LANES if columns <= LANES else PANEL
+    start = before[:, :written].astype(float) if run is run_accumulate else 0.0
+    products = rows[:, :depth, None].astype(float) * panel[:, :written]
+    # depth + 1 terms, eps / 2 each of the sum of their magnitudes (Higham 2002, equation 3.5)
+    bound = (depth + 1) * EPS / 2 * (np.abs(products).sum(1) + np.abs(start))
+    assert (np.abs(sums[:, :written] - (start + products.sum(1))) <= bound).all()
+    np.testing.assert_array_equal(sums[:, written:], before[:, written:])
+
+
+@pytest.mark.parametrize("n", [1, PANEL - 1, PANEL, PANEL + 1, 3 * PANEL])
+def test_panels_side_by_side_are_the_matrix(n):
+    matrix = np.random.default_rng(n).standard_normal((2, 5, n))
+    panels = cut_panels(matrix)
+    assert (panels.dtype, panels.shape[1:]) == (np.float32, (2, 5, PANEL))
+    together = np.concatenate(list(panels), axis=-1)
+    np.testing.assert_array_equal(together[..., :n], matrix.astype(np.float32))
+    assert not together[..., n:].any()
+    assert len(panels) == -(-n // PANEL)
+
+
+@pytest.mark.parametrize("count", [0, 1, LANES - 1, LANES, 3 * LANES + 2])
+def test_copies_so_many_values_and_no_more(count):
+    source = np.arange(1, 5 * LANES + 1, dtype=np.float32)
+    target = np.zeros_like(source)
+    run_copy(source, target, count)
+    np.testing.assert_array_equal(target[:count], source[:count])
+    assert not target[count:].any()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_every_turn_is_taken_once(workers):
+    times, counter = take_turns(1000, workers)
+    assert (times.sum(1) == 1).all()
+    assert counter == 1000 + workers  # each worker learns that there are no more
