@@ -7,8 +7,7 @@ from lowrank_sr.checkpoints import read_checkpoint
 
 def test_shared_checkpoint(shared):
     checkpoint = read_checkpoint(shared / "weights" / "rrdb_x4_nb3.pth")
-    assert checkpoint.scheme == "ESRGAN release"
-    assert (checkpoint.dtype, checkpoint.wrapper) == ("float32", "")
+    assert (checkpoint.scheme, checkpoint.dtype, checkpoint.wrapper) == ("ESRGAN release", "float32", "")
     with np.load(shared / "weights" / "rrdb_x4_nb3.npz", allow_pickle=False) as rounded:
         assert set(checkpoint.arrays) == set(rounded.files) - {"meta"}
         for name, array in checkpoint.arrays.items():
