@@ -1,11 +1,11 @@
-"""ESRGAN checkpoints, `.pth` and `.safetensors`, without PyTorch and without running what is in them.
+"""ESRGAN checkpoints, `.pth` and `.safetensors`, read without PyTorch and without running any code in them.
 
-In reading order: `checkpoint` (the walk from a file to arrays), `tensors` (what a file says of its tensors),
-`pth_zip` over `zip_records`, `pth_legacy` and `safetensors_file` (the three formats), `unpickle` and
-`torch_globals` (the pickles in the first two), `state_dict` (wrappers and prefixes), `schemes` (names),
-`shapes` (channels and scale).
+In reading order: `checkpoint` (from a file to arrays), `tensors` (what a file says about a tensor, and its elements as
+float32), `pth_zip`, `pth_legacy` and `safetensors_file` (the three file formats), `unpickle` and `torch_globals` (the
+pickles in the first two), `schemes` (wrapper, prefix and naming scheme). The package knows files, tensors and names;
+what the shapes mean (channels, blocks, scale) is for `network/architecture.py` to say.
 """
 
-from lowrank_sr.checkpoints.checkpoint import Checkpoint, read
+from lowrank_sr.checkpoints.checkpoint import Checkpoint, read_checkpoint
 
-__all__ = ["Checkpoint", "read"]
+__all__ = ["Checkpoint", "read_checkpoint"]

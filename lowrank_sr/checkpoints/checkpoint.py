@@ -1,92 +1,96 @@
-"""From a file to arrays: which format, which tensors, which names, which shapes; and only then the bytes."""
+"""From a file to arrays: first its format, tensors and names are checked, then the bytes of the tensors are read."""
 
 import math
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowrank_sr.checkpoints import pth_legacy, pth_zip, safetensors_file
-from lowrank_sr.checkpoints.schemes import rename
-from lowrank_sr.checkpoints.shapes import read_scale, require_shapes
-from lowrank_sr.checkpoints.state_dict import unwrap
-from lowrank_sr.checkpoints.tensors import Storage, read_float32
+from lowrank_sr.checkpoints.schemes import rename, unwrap
+from lowrank_sr.checkpoints.tensors import BytesOf, Tensor, as_float32
 from lowrank_sr.errors import InputError
 
-# Eight times ESRGAN. A stride of 0 lets a file of a kilobyte claim a tensor of a terabyte.
+# Eight times ESRGAN. With strides of 0 a file of a kilobyte can claim a tensor of a terabyte.
 _MAX_PARAMETERS = 2**27
 
-Reader = Callable[[memoryview], tuple[object, Callable[[Storage], memoryview]]]
+_Parser = Callable[[memoryview], tuple[object, BytesOf]]
 
-_FORMATS: tuple[tuple[Callable[[memoryview], bool], Reader], ...] = (
+_FORMATS: tuple[tuple[Callable[[memoryview], bool], _Parser], ...] = (
     # safetensors comes first: its first eight bytes are a number, which can begin like either of the others
-    (safetensors_file.recognises, safetensors_file.read),
-    (pth_zip.recognises, pth_zip.read),
-    (pth_legacy.recognises, pth_legacy.read),
+    (safetensors_file.recognises, safetensors_file.parse),
+    (pth_zip.recognises, pth_zip.parse),
+    (pth_legacy.recognises, pth_legacy.parse),
 )
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of an RRDBNet under the names of the ESRGAN release, and what their file said about them.
+    """The weights of an RRDBNet under the names of the ESRGAN release, and how their file stores them.
 
-    `arrays` maps `conv_first.weight`, `conv_first.bias`, `RRDB_trunk.0.RDB1.conv1.weight`, ...,
-    `conv_last.bias`, in the order in which they are applied, to C-contiguous float32: weights (N, C, d, d),
-    biases (N,). `scheme` is what the file's own naming is called, `scale` is output size / input size,
-    `unshuffle` (1, 2 or 4) the factor by which the input is pixel-unshuffled before `conv_first`, `dtype`
-    what the file stores ("float16", or "bfloat16 and float32" where it mixes them), `wrapper` the key that
-    held the state dict, "" for none.
+    `arrays` maps `conv_first.weight`, `conv_first.bias`, `RRDB_trunk.0.RDB1.conv1.weight`, ..., `conv_last.bias`, in
+    the order in which the layers are computed, to C-contiguous float32: four sizes for a weight, one for a bias, none
+    of them 0. Whether the shapes fit together is not checked here.
+
+    `scheme` is the name of the file's naming scheme, `dtype` the dtype that the file stores ("float16", or "bfloat16
+    and float32" where it mixes them), `wrapper` the key that holds the state dict, "" for none.
     """
 
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, NDArray[np.float32]]
     scheme: str
-    scale: int
-    unshuffle: int
     dtype: str
     wrapper: str
 
 
-def read(path: str | os.PathLike) -> Checkpoint:
-    """Read an ESRGAN generator from a `.pth` (zip or legacy) or `.safetensors` file; its content tells which.
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read an ESRGAN generator from a `.pth` (zip or legacy) or `.safetensors` file, told apart by their content.
 
-    Raises InputError, naming `path`, where the file cannot be read, is none of these, is damaged, asks for
-    anything but tensors, or holds another network.
+    Raises InputError, naming `path`, where the file cannot be read, is in another format, is damaged, contains objects
+    other than tensors and plain data, or holds another network.
     """
     try:
-        return _read(_map(Path(path)))
+        return _parse(_map(Path(path)))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _read(data: memoryview) -> Checkpoint:
-    saved, bytes_of = _reader_of(data)(data)
+def _parse(data: memoryview) -> Checkpoint:
+    saved, bytes_of = _parser_of(data)(data)
     state, wrapper = unwrap(saved)
     scheme, tensors = rename(state)
-    require_shapes({name: tensor.shape for name, tensor in tensors.items()})
-    scale, unshuffle = read_scale(tensors)
-    if sum(math.prod(tensor.shape) for tensor in tensors.values()) > _MAX_PARAMETERS:
-        raise InputError(f"claims more than {_MAX_PARAMETERS} parameters, the largest network that is read")
-    arrays = {name: read_float32(name, tensor, bytes_of(tensor.storage)) for name, tensor in tensors.items()}
+    _require_sizes(tensors)
+    arrays = {name: as_float32(name, tensor, bytes_of(tensor.storage)) for name, tensor in tensors.items()}
     dtype = " and ".join(sorted({tensor.storage.dtype for tensor in tensors.values()}))
-    return Checkpoint(arrays, scheme, scale, unshuffle, dtype, wrapper)
+    return Checkpoint(arrays, scheme, dtype, wrapper)
 
 
 def _map(path: Path) -> memoryview:
     if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
         raise InputError("is not a file")
     with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:  # which mmap refuses
+        if os.fstat(file.fileno()).st_size == 0:  # mmap refuses an empty file
             raise InputError("is empty, where a checkpoint was expected")
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _reader_of(data: memoryview) -> Reader:
-    for recognises, reader in _FORMATS:
+def _parser_of(data: memoryview) -> _Parser:
+    for recognises, parse in _FORMATS:
         if recognises(data):
-            return reader
+            return parse
     raise InputError(f"is neither a PyTorch checkpoint nor safetensors: it begins with {bytes(data[:16])!r}")
+
+
+def _require_sizes(tensors: Mapping[str, Tensor]) -> None:
+    """Raise InputError unless weights have four sizes and biases one, none is 0, and memory can hold them all."""
+    for name, tensor in tensors.items():
+        dimensions = 4 if name.endswith(".weight") else 1
+        if len(tensor.shape) != dimensions or 0 in tensor.shape:
+            raise InputError(f"holds {name} of shape {tensor.shape}, where {dimensions} sizes above 0 were expected")
+    if sum(math.prod(tensor.shape) for tensor in tensors.values()) > _MAX_PARAMETERS:
+        raise InputError(f"claims more than {_MAX_PARAMETERS} parameters, the largest network that is read")

@@ -1,21 +1,20 @@
-"""The safetensors format, read by its specification, which is shorter than the dependency would be worth.
+"""The safetensors format: eight bytes with the size of the header, the header, the tensors.
 
-Eight bytes that count the header's, a JSON header that gives each tensor's dtype, shape and place, the
-tensors. The safetensors package reads bfloat16 into NumPy only with a third package, and gives values where
-the names and shapes are wanted first. As specified, the tensors must fill the rest of the file without a hole
-or an overlap: that takes five lines to check, and finds a download that broke off.
+The header is JSON and gives each tensor's dtype, shape and place. As specified, the tensors must fill the rest of the
+file without a hole or an overlap; checking that also detects an incomplete download. The safetensors package is not
+used: it reads bfloat16 into NumPy only with a third package, and cannot give the shapes before the values.
 Format: https://github.com/huggingface/safetensors#format
 """
 
 import json
 import math
-from collections.abc import Callable
+from typing import Any
 
-from lowrank_sr.checkpoints.tensors import DTYPES, Storage, Tensor, contiguous
+from lowrank_sr.checkpoints.tensors import DTYPES, BytesOf, Storage, Tensor, contiguous
 from lowrank_sr.errors import InputError
 
 _MAX_SPECIFIED_BYTES = 100_000_000
-_MAX_HEADER_BYTES = 4 * 2**20  # 100 a tensor; JSON takes up to thirty times as much memory when it is parsed
+_MAX_HEADER_BYTES = 4 * 2**20  # about 40,000 tensors; parsed JSON takes up to thirty times as much memory
 
 _DTYPES = {
     "F64": "float64",
@@ -36,10 +35,10 @@ _DTYPES = {
 
 def recognises(data: memoryview) -> bool:
     """Say whether `data` begins with a header's size and a JSON object."""
-    return data[8:9] == b"{" and _header_bytes(data) <= _MAX_SPECIFIED_BYTES
+    return bytes(data[8:9]) == b"{" and _header_bytes(data) <= _MAX_SPECIFIED_BYTES
 
 
-def read(data: memoryview) -> tuple[dict[str, Tensor], Callable[[Storage], memoryview]]:
+def parse(data: memoryview) -> tuple[dict[str, Tensor], BytesOf]:
     """Return a `Tensor` for each name, and a function that gives the bytes of a tensor's storage.
 
     Raises InputError, naming the tensor, where the header does not describe the rest of the file.
@@ -47,7 +46,7 @@ def read(data: memoryview) -> tuple[dict[str, Tensor], Callable[[Storage], memor
     size = _header_bytes(data)
     if size > min(_MAX_HEADER_BYTES, len(data) - 8):
         raise InputError(
-            f"claims a header of {size} bytes, more than the file or the {_MAX_HEADER_BYTES} that are read"
+            f"claims a header of {size} bytes, more than the file holds or the {_MAX_HEADER_BYTES} that are read"
         )
     try:
         header = json.loads(bytes(data[8 : 8 + size]))
@@ -66,6 +65,7 @@ def _header_bytes(data: memoryview) -> int:
 
 
 def _place(name: str, entry: object) -> tuple[int, int]:
+    """Return where the tensor's bytes begin and end, counted from the end of the header."""
     match entry:
         case {"dtype": str(dtype), "shape": list(), "data_offsets": [int(begin), int(end)]}:
             if dtype in _DTYPES and 0 <= begin <= end < 2**63:
@@ -83,8 +83,9 @@ def _require_no_gaps(places: dict[str, tuple[int, int]], size: int) -> None:
         raise InputError(f"describes {position} bytes of tensors and holds {size}")
 
 
-def _tensor(name: str, entry: dict, place: tuple[int, int]) -> Tensor:
-    dtype, size = _DTYPES[entry["dtype"]], place[1] - place[0]
+def _tensor(name: str, entry: dict[str, Any], place: tuple[int, int]) -> Tensor:
+    dtype = _DTYPES[entry["dtype"]]
+    size = place[1] - place[0]
     tensor = contiguous(Storage(name, dtype, size // DTYPES[dtype].itemsize), tuple(entry["shape"]))
     if math.prod(tensor.shape) * DTYPES[dtype].itemsize != size:
         raise InputError(f"gives {name[:100]!a} {size} bytes, not what its shape and dtype need")

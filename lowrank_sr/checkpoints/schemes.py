@@ -1,8 +1,9 @@
-"""The names that layers go by: one row a scheme, and the last row is the one that everything is renamed to.
+"""Names of tensors: the wrapper and the prefix that training programs add, and the naming schemes of the layers.
 
-Sources: the first `architecture.py` of xinntao/ESRGAN (an `nn.Sequential`, so its tail is counted:
-upsampling, convolution, activation, ...), the `RRDBNet_arch.py` after it, and `basicsr/archs/rrdbnet_arch.py`
-of BasicSR.
+`SCHEMES` has a row for each naming scheme, the last being the one to which all the others are translated; to support
+another one, add a row before it.
+Sources: the first `architecture.py` of xinntao/ESRGAN (an `nn.Sequential`, whose upsampling and activation modules are
+counted too), the `RRDBNet_arch.py` that replaced it, and `basicsr/archs/rrdbnet_arch.py` of BasicSR.
 """
 
 import re
@@ -12,10 +13,17 @@ from dataclasses import dataclass
 from lowrank_sr.checkpoints.tensors import Tensor
 from lowrank_sr.errors import InputError
 
+# The keys that a state dict may be wrapped in, best first: a GAN is published with the moving average of its weights.
+WRAPPERS = ("params_ema", "params", "state_dict", "model")
+_DATA_PARALLEL_PREFIX = "module."
+
+_DENSE_BLOCKS = 3  # in an RRDB
+_CONVOLUTIONS = 5  # in a dense block
+
 
 @dataclass(frozen=True)
 class Scheme:
-    """The layers of one naming scheme; `tails[n]` follow the trunk in a network with n upsampling steps."""
+    """The layers of one naming scheme; `tails[n]` lists those after the trunk in a network with n upsampling steps."""
 
     name: str
     conv_first: str
@@ -23,15 +31,20 @@ class Scheme:
     trunk_conv: str
     tails: tuple[str, ...]
 
-    def layers(self, num_block: int, tail: str) -> Iterator[str]:
-        """Yield the layers of a network of `num_block` blocks, in the order in which they are applied."""
+    def keys(self, num_block: int, num_upsample: int) -> Iterator[str]:
+        """Yield the keys of a network's state dict, in the order in which its layers are computed."""
+        for layer in self._layers(num_block, num_upsample):
+            yield f"{layer}.weight"
+            yield f"{layer}.bias"
+
+    def _layers(self, num_block: int, num_upsample: int) -> Iterator[str]:
         yield self.conv_first
         for block in range(num_block):
-            for rdb in range(1, 4):
-                for conv in range(1, 6):
+            for rdb in range(1, _DENSE_BLOCKS + 1):
+                for conv in range(1, _CONVOLUTIONS + 1):
                     yield self.conv.format(block=block, rdb=rdb, conv=conv)
         yield self.trunk_conv.format(num_block=num_block)
-        yield from tail.split()
+        yield from self.tails[num_upsample].split()
 
 
 SCHEMES = (
@@ -74,7 +87,7 @@ SCHEMES = (
 )
 CANONICAL = SCHEMES[-1]
 
-# A layer that gives another network away, and what that network is called.
+# Layers that only another network has, and what that network is called.
 _OTHER_NETWORKS = {
     r"model\.1\.sub\.\d+\.res\.": "an SRResNet",
     r"recon_trunk\.\d+\.": "an SRResNet",
@@ -87,10 +100,32 @@ _OTHER_NETWORKS = {
 }
 
 
-def rename(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """Return the name of the scheme of `state`, and its tensors in order, under the ESRGAN release's names.
+def unwrap(saved: object) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors of a state dict by name, without DataParallel's prefix, and the key of its wrapper.
 
-    Raises InputError, naming the first key that is missing or left over, or the network where it is another.
+    The key is "" where there is no wrapper.
+
+    Raises InputError, saying what is there instead, where `saved` holds no state dict.
+    """
+    if not isinstance(saved, dict):
+        raise InputError(f"holds a {type(saved).__name__} where a state dict was expected")
+    wrapper = next((key for key in WRAPPERS if isinstance(saved.get(key), dict)), "")
+    entries = saved[wrapper] if wrapper else saved
+    tensors = {key: value for key, value in entries.items() if type(key) is str and type(value) is Tensor}
+    if not tensors:
+        keys = ", ".join(f"{key[:50]!a}" if type(key) is str else str(key) for key in list(entries)[:4])
+        raise InputError(f"holds no tensors where a state dict would, but the keys {keys or '(none)'}")
+    if all(name.startswith(_DATA_PARALLEL_PREFIX) for name in tensors):
+        tensors = {name.removeprefix(_DATA_PARALLEL_PREFIX): tensor for name, tensor in tensors.items()}
+    return tensors, wrapper
+
+
+def rename(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """Return the name of the scheme of `state`, and its tensors under the ESRGAN release's names.
+
+    The tensors come in the order in which the layers are computed.
+
+    Raises InputError, naming the first key that is missing or does not belong, or the network where it is another one.
     """
     for scheme in SCHEMES:
         conv = scheme.conv.replace(".", r"\.").format(block="([0-9]+)", rdb="[0-9]", conv="[0-9]")
@@ -107,36 +142,31 @@ def _rename_from(scheme: Scheme, num_block: int, state: Mapping[str, Tensor]) ->
         raise InputError("is an ESRGAN+ generator, and the conv1x1 in its dense blocks is not supported")
     num_upsample = _count_upsampling(scheme, state)
     network = f"which {num_block} blocks and {num_upsample} upsampling steps in {scheme.name} naming"
+    old_keys = scheme.keys(num_block, num_upsample)
+    new_keys = CANONICAL.keys(num_block, num_upsample)
     renamed = {}
-    old = _keys(scheme.layers(num_block, scheme.tails[num_upsample]))
-    new = _keys(CANONICAL.layers(num_block, CANONICAL.tails[num_upsample]))
-    for old_key, new_key in zip(old, new, strict=True):
+    for old_key, new_key in zip(old_keys, new_keys, strict=True):
         if old_key not in state:
             raise InputError(f"lacks {old_key}, {network} have")
         renamed[new_key] = state[old_key]
     if len(renamed) < len(state):
-        expected = set(_keys(scheme.layers(num_block, scheme.tails[num_upsample])))
-        left_over = next(key for key in state if key not in expected)
-        raise InputError(f"has {left_over[:100]!a}, {network} do not have")
+        expected = set(scheme.keys(num_block, num_upsample))
+        unexpected = next(key for key in state if key not in expected)
+        raise InputError(f"has {unexpected[:100]!a}, {network} do not have")
     return renamed
 
 
 def _count_upsampling(scheme: Scheme, state: Mapping[str, Tensor]) -> int:
+    """Return the number of upsampling steps whose tail differs in the fewest layers from that of `state`."""
     tails = [set(tail.split()) for tail in scheme.tails]
-    found = {layer for layer in set.union(*tails) if f"{layer}.weight" in state}
-    return min(range(len(tails)), key=lambda n: len(tails[n] ^ found))
-
-
-def _keys(layers: Iterator[str]) -> Iterator[str]:
-    for layer in layers:
-        yield f"{layer}.weight"
-        yield f"{layer}.bias"
+    tail = {layer for layer in set.union(*tails) if f"{layer}.weight" in state}
+    return min(range(len(tails)), key=lambda n: len(tails[n] ^ tail))
 
 
 def _describe(state: Mapping[str, Tensor]) -> str:
     names = ", ".join(f"{name[:100]!a}" for name in list(state)[:3])
-    found = f"{len(state)} tensors that begin with {names}"
+    contents = f"{len(state)} tensors that begin with {names}"
     for pattern, network in _OTHER_NETWORKS.items():
         if any(map(re.compile(pattern).match, state)):
-            return f"looks like {network}: {found}"
-    return found
+            return f"looks like {network}: {contents}"
+    return contents

@@ -1,18 +1,21 @@
-"""What a checkpoint says about a tensor, before a byte of it is read; and how those bytes become float32.
+"""What a checkpoint says about a tensor before any of its bytes is read, and how those bytes become float32.
 
-Names and shapes are settled on `Tensor` records alone, so a file that is not an ESRGAN generator is refused
-without its weights being touched, and no array is ever made in a size that only the file asked for.
+Names and shapes are checked on `Tensor` records alone: a file that is not an ESRGAN generator is refused before its
+weights are read, and no array is allocated only because a file claims its size.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowrank_sr.errors import InputError
 
-# PyTorch's name of each dtype, and what NumPy reads it as. All three formats are little-endian.
-DTYPES = {
+# PyTorch's name of each dtype, and the NumPy dtype of its bytes. All three formats are little-endian.
+DTYPES: dict[str, np.dtype[Any]] = {
     "float64": np.dtype("<f8"),
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),
@@ -29,38 +32,41 @@ DTYPES = {
 }
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
 _MAX_COUNT = 2**63  # PyTorch counts in int64
-_MAX_DIMENSIONS = 64  # PyTorch's own limit, and NumPy's
+_MAX_DIMENSIONS = 64  # PyTorch's limit, and NumPy's
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """`numel` elements, from element `start`, of the bytes that the file keeps under `key`."""
+    """`numel` elements, from element `start` on, of the record that the file keeps under `key`."""
 
     key: str
     dtype: str
     numel: int
     start: int = 0
 
-    def __post_init__(self):
-        """Raise InputError unless the counts are counts."""
+    def __post_init__(self) -> None:
+        """Raise InputError unless `numel` and `start` are counts."""
         _require_counts("storage", (self.numel, self.start))
 
     @property
     def nbytes(self) -> int:
-        """How many bytes of its record the storage needs, from the record's beginning."""
+        """Bytes of the record, from its beginning, that the storage needs."""
         return (self.start + self.numel) * DTYPES[self.dtype].itemsize
+
+
+BytesOf = Callable[[Storage], memoryview]  # the record that holds a storage
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A view of a storage, its offset and strides counted in elements; several may share one storage."""
+    """A view of a storage, `offset` and `strides` counted in elements; several may share one storage."""
 
     storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raise InputError unless every element lies inside the storage."""
         _require_counts("tensor", (self.offset, *self.shape, *self.strides))
         if len(self.shape) != len(self.strides):
@@ -73,24 +79,25 @@ class Tensor:
 
 
 def contiguous(storage: Storage, shape: tuple[int, ...]) -> Tensor:
-    """Return the tensor of this shape at the start of `storage`, in C order; raise InputError if too long."""
+    """Return the tensor of `shape` at the start of `storage`, in C order; raise InputError where it does not fit."""
     _require_counts("tensor", shape)
     strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
     return Tensor(storage, 0, shape, strides)
 
 
-def read_float32(name: str, tensor: Tensor, data: memoryview) -> np.ndarray:
-    """Return the elements of `tensor`, which has some, as a new C-contiguous float32 array.
+def as_float32(name: str, tensor: Tensor, data: memoryview) -> NDArray[np.float32]:
+    """Return the elements of `tensor`, of which there is at least one, as a new C-contiguous float32 array.
 
-    `data` is the record that holds its storage. Raises InputError, with `name`, where the tensor is not of a
-    floating-point dtype, or `data` is shorter than the storage.
+    `data` is the record that holds its storage. Raises InputError, naming the tensor by `name`, where its dtype is no
+    floating-point one or `data` is shorter than the storage.
     """
-    storage, dtype = tensor.storage, DTYPES[tensor.storage.dtype]
+    storage = tensor.storage
     if storage.dtype not in _FLOATS:
         raise InputError(f"holds {name} as {storage.dtype}, where one of {', '.join(_FLOATS)} was expected")
     if storage.nbytes > len(data):
         raise InputError(f"claims {storage.nbytes} bytes for the storage of {name} and holds {len(data)} of them")
-    stored = np.ndarray(
+    dtype = DTYPES[storage.dtype]
+    stored: NDArray[Any] = np.ndarray(
         tensor.shape,
         dtype,
         buffer=data,
@@ -105,7 +112,8 @@ def read_float32(name: str, tensor: Tensor, data: memoryview) -> np.ndarray:
         return np.array(stored, np.float32, order="C")
 
 
-def _require_counts(what: str, counts: tuple) -> None:
+def _require_counts(what: str, counts: tuple[object, ...]) -> None:
+    """Raise InputError unless `counts`, which a file may give any type, are integers from 0 to 2^63 - 1."""
     if len(counts) > 2 * _MAX_DIMENSIONS + 1:
         raise InputError(f"describes a {what} of more than {_MAX_DIMENSIONS} dimensions")
     for count in counts:

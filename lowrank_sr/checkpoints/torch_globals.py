@@ -1,15 +1,16 @@
-"""What the pickle of a state dict may ask for by name, and what it gets: a stand-in from here.
+"""The globals that the pickle of a state dict may name, and the stand-in from this file that it gets for each.
 
 The names and the order of the arguments are those of `torch/_utils.py` and `torch/serialization.py`.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from lowrank_sr.checkpoints.tensors import DTYPES, Storage, Tensor
 from lowrank_sr.errors import InputError
 
 
-def storage_from_persistent_id(persistent_id: object) -> Storage:
+def storage_from_persistent_id(persistent_id: Any) -> Storage:
     """Return the storage that ('storage', type, key, location, numel) stands for.
 
     The legacy format adds a sixth item: None, or (key, offset, size) of a view of the storage.
@@ -26,36 +27,47 @@ def storage_from_persistent_id(persistent_id: object) -> Storage:
     raise InputError("its pickle refers to something outside itself that is not a tensor storage")
 
 
-def _rebuild_tensor(storage, offset, size, stride):
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     if type(storage) is not Storage or type(size) is not tuple or type(stride) is not tuple:
         raise InputError("its pickle rebuilds a tensor from other things than a storage, a size and a stride")
     return Tensor(storage, offset, size, stride)
 
 
-def _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks, metadata=None):
+def _rebuild_tensor_v2(
+    storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, backward_hooks: Any, metadata: Any = None
+) -> Tensor:
     if metadata:  # lazily negated or conjugated: the stored bytes are not the tensor's values
         raise InputError("holds a lazily negated or conjugated tensor, which no state dict needs")
     return _rebuild_tensor(storage, offset, size, stride)
 
 
-def _rebuild_tensor_v3(storage, offset, size, stride, requires_grad, backward_hooks, dtype, metadata=None):
+def _rebuild_tensor_v3(
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any,
+    backward_hooks: Any,
+    dtype: Any,
+    metadata: Any = None,
+) -> Tensor:
     if type(storage) is not Storage or type(dtype) is not str or dtype not in DTYPES:
         raise InputError("its pickle rebuilds a tensor from other things than a storage and a dtype")
     numel = storage.numel * DTYPES[storage.dtype].itemsize // DTYPES[dtype].itemsize
-    storage = replace(storage, dtype=dtype, numel=numel)
-    return _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks, metadata)
+    viewed = replace(storage, dtype=dtype, numel=numel)
+    return _rebuild_tensor_v2(viewed, offset, size, stride, requires_grad, backward_hooks, metadata)
 
 
-def _rebuild_parameter(data, requires_grad, backward_hooks, state=None):
+def _rebuild_parameter(data: Any, requires_grad: Any, backward_hooks: Any, state: Any = None) -> Any:
     return data
 
 
-def _ordered_dict():
+def _ordered_dict() -> dict[Any, Any]:
     # Python 2 also wrote the items here; a pickle that shares one list could have it copied a million times.
     return {}
 
 
-def _size(dimensions=()):
+def _size(dimensions: Any = ()) -> tuple[Any, ...]:
     if type(dimensions) is not tuple:
         raise InputError("its pickle makes a torch.Size of something that is not a tuple")
     return dimensions
@@ -74,8 +86,8 @@ _STORAGE_CLASSES = {
     "BoolStorage": "bool",
 }
 
-# A storage class and a dtype are both given as the dtype's name.
-GLOBALS = {
+# The stand-in for a storage class or a dtype is the dtype's name.
+GLOBALS: dict[str, object] = {
     "collections.OrderedDict": _ordered_dict,
     "torch.Size": _size,
     "torch._utils._rebuild_tensor": _rebuild_tensor,

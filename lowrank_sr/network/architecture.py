@@ -1,4 +1,4 @@
-"""Which RRDBNet a set of layers is: read from names and shapes alone."""
+"""Which RRDBNet a set of layers is, from their names and shapes alone: the package's one definition of scale."""
 
 import re
 from collections.abc import Mapping
@@ -8,11 +8,17 @@ from lowrank_sr.errors import InputError
 
 CONVOLUTIONS = 5  # in a dense block
 DENSE_BLOCKS = 3  # in an RRDB
+KERNEL_SIZE = 3
+
+UNSHUFFLE_FACTORS = (2, 4)  # of Real-ESRGAN's x2 and x1 networks; spandrel recognises the same two
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The numbers that define an RRDBNet, by the names that BasicSR gives them."""
+    """The numbers that define an RRDBNet, by the names that BasicSR gives them.
+
+    `upsamplings` counts the x2 steps of the tail, `in_channels` are conv_first's and `out_channels` conv_last's.
+    """
 
     num_feat: int
     num_block: int
@@ -23,10 +29,17 @@ class Architecture:
 
     @property
     def unshuffle(self) -> int:
-        """The factor by which the input is pixel-unshuffled: Real-ESRGAN's x2 reads 12 channels, its x1 reads 48."""
-        factor = round((self.in_channels / self.out_channels) ** 0.5)
-        exact = factor**2 * self.out_channels == self.in_channels
-        return factor if exact and factor <= 2**self.upsamplings else 1
+        """The factor u by which the image is pixel-unshuffled before conv_first: 1 (not at all), 2 or 4.
+
+        in_channels = u^2 out_channels, and 2^upsamplings >= u. Real-ESRGAN makes its x2 and x1 networks from the x4 one
+        by moving 2 x 2 or 4 x 4 neighbouring pixels into channels (Wang et al. 2021, section 3.4), so 12 or 48 input
+        channels beside 3 output channels mean u = 2 or 4. Any other number is that of
+        the image itself.
+        """
+        for factor in UNSHUFFLE_FACTORS:
+            if self.in_channels == factor**2 * self.out_channels and factor <= 1 << self.upsamplings:
+                return factor
+        return 1
 
     @property
     def image_channels(self) -> int:
@@ -35,28 +48,29 @@ class Architecture:
 
     @property
     def scale(self) -> int:
-        """Output size over input size."""
-        return 2**self.upsamplings // self.unshuffle
+        """Output size / input size: 2^upsamplings / unshuffle."""
+        return (1 << self.upsamplings) // self.unshuffle
 
     def shapes(self) -> dict[str, tuple[int, int, int]]:
-        """(N, C, d) of every layer, by name, in the order in which they are computed."""
-        shapes = {"conv_first": (self.num_feat, self.in_channels, 3)}
+        """(N, C, d) of every layer by name, in the order in which the layers are computed."""
+        shapes = {"conv_first": (self.num_feat, self.in_channels, KERNEL_SIZE)}
         for block in range(self.num_block):
             for dense_block in range(1, DENSE_BLOCKS + 1):
                 for k in range(1, CONVOLUTIONS + 1):
                     n = self.num_feat if k == CONVOLUTIONS else self.num_grow_ch
                     c = self.num_feat + (k - 1) * self.num_grow_ch
-                    shapes[f"RRDB_trunk.{block}.RDB{dense_block}.conv{k}"] = (n, c, 3)
-        tail = [f"upconv{i}" for i in range(1, self.upsamplings + 1)]
-        shapes.update(dict.fromkeys(("trunk_conv", *tail, "HRconv"), (self.num_feat, self.num_feat, 3)))
-        shapes["conv_last"] = (self.out_channels, self.num_feat, 3)
+                    shapes[f"RRDB_trunk.{block}.RDB{dense_block}.conv{k}"] = (n, c, KERNEL_SIZE)
+        upconvs = [f"upconv{i}" for i in range(1, self.upsamplings + 1)]
+        for name in ("trunk_conv", *upconvs, "HRconv"):
+            shapes[name] = (self.num_feat, self.num_feat, KERNEL_SIZE)
+        shapes["conv_last"] = (self.out_channels, self.num_feat, KERNEL_SIZE)
         return shapes
 
 
-def read(shapes: Mapping[str, tuple[int, int, int]]) -> Architecture:
-    """The architecture whose layers have these (N, C, d) shapes by name.
+def architecture_of(shapes: Mapping[str, tuple[int, int, int]]) -> Architecture:
+    """The architecture whose layers have these (N, C, d) shapes by name, in any order.
 
-    Raises InputError, naming the layer, for a layer that is missing, does not belong or has another shape.
+    Raises InputError, naming the layer, where one is missing, does not belong or has another shape.
     """
     for name in ("conv_first", "RRDB_trunk.0.RDB1.conv1", "conv_last"):
         if name not in shapes:
@@ -66,7 +80,7 @@ def read(shapes: Mapping[str, tuple[int, int, int]]) -> Architecture:
         num_feat=shapes["conv_first"][0],
         num_block=len(blocks),
         num_grow_ch=shapes["RRDB_trunk.0.RDB1.conv1"][0],
-        upsamplings=sum(name.startswith("upconv") for name in shapes),
+        upsamplings=sum(re.fullmatch("upconv[0-9]+", name) is not None for name in shapes),
         in_channels=shapes["conv_first"][1],
         out_channels=shapes["conv_last"][0],
     )

@@ -26,7 +26,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lowrank_sr import checkpoints, flops
+from lowrank_sr import flops
+from lowrank_sr.checkpoints import read_checkpoint
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array
 from lowrank_sr.conv.methods import Convolution, convolution
@@ -34,10 +35,11 @@ from lowrank_sr.conv.upsample import upsample as copy  # enlarged by 1
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, Layer, reorder_inputs
 from lowrank_sr.machine.threads import POOL
-from lowrank_sr.network import architecture, auto, weights
-from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
+from lowrank_sr.network import auto
+from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture, architecture_of
 from lowrank_sr.network.auto import AUTO, check_method
 from lowrank_sr.network.tail import Stage, run
+from lowrank_sr.network.weights import layers_from_arrays, read_weights, write_weights
 from lowrank_sr.resources import WEIGHTS
 
 SLOPE = 0.2  # of LeakyReLU below zero
@@ -54,7 +56,7 @@ class RRDBNet:
         Raises InputError for layers that are no RRDBNet (naming the one that does not fit) and for an unknown method.
         """
         check_method(method)
-        self.architecture: Architecture = architecture.read({name: layer.shape for name, layer in layers.items()})
+        self.architecture: Architecture = architecture_of({name: layer.shape for name, layer in layers.items()})
         self.layers: Mapping[str, Layer] = MappingProxyType({name: layers[name] for name in self.architecture.shapes()})
         self.method = method
         self.meta = dict(meta or {})
@@ -100,7 +102,7 @@ class RRDBNet:
 
     def save(self, path: str | os.PathLike, dtype: type = DTYPE) -> None:
         """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32."""
-        weights.write(path, self.layers, {**self.meta, "scale": self.scale}, dtype)
+        write_weights(path, self.layers, {**self.meta, "scale": self.scale}, dtype)
 
     def flops(self, height: int, width: int) -> int:
         """FLOPs, by the paper's formulas, for an image of `height` x `width` pixels."""
@@ -243,14 +245,14 @@ def pixel_unshuffle(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _from_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
-    checkpoint = checkpoints.read(path)
+    checkpoint = read_checkpoint(path)
     meta = {
         "source": f"{Path(path).name}: {checkpoint.scheme} names, {checkpoint.dtype}",
         "scheme": checkpoint.scheme,
         "dtype": checkpoint.dtype,
     }
     try:
-        return weights.layers(checkpoint.arrays), meta
+        return layers_from_arrays(checkpoint.arrays), meta
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -258,9 +260,9 @@ def _from_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Layer], dict]:
 def load(path: str | os.PathLike = WEIGHTS, method: str = AUTO) -> RRDBNet:
     """The network in a weights file (.npz) or a checkpoint (.pth, .safetensors), by default the bundled one.
 
-    Raises InputError as `weights.read` and `checkpoints.read` do.
+    Raises InputError as `read_weights` and `read_checkpoint` do.
     """
-    layers, meta = weights.read(path) if Path(path).suffix == ".npz" else _from_checkpoint(path)
+    layers, meta = read_weights(path) if Path(path).suffix == ".npz" else _from_checkpoint(path)
     try:
         return RRDBNet(layers, method, meta)
     except InputError as error:

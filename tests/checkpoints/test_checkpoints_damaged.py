@@ -5,8 +5,7 @@ import random
 import pytest
 from checkpoint_bytes import FORMATS, valid
 
-from lowrank_sr.checkpoints import read
-from lowrank_sr.errors import InputError
+import lowrank_sr as lsr
 
 MUTATIONS = 3400  # of each format: 10,200 in all
 
@@ -15,8 +14,8 @@ def outcome(path, content: bytes) -> str:
     """Return the sentence with which `content` is refused, "" where it is read."""
     path.write_bytes(content)
     try:
-        read(path)
-    except InputError as refused:
+        lsr.load(path)
+    except lsr.InputError as refused:
         message = str(refused)
     else:
         return ""
@@ -34,6 +33,7 @@ def test_truncated_at_every_1000th_byte(tmp_path, file_format):
         assert outcome(tmp_path / "model", content[:size]), f"read from {size} of {len(content)} bytes"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")  # of pickletools, about a string in the pickle
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_mutated(tmp_path, file_format):

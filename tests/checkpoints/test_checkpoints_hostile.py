@@ -30,7 +30,7 @@ from checkpoint_bytes import (
     zip_bytes,
 )
 
-from lowrank_sr.checkpoints import read, zip_records
+from lowrank_sr.checkpoints import pth_zip, read_checkpoint
 from lowrank_sr.errors import InputError
 
 GIGABYTE = 2**30
@@ -44,7 +44,7 @@ def refusal(tmp_path, content: bytes) -> str:
     tracemalloc.start()
     try:
         with pytest.raises(InputError) as refused:
-            read(path)
+            read_checkpoint(path)
         assert tracemalloc.get_traced_memory()[1] < 2 * GIGABYTE
     finally:
         tracemalloc.stop()
@@ -216,7 +216,7 @@ def test_zip_bombs(tmp_path, monkeypatch):
         reason = "compressed, from more" if size > 100 else "damaged"
         assert reason in refusal(tmp_path, bytes(changed))
     made = arrays()
-    monkeypatch.setattr(zip_records, "_MAX_INFLATED_BYTES", 2**24)
+    monkeypatch.setattr(pth_zip, "_MAX_INFLATED_BYTES", 2**24)
     many = zip_bytes(dumps(state(made)), dict.fromkeys(made, bytes(2**20)), zipfile.ZIP_DEFLATED)
     assert "compressed, from more" in refusal(tmp_path, many)
     lzma = archive_bytes({"archive/data.pkl": dumps(state(made))}, zipfile.ZIP_LZMA)

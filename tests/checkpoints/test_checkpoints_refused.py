@@ -1,4 +1,4 @@
-"""Files that are no ESRGAN generator, and generators with a tensor missing, left over or misshapen."""
+"""Files that are no ESRGAN generator, and generators with a tensor that is missing, unexpected or misshapen."""
 
 import os
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from checkpoint_bytes import arrays, dumps, safetensors_bytes, state, tensor, valid, zip_bytes
 
-from lowrank_sr.checkpoints import read
+import lowrank_sr as lsr
+from lowrank_sr.checkpoints import read_checkpoint
 from lowrank_sr.errors import InputError
 
 
@@ -14,7 +15,7 @@ def refusal(tmp_path, content: bytes) -> str:
     path = tmp_path / "model"
     path.write_bytes(content)
     with pytest.raises(InputError) as refused:
-        read(path)
+        read_checkpoint(path)
     return str(refused.value)
 
 
@@ -86,7 +87,7 @@ def test_missing_key_is_named(tmp_path, scheme, name):
 
 
 @pytest.mark.parametrize("name", ["step", "RRDB_trunk.0.RDB4.conv1.weight", "conv_first.weight.extra", "upconv4.bias"])
-def test_left_over_key_is_named(tmp_path, name):
+def test_unexpected_key_is_named(tmp_path, name):
     made = arrays() | {name: np.zeros(1, np.float32)}
     assert f"has '{name}', " in refusal(tmp_path, safetensors_bytes(made))
 
@@ -106,20 +107,52 @@ def test_block_number_is_not_believed(tmp_path, block):
     ("name", "shape"),
     [
         ("conv_first.weight", (2, 3, 3)),
-        ("conv_first.bias", (3,)),
-        ("RRDB_trunk.0.RDB2.conv3.weight", (2, 5, 3, 3)),
+        ("conv_first.weight", (2, 3, 3, 3, 1)),
         ("RRDB_trunk.0.RDB2.conv3.bias", (2, 1)),
-        ("upconv2.weight", (8, 2, 3, 3)),
-        ("HRconv.weight", (2, 2, 5, 5)),
+        ("HRconv.bias", ()),
+        ("HRconv.bias", (0,)),
         ("HRconv.weight", (2, 2, 3, 0)),
-        ("conv_last.weight", (3, 3, 3, 3)),
-        ("conv_first.weight", (2, 3, 3, 5)),
     ],
 )
-def test_shape_that_does_not_fit_is_named(tmp_path, name, shape):
+def test_wrong_number_of_sizes_and_sizes_of_0_are_named(tmp_path, name, shape):
     made = arrays() | {name: np.zeros(shape, np.float32)}
     message = refusal(tmp_path, safetensors_bytes(made))
     assert f"holds {name} of shape {shape}, where" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "reason"),
+    [
+        ("conv_first.bias", (3,), "conv_first.bias has shape (3,): expected (2,)"),
+        ("conv_first.weight", (2, 3, 3, 5), "conv_first.weight has shape (2, 3, 3, 5): expected (2, 3, 3, 3)"),
+        ("upconv2.weight", (8, 2, 3, 3), "upconv2.bias has shape (2,): expected (8,)"),
+        ("conv_last.weight", (3, 3, 3, 3), "layer conv_last has (N, C, d) = (3, 3, 3): expected (3, 2, 3)"),
+        ("HRconv.weight", (2, 2, 5, 5), "layer HRconv has (N, C, d) = (2, 2, 5): expected (2, 2, 3)"),
+        (
+            "RRDB_trunk.0.RDB2.conv3.weight",
+            (2, 5, 3, 3),
+            "layer RRDB_trunk.0.RDB2.conv3 has (N, C, d) = (2, 5, 3): expected (2, 6, 3)",
+        ),
+    ],
+)
+def test_shape_that_does_not_fit_the_others_is_refused_by_the_network(tmp_path, name, shape, reason):
+    path = tmp_path / "model.pth"
+    path.write_bytes(safetensors_bytes(arrays() | {name: np.zeros(shape, np.float32)}))
+    assert read_checkpoint(path).arrays[name].shape == shape
+    with pytest.raises(InputError) as refused:
+        lsr.load(path)
+    assert str(refused.value) == f"{path}: {reason}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5])
+def test_kernels_other_than_3_x_3_are_refused_by_the_network(tmp_path, size):
+    made = {name: np.zeros((*array.shape[:2], size, size), np.float32) if array.ndim == 4 else array
+            for name, array in arrays().items()}  # fmt: skip
+    path = tmp_path / "model.pth"
+    path.write_bytes(safetensors_bytes(made))
+    with pytest.raises(InputError) as refused:
+        lsr.load(path)
+    assert str(refused.value) == f"{path}: layer conv_first has (N, C, d) = (2, 3, {size}): expected (2, 3, 3)"
 
 
 def test_integer_weights_are_refused(tmp_path):
@@ -130,7 +163,7 @@ def test_integer_weights_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("saved", "found"),
+    ("saved", "reason"),
     [
         ([1, 2], "holds a list"),
         (None, "holds a NoneType"),
@@ -140,8 +173,8 @@ def test_integer_weights_are_refused(tmp_path):
         ({"state_dict": {0: 1}}, "the keys 0"),
     ],
 )
-def test_something_else_than_a_state_dict(tmp_path, saved, found):
-    assert found in refusal(tmp_path, zip_bytes(dumps(saved), {"0": bytes(4)}))
+def test_something_else_than_a_state_dict(tmp_path, saved, reason):
+    assert reason in refusal(tmp_path, zip_bytes(dumps(saved), {"0": bytes(4)}))
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", b"<!DOCTYPE html>", b"\x89PNG\r\n", b"version https://git-lfs", b"PK"])
@@ -152,23 +185,23 @@ def test_files_of_other_kinds(tmp_path, content):
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(InputError, match=r"none\.pth: cannot be read: No such file"):
-        read(tmp_path / "none.pth")
+        read_checkpoint(tmp_path / "none.pth")
     with pytest.raises(InputError, match="is not a file"):
-        read(tmp_path)
+        read_checkpoint(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_named_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="is not a file"):
-        read(tmp_path / "pipe")
+        read_checkpoint(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("file_format", ["zip", "legacy", "safetensors"])
 def test_suffix_does_not_matter(tmp_path, file_format):
     path = tmp_path / "model.png"
     path.write_bytes(valid(file_format))
-    for name, array in read(path).arrays.items():
+    for name, array in read_checkpoint(path).arrays.items():
         np.testing.assert_array_equal(array, arrays()[name])
 
 
@@ -179,4 +212,4 @@ def test_safetensors_whose_first_bytes_look_like_a_pickle(tmp_path):
     padded = (size + padding).to_bytes(8, "little") + content[8 : 8 + size] + b" " * padding + content[8 + size :]
     assert padded[:1] == b"\x80"
     (tmp_path / "model").write_bytes(padded)
-    assert list(read(tmp_path / "model").arrays) == list(arrays())
+    assert list(read_checkpoint(tmp_path / "model").arrays) == list(arrays())

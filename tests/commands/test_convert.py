@@ -35,14 +35,16 @@ def test_convert_gives_pytorchs_pictures(tmp_path, scheme, file_format, dtype):
     assert_same_pictures(lsr.load(target, method="direct"), twin)
 
 
+@pytest.mark.slow
 def test_23_blocks(tmp_path):
     twin = network("Real-ESRGAN", num_block=23, num_feat=64, num_grow_ch=32)
     assert_same_pictures(lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct"), twin)
 
 
-@pytest.mark.parametrize(("num_upsample", "unshuffle"), [(0, 1), (1, 1), (3, 1), (2, 2), (2, 4)])
-def test_scales_and_pixel_unshuffle(tmp_path, num_upsample, unshuffle):
-    twin = network("Real-ESRGAN", num_upsample=num_upsample, unshuffle=unshuffle)
+@pytest.mark.parametrize(("num_upsample", "unshuffle"), [(0, 1), (1, 1), (3, 1), (2, 2), (2, 4), (1, 2), (3, 2)])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_scales_and_pixel_unshuffle(tmp_path, scheme, num_upsample, unshuffle):
+    twin = network(scheme, num_upsample=num_upsample, unshuffle=unshuffle)
     net = lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct")
     assert net.scale == 2**num_upsample // unshuffle
     assert_same_pictures(net, twin)
@@ -86,6 +88,6 @@ def test_weights_that_are_not_finite(tmp_path, capsys, value):
 def test_another_networks_checkpoint(tmp_path, capsys):
     source = save({"encoder.conv_in.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "vae.pth", "zip")
     assert main(["convert", str(source), str(tmp_path / "model.npz")]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert f"{source}: is not an ESRGAN generator" in said
+    stderr = capsys.readouterr().err
+    assert stderr.count("\n") == 1
+    assert f"{source}: is not an ESRGAN generator" in stderr

@@ -8,7 +8,7 @@ import pytest
 
 import lowrank_sr as lsr
 from lowrank_sr.layers import CP, Separable
-from lowrank_sr.network import weights
+from lowrank_sr.network.weights import read_weights, write_weights
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def test_factorised_layers_round_trip(tmp_path):
     layers["HRconv"] = Separable(*(rng.random(s, np.float32) for s in ((5, 8, 3), (8, 5, 3), (8,))))
     layers["trunk_conv"] = CP(*(rng.random(s, np.float32) for s in ((8, 6), (3, 6), (3, 6), (8, 6), (8,))))
     path = tmp_path / "mixed.npz"
-    weights.write(path, layers, {})
-    again, _ = weights.read(path)
+    write_weights(path, layers, {})
+    again, _ = read_weights(path)
     for name in ("HRconv", "trunk_conv"):
         assert type(again[name]) is type(layers[name])
         assert again[name].shape == (8, 8, 3)
