@@ -99,16 +99,16 @@ def arrays(num_feat=2, num_block=1, num_grow_ch=2) -> dict[str, np.ndarray]:
     channels |= dict.fromkeys(("trunk_conv", "upconv1", "upconv2", "HRconv"), (num_feat, num_feat))
     channels["conv_last"] = (3, num_feat)
     generator = np.random.default_rng(0)
-    made = {}
+    weights = {}
     for layer, (outputs, inputs) in channels.items():
-        made[f"{layer}.weight"] = generator.standard_normal((outputs, inputs, 3, 3), np.float32)
-        made[f"{layer}.bias"] = generator.standard_normal(outputs, np.float32)
-    return made
+        weights[f"{layer}.weight"] = generator.standard_normal((outputs, inputs, 3, 3), np.float32)
+        weights[f"{layer}.bias"] = generator.standard_normal(outputs, np.float32)
+    return weights
 
 
-def state(made: dict[str, np.ndarray]) -> dict[str, Call]:
-    """Return the state dict of `made`, as a pickle rebuilds it, each tensor's storage under its own name."""
-    return {name: tensor(name, array.shape) for name, array in made.items()}
+def state(weights: dict[str, np.ndarray]) -> dict[str, Call]:
+    """Return the state dict of `weights`, as a pickle rebuilds it, each tensor's storage under its own name."""
+    return {name: tensor(name, array.shape) for name, array in weights.items()}
 
 
 def zip_bytes(program: bytes, records: dict[str, bytes], compression=zipfile.ZIP_STORED) -> bytes:
@@ -133,14 +133,14 @@ def legacy_bytes(program: bytes, storages: dict[str, np.ndarray]) -> bytes:
     return header + b"".join(struct.pack("<q", a.size) + a.tobytes() for a in storages.values())
 
 
-def safetensors_bytes(made: dict[str, np.ndarray]) -> bytes:
+def safetensors_bytes(weights: dict[str, np.ndarray]) -> bytes:
     """Return float32 arrays as a safetensors file."""
     header, position = {"__metadata__": {"format": "pt"}}, 0
-    for name, array in made.items():
+    for name, array in weights.items():
         offsets = [position, position + array.nbytes]
         header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": offsets}
         position += array.nbytes
-    return with_header(json.dumps(header).encode(), b"".join(array.tobytes() for array in made.values()))
+    return with_header(json.dumps(header).encode(), b"".join(array.tobytes() for array in weights.values()))
 
 
 def with_header(header: bytes, body: bytes) -> bytes:
@@ -150,13 +150,13 @@ def with_header(header: bytes, body: bytes) -> bytes:
 
 def valid(file_format: str, **sizes) -> bytes:
     """Return a valid checkpoint of `arrays(**sizes)` in "zip", "legacy" or "safetensors"."""
-    made = arrays(**sizes)
+    weights = arrays(**sizes)
     if file_format == "safetensors":
-        return safetensors_bytes(made)
-    program = dumps(state(made))
+        return safetensors_bytes(weights)
+    program = dumps(state(weights))
     if file_format == "legacy":
-        return legacy_bytes(program, made)
-    return zip_bytes(program, {name: array.tobytes() for name, array in made.items()})
+        return legacy_bytes(program, weights)
+    return zip_bytes(program, {name: array.tobytes() for name, array in weights.items()})
 
 
 FORMATS = ("zip", "legacy", "safetensors")

@@ -1,4 +1,4 @@
-"""Valid checkpoints cut short or changed at random: read, or refused in one sentence, and nothing else."""
+"""Valid checkpoints cut short or changed at random: loaded, or refused in one sentence, and nothing else."""
 
 import random
 
@@ -11,7 +11,7 @@ MUTATIONS = 3400  # of each format: 10,200 in all
 
 
 def outcome(path, content: bytes) -> str:
-    """Return the sentence with which `content` is refused, "" where it is read."""
+    """Return the sentence with which `content` is refused, "" where it is loaded."""
     path.write_bytes(content)
     try:
         lsr.load(path)
@@ -30,7 +30,7 @@ def test_truncated_at_every_1000th_byte(tmp_path, file_format):
     content = valid(file_format, num_feat=8, num_block=1, num_grow_ch=4)
     assert not outcome(tmp_path / "model", content)
     for size in [*range(0, len(content), 1000), *range(64), *range(len(content) - 64, len(content))]:
-        assert outcome(tmp_path / "model", content[:size]), f"read from {size} of {len(content)} bytes"
+        assert outcome(tmp_path / "model", content[:size]), f"loaded from {size} of {len(content)} bytes"
 
 
 @pytest.mark.slow

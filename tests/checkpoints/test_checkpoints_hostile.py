@@ -30,6 +30,7 @@ from checkpoint_bytes import (
     zip_bytes,
 )
 
+import lowrank_sr as lsr
 from lowrank_sr.checkpoints import pth_zip, read_checkpoint
 from lowrank_sr.errors import InputError
 
@@ -37,14 +38,14 @@ GIGABYTE = 2**30
 NAME = "conv_first.weight"
 
 
-def refusal(tmp_path, content: bytes) -> str:
-    """Return the sentence with which `content` is refused."""
+def refusal(tmp_path, content: bytes, read=read_checkpoint) -> str:
+    """Return the sentence with which `read` refuses `content`."""
     path = tmp_path / "model.pth"
     path.write_bytes(content)
     tracemalloc.start()
     try:
         with pytest.raises(InputError) as refused:
-            read_checkpoint(path)
+            read(path)
         assert tracemalloc.get_traced_memory()[1] < 2 * GIGABYTE
     finally:
         tracemalloc.stop()
@@ -57,12 +58,12 @@ def refusal(tmp_path, content: bytes) -> str:
 
 def wrap(program: bytes, file_format: str) -> bytes:
     """Put a pickle where a checkpoint keeps its state dict."""
-    made = {NAME: arrays()[NAME]} if b"storage" in program else {}
+    weights = {NAME: arrays()[NAME]} if b"storage" in program else {}
     if file_format == "bare":
         return program
     if file_format == "legacy":
-        return legacy_bytes(program, made)
-    return zip_bytes(program, {key: array.tobytes() for key, array in made.items()})
+        return legacy_bytes(program, weights)
+    return zip_bytes(program, {key: array.tobytes() for key, array in weights.items()})
 
 
 class Reduced:
@@ -167,12 +168,12 @@ def test_damaged_pickles(tmp_path, file_format, program):
 
 @pytest.mark.parametrize("file_format", ["zip", "legacy"])
 def test_storage_that_claims_more_than_the_file_holds(tmp_path, file_format):
-    made = arrays()
-    claimed = state(made) | {NAME: tensor(NAME, (2, 3, 3, 3), numel=2**40)}
+    weights = arrays()
+    claimed = state(weights) | {NAME: tensor(NAME, (2, 3, 3, 3), numel=2**40)}
     if file_format == "legacy":
-        content = legacy_bytes(dumps(claimed), made)
+        content = legacy_bytes(dumps(claimed), weights)
     else:
-        content = zip_bytes(dumps(claimed), {key: array.tobytes() for key, array in made.items()})
+        content = zip_bytes(dumps(claimed), {key: array.tobytes() for key, array in weights.items()})
     assert f"claims {2**42} bytes for the storage of {NAME}" in refusal(tmp_path, content)
 
 
@@ -189,10 +190,21 @@ def test_one_element_expanded_to_a_network(tmp_path, num_feat, kind):
     assert "parameters" in refusal(tmp_path, content)
 
 
+@pytest.mark.parametrize("kind", ["FloatStorage", "BFloat16Storage", "DoubleStorage"])
+def test_one_element_expanded_to_a_layer_below_the_limit(tmp_path, kind):
+    """The largest arrays that are made before a network refuses their shapes: 2^27 float32, or 0.5 GB."""
+    claimed = state(arrays()) | {
+        "HRconv.weight": tensor("0", (2**12 - 1, 2**11, 4, 4), numel=1, strides=(0,) * 4, kind=kind)
+    }
+    records = {name: array.tobytes() for name, array in arrays().items()} | {"0": bytes(8)}
+    message = refusal(tmp_path, zip_bytes(dumps(claimed), records), lsr.load)
+    assert "HRconv.bias has shape (2,): expected (4095,)" in message
+
+
 def test_legacy_storages(tmp_path):
-    made = {NAME: arrays()[NAME]}
-    header = dumps(MAGIC_NUMBER) + dumps(1001) + dumps(SYSTEM) + dumps(state(made))
-    sized = struct.pack("<q", 2**62) + made[NAME].tobytes()
+    weights = {NAME: arrays()[NAME]}
+    header = dumps(MAGIC_NUMBER) + dumps(1001) + dumps(SYSTEM) + dumps(state(weights))
+    sized = struct.pack("<q", 2**62) + weights[NAME].tobytes()
     assert "claims a storage that ends" in refusal(tmp_path, header + dumps([NAME]) + sized)
     assert "claims a storage that ends" in refusal(tmp_path, header + dumps([NAME]) + b"\xff" * 8)
     assert "other storages" in refusal(tmp_path, header + dumps(["else"]) + sized)
@@ -215,11 +227,11 @@ def test_zip_bombs(tmp_path, monkeypatch):
         changed[(place := bomb.rindex(b"PK\x01\x02") + 24) : place + 4] = struct.pack("<I", size)
         reason = "compressed, from more" if size > 100 else "damaged"
         assert reason in refusal(tmp_path, bytes(changed))
-    made = arrays()
+    weights = arrays()
     monkeypatch.setattr(pth_zip, "_MAX_INFLATED_BYTES", 2**24)
-    many = zip_bytes(dumps(state(made)), dict.fromkeys(made, bytes(2**20)), zipfile.ZIP_DEFLATED)
+    many = zip_bytes(dumps(state(weights)), dict.fromkeys(weights, bytes(2**20)), zipfile.ZIP_DEFLATED)
     assert "compressed, from more" in refusal(tmp_path, many)
-    lzma = archive_bytes({"archive/data.pkl": dumps(state(made))}, zipfile.ZIP_LZMA)
+    lzma = archive_bytes({"archive/data.pkl": dumps(state(weights))}, zipfile.ZIP_LZMA)
     assert "not with deflate" in refusal(tmp_path, lzma)
 
 
@@ -292,10 +304,10 @@ def test_safetensors_header_longer_than_the_file(tmp_path, size):
 def test_names_cannot_break_the_sentence(tmp_path):
     """A name with line ends and terminal codes is quoted, wherever it comes up."""
     evil = "conv\n\x1b[2J\u202e" + "x" * 10_000
-    made = arrays()
-    refusal(tmp_path, zip_bytes(dumps(state(made) | {evil: tensor(NAME, (2,))}), {}))
+    weights = arrays()
+    refusal(tmp_path, zip_bytes(dumps(state(weights) | {evil: tensor(NAME, (2,))}), {}))
     refusal(tmp_path, zip_bytes(dumps({evil: tensor(NAME, (2,))}), {}))
     refusal(tmp_path, zip_bytes(dumps({evil: 3}), {}))
     refusal(tmp_path, zip_bytes(dumps({NAME: Opcodes(b"\x8c\x01\nX\x01\0\0\0\x1b\x93")}), {}))
-    refusal(tmp_path, zip_bytes(dumps(state(made) | {NAME: tensor(evil, (2, 3, 3, 3))}), {}))
+    refusal(tmp_path, zip_bytes(dumps(state(weights) | {NAME: tensor(evil, (2, 3, 3, 3))}), {}))
     refusal(tmp_path, archive_bytes({f"{evil}/..": b""}))

@@ -72,35 +72,35 @@ def test_pickled_module_is_refused_by_class(tmp_path):
 
 @pytest.mark.parametrize("scheme", [str, old])
 def test_esrgan_plus_is_refused_by_name(tmp_path, scheme):
-    made = {scheme(name): array for name, array in arrays().items()}
+    weights = {scheme(name): array for name, array in arrays().items()}
     plus = scheme("RRDB_trunk.0.RDB1.conv1.weight").replace("conv1.", "conv1x1.").replace(".0.weight", ".weight")
-    made[plus] = np.zeros((2, 2, 1, 1), np.float32)
-    assert "ESRGAN+" in refusal(tmp_path, safetensors_bytes(made))
+    weights[plus] = np.zeros((2, 2, 1, 1), np.float32)
+    assert "ESRGAN+" in refusal(tmp_path, safetensors_bytes(weights))
 
 
 @pytest.mark.parametrize("scheme", [str, old])
 @pytest.mark.parametrize("name", [*[*arrays()][::5], "conv_last.bias"])
 def test_missing_key_is_named(tmp_path, scheme, name):
-    made = {scheme(key): array for key, array in arrays().items() if key != name}
-    message = refusal(tmp_path, safetensors_bytes(made))
+    weights = {scheme(key): array for key, array in arrays().items() if key != name}
+    message = refusal(tmp_path, safetensors_bytes(weights))
     assert f"lacks {scheme(name)}, " in message
 
 
 @pytest.mark.parametrize("name", ["step", "RRDB_trunk.0.RDB4.conv1.weight", "conv_first.weight.extra", "upconv4.bias"])
 def test_unexpected_key_is_named(tmp_path, name):
-    made = arrays() | {name: np.zeros(1, np.float32)}
-    assert f"has '{name}', " in refusal(tmp_path, safetensors_bytes(made))
+    weights = arrays() | {name: np.zeros(1, np.float32)}
+    assert f"has '{name}', " in refusal(tmp_path, safetensors_bytes(weights))
 
 
 def test_blocks_are_contiguous(tmp_path):
-    made = {name.replace("trunk.1.", "trunk.5."): array for name, array in arrays(num_block=3).items()}
-    assert "lacks RRDB_trunk.1.RDB1.conv1.weight" in refusal(tmp_path, safetensors_bytes(made))
+    weights = {name.replace("trunk.1.", "trunk.5."): array for name, array in arrays(num_block=3).items()}
+    assert "lacks RRDB_trunk.1.RDB1.conv1.weight" in refusal(tmp_path, safetensors_bytes(weights))
 
 
 @pytest.mark.parametrize("block", ["9" * 5000, "99999999999", "01"])
 def test_block_number_is_not_believed(tmp_path, block):
-    made = {name.replace("trunk.0.", f"trunk.{block}."): array for name, array in arrays().items()}
-    assert "lacks RRDB_trunk.0.RDB1.conv1.weight" in refusal(tmp_path, safetensors_bytes(made))
+    weights = {name.replace("trunk.0.", f"trunk.{block}."): array for name, array in arrays().items()}
+    assert "lacks RRDB_trunk.0.RDB1.conv1.weight" in refusal(tmp_path, safetensors_bytes(weights))
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_block_number_is_not_believed(tmp_path, block):
     ],
 )
 def test_wrong_number_of_sizes_and_sizes_of_0_are_named(tmp_path, name, shape):
-    made = arrays() | {name: np.zeros(shape, np.float32)}
-    message = refusal(tmp_path, safetensors_bytes(made))
+    weights = arrays() | {name: np.zeros(shape, np.float32)}
+    message = refusal(tmp_path, safetensors_bytes(weights))
     assert f"holds {name} of shape {shape}, where" in message
 
 
@@ -146,19 +146,19 @@ def test_shape_that_does_not_fit_the_others_is_refused_by_the_network(tmp_path, 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5])
 def test_kernels_other_than_3_x_3_are_refused_by_the_network(tmp_path, size):
-    made = {name: np.zeros((*array.shape[:2], size, size), np.float32) if array.ndim == 4 else array
+    weights = {name: np.zeros((*array.shape[:2], size, size), np.float32) if array.ndim == 4 else array
             for name, array in arrays().items()}  # fmt: skip
     path = tmp_path / "model.pth"
-    path.write_bytes(safetensors_bytes(made))
+    path.write_bytes(safetensors_bytes(weights))
     with pytest.raises(InputError) as refused:
         lsr.load(path)
     assert str(refused.value) == f"{path}: layer conv_first has (N, C, d) = (2, 3, {size}): expected (2, 3, 3)"
 
 
 def test_integer_weights_are_refused(tmp_path):
-    made = arrays()
-    saved = state(made) | {"HRconv.bias": tensor("HRconv.bias", (2,), kind="LongStorage")}
-    records = {name: array.tobytes() for name, array in made.items()} | {"HRconv.bias": bytes(16)}
+    weights = arrays()
+    saved = state(weights) | {"HRconv.bias": tensor("HRconv.bias", (2,), kind="LongStorage")}
+    records = {name: array.tobytes() for name, array in weights.items()} | {"HRconv.bias": bytes(16)}
     assert "holds HRconv.bias as int64" in refusal(tmp_path, zip_bytes(dumps(saved), records))
 
 
