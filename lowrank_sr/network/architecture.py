@@ -33,8 +33,7 @@ class Architecture:
 
         in_channels = u^2 out_channels, and 2^upsamplings >= u. Real-ESRGAN makes its x2 and x1 networks from the x4 one
         by moving 2 x 2 or 4 x 4 neighbouring pixels into channels (Wang et al. 2021, section 3.4), so 12 or 48 input
-        channels beside 3 output channels mean u = 2 or 4. Any other number is that of
-        the image itself.
+        channels beside 3 output channels mean u = 2 or 4. Any other number is that of the image's channels.
         """
         for factor in UNSHUFFLE_FACTORS:
             if self.in_channels == factor**2 * self.out_channels and factor <= 1 << self.upsamplings:
