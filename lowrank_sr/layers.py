@@ -40,8 +40,8 @@ def _check_shape(name: str, shape: tuple[int, ...], axes: str, lengths: dict[str
     """Raise InputError unless the axes have the lengths known so far; add those that are new."""
     fits = len(shape) == len(axes) and 0 not in shape
     if not fits or any(lengths.setdefault(axis, length) != length for axis, length in zip(axes, shape, strict=True)):
-        expected = ", ".join(str(lengths.get(axis, axis)) for axis in axes)
-        raise InputError(f"{name} has shape {shape}: expected ({expected}), no length 0")
+        expected = ", ".join(str(lengths.get(axis, axis)) for axis in axes) + ("," if len(axes) == 1 else "")
+        raise InputError(f"{name} has shape {shape}: expected ({expected})")
 
 
 @dataclass(frozen=True, eq=False)

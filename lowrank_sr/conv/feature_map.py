@@ -3,11 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
+from lowrank_sr.conv.simd import copy_values
+from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import ROWS
+from lowrank_sr.machine.threads import parallel_region, thread_count
 
 DTYPE = np.float32
+VALUES_A_THREAD = 2**18  # a tenth of a millisecond or more: for less, waking another thread does not pay
 OUTPUT_TILE = 4  # pixels along each side of Winograd's output tile; buffers are padded to whole tiles
 
 
@@ -89,3 +93,23 @@ def address(x: np.record, row: int, column: int) -> int:
     """The address, in bytes, of channel 0 of pixel (row, column) of the map recorded in `x`."""
     first_value: int = x.start + row * x.row_stride + column * x.pixel_stride
     return first_value
+
+
+def upsample(x: FeatureMap, out: FeatureMap) -> None:
+    """Enlarge `x` into `out` by nearest-neighbour interpolation; a copy where the two are of one size.
+
+    out[y, x] = in[y // factor, x // factor], with the whole number factor = height of `out` / height of `x`.
+    """
+    threads = min(thread_count(), 1 + out.height * out.width * out.channels // VALUES_A_THREAD)
+    with parallel_region(threads):
+        _upsample_rows(np.array([record(x), record(out)], RECORD), threads)
+
+
+@compiled(parallel=True)
+def _upsample_rows(maps: np.ndarray, workers: int) -> None:
+    for worker in prange(workers):
+        x, out = maps[0], maps[1]
+        factor = out.width // x.width
+        for row in range(worker, out.height, workers):
+            for column in range(out.width):
+                copy_values(address(x, row // factor, column // factor), address(out, row, column), x.channels)

@@ -33,6 +33,7 @@ def convolution(layer: Layer, method: str) -> Convolution:
     d = layer.shape[2]
     if d != 3:  # feature maps have a border of one pixel
         raise InputError(f"kernel of {d} x {d}: expected 3 x 3")
+    factors: tuple[np.ndarray, ...]
     if isinstance(layer, CP):
         algorithm = cp
         factors = (layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out)

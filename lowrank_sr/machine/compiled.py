@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from numba import njit
 from numba.core.caching import FunctionCache
@@ -39,7 +40,7 @@ class _KernelCache(FunctionCache):
         self._cache_file._source_stamp = (self._cache_file._source_stamp, kernels_digest())
 
 
-def compiled(**options) -> Callable:
+def compiled(**options: Any) -> Callable:
     """Decorate a function as `numba.njit(cache=True, **options)` does, with a cache that knows all kernel files.
 
     Without a cache where none can be kept.

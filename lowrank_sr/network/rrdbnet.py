@@ -23,9 +23,8 @@ import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array
+from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array, upsample
 from lowrank_sr.conv.methods import Convolution, convolution
-from lowrank_sr.conv.upsample import upsample as copy  # enlarged by 1
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, Layer, reorder_inputs
 from lowrank_sr.network import weights
@@ -147,14 +146,16 @@ class RRDBNet:
         if image.dtype.kind != "f":
             raise InputError(f"image of {image.dtype}: expected floats, 0..1")
 
+        height, width = (self.scale * side for side in image.shape[:2])
         conv = partial(self._conv, progress)
-        pixels = from_array(pixel_unshuffle(image, design.unshuffle))  # (h, w, in_channels)
+        if design.unshuffle > 1:
+            image = pixel_unshuffle(image, design.unshuffle)
+        pixels = from_array(image)  # (h, w, in_channels)
         features = self._trunk(pixels, conv)  # (h, w, num_feat)
         enlargement = 2**design.upsamplings
         out = np.empty((enlargement * pixels.height, enlargement * pixels.width, design.out_channels), DTYPE)
         run_tail(features, self._tail(conv), out)
-        height, width = image.shape[:2]
-        return out[: self.scale * height, : self.scale * width]
+        return out[:height, :width]
 
     def _conv(
         self,
@@ -180,7 +181,7 @@ class RRDBNet:
         block = BlockMaps(buffer.slice(0, channels), mirrored=False)
         conv("conv_first", pixels, block.range(0, num_feat))
         for i in range(self.architecture.num_block):
-            copy(block.range(0, num_feat), rrdb_input)
+            upsample(block.range(0, num_feat), rrdb_input)  # by 1: a copy
             self._dense_block(f"RRDB_trunk.{i}.RDB1", block, conv)
             self._dense_block(f"RRDB_trunk.{i}.RDB2", block.following(), conv)
             self._dense_block(f"RRDB_trunk.{i}.RDB3", block, conv, rrdb_input)

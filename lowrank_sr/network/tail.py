@@ -14,8 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, unpadded
-from lowrank_sr.conv.upsample import upsample
+from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, unpadded, upsample
 
 BAND_PIXELS = 2**15  # output pixels in a band: 8 MB for each window of 64 channels
 _KEPT = OUTPUT_TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it

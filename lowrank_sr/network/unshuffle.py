@@ -9,8 +9,6 @@ def pixel_unshuffle(image: np.ndarray, factor: int) -> np.ndarray:
     (H, W, C) -> (ceil(H / factor), ceil(W / factor), C factor^2), channel c factor^2 + factor i + j from pixel (i, j)
     of a block.
     """
-    if factor == 1:
-        return image
     height, width, channels = image.shape
     whole = np.pad(
         image,

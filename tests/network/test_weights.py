@@ -95,7 +95,7 @@ def test_the_bundled_weights():
             r"HRconv.weight has shape \(8, 8, 3, 2\): expected \(8, 8, 3, 3\)",
         ),
         ({"HRconv.weight": np.zeros((8, 72))}, r"HRconv.weight has shape \(8, 72\): expected \(N, C, d, d\)"),
-        ({"HRconv.bias": np.zeros(7)}, r"HRconv.bias has shape \(7,\): expected \(8\)"),
+        ({"HRconv.bias": np.zeros(7)}, r"HRconv.bias has shape \(7,\): expected \(8,\)"),
         ({"HRconv.bias": np.full(8, np.nan)}, "HRconv.bias contains NaN"),
         ({"HRconv.bias": np.full(8, 1e300)}, "HRconv.bias contains NaN or infinity"),
         ({"HRconv.bias": np.zeros(8, int)}, "HRconv.bias has dtype int64"),
