@@ -105,7 +105,7 @@ def _emit_add(
         simd.store(builder, total, destination, count=channels)
 
 
-# Whole vectors of LANES channels, and the part of a vector that is left after them; addresses and strides in bytes.
+# Whole vectors of LANES channels, and what remains after them; addresses and strides in bytes.
 _activate_vector = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp)(_emit_activate)
 _activate_part = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp, intp)(_emit_activate)
 _add_vector = simd.instructions(intp, intp, float32, intp, intp, intp)(_emit_add)

@@ -71,7 +71,7 @@ from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 INPUT_TILE = OUTPUT_TILE + 2  # pixels along each side of an input tile
 TILE_ELEMENTS = INPUT_TILE * INPUT_TILE
-PLANE_PADDING = 16  # floats, a cache line, between elements' planes, lest all of them map to one set of the cache
+PLANE_PADDING = 16  # floats, a cache line: elements' planes a power of two apart would share few sets of the cache
 BLOCKS_A_THREAD = 4  # at least, where the picture has the tiles: threads then end at about the same time
 
 G = np.array(

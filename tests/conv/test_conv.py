@@ -101,7 +101,7 @@ def test_channel_slices_and_all_of_the_epilogue(method, n):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rows", [(0, 3), (4, 9), (8, 12)], ids=str)
 def test_rows_of_a_larger_map(method, rows):
-    """A map that starts further down reads the rows above and below it; it starts at a whole tile, as the tail does."""
+    """A map that starts further down reads the rows around it; as in the tail, it starts at a whole tile."""
     rng = np.random.default_rng(5)
     x, layer = rng.standard_normal((12, 10, 8), dtype=np.float32), random_layer(rng, 16, 8)
     out = allocate(rows[1] - rows[0], 10, 16)
