@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from lowrank_sr import flops
-from lowrank_sr.compression.factorise import BREAK_EVEN
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution
@@ -27,7 +26,7 @@ def layer(n, c, technique, speedup):
     """The layer of a contestant: dense, or with factors of noise."""
     if speedup is None:
         return random_layer((n, c, 3))
-    rank = speedup_rank(BREAK_EVEN[technique.form]((n, c, 3, 3)), speedup)
+    rank = speedup_rank(flops.break_even(technique.form, n, c, 3), speedup)
     return random_layer((n, c, 3), technique.form, rank)
 
 

@@ -94,7 +94,7 @@ def compress_to(
     if not calibrated:
         pictures = []
     elif calibrate is not None:
-        pictures = calibration.read(calibrate)
+        pictures = calibration.read_pictures(calibrate)
     small = compress(net, form, images=pictures, **rules)
     small.save(output)
     return describe(net, small, output)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lowrank_sr.compression.factorise import BREAK_EVEN
+from lowrank_sr import flops
 from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
@@ -36,7 +36,7 @@ def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: 
     for name, layer in net.layers.items():
         if name.startswith("RRDB_trunk."):
             n, c, d = layer.shape
-            rank = speedup_rank(BREAK_EVEN[form]((n, c, d, d)), speedup)
+            rank = speedup_rank(flops.break_even(form, n, c, d), speedup)
             layers[name] = random_layer(layer.shape, form, rank)
     return RRDBNet(layers, method)
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from lowrank_sr import flops
-from lowrank_sr.compression.factorise import BREAK_EVEN, from_kernel
+from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution
@@ -143,7 +143,7 @@ def _variants(study: Study, dense: Dense) -> list[Variant]:
     variants = [Variant(Technique(method=method), dense) for method in study.dense_methods]
     for speedup in LAYER_SPEEDUPS:
         for form in study.forms:
-            break_even = BREAK_EVEN[form](dense.weight.shape)
+            break_even = flops.break_even(form, *dense.shape)
             if break_even < speedup:
                 continue
             layer, error = from_kernel(dense, form, speedup_rank(break_even, speedup), study.settings.seed)

@@ -135,7 +135,7 @@ def compressed(study: Study, technique: Technique, **rule: Any) -> RRDBNet:
     The fit runs by Winograd's algorithm rather than `auto`, so that every run with the same seed gives the same.
     """
     assert technique.form is not None
-    pictures = calibration.read()[: study.extent.calibration] if technique.fitted else ()
+    pictures = calibration.read_pictures()[: study.extent.calibration] if technique.fitted else ()
     dense = study.net.with_method(WINOGRAD)
     small = compress(dense, technique.form, images=pictures, seed=study.settings.seed, **rule)
     return small.with_method(technique.method)
