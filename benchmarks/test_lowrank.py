@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from lowrank_sr import flops
-from lowrank_sr.compression.factorise import BREAK_EVEN
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution
@@ -24,7 +23,7 @@ def layer(n, c, technique, speedup):
     if speedup is None:
         return random_layer((n, c, 3))
     form = technique.split()[0]
-    return random_layer((n, c, 3), form, speedup_rank(BREAK_EVEN[form]((n, c, 3, 3)), speedup))
+    return random_layer((n, c, 3), form, speedup_rank(flops.break_even(form, n, c, 3), speedup))
 
 
 def name(technique, speedup):

@@ -19,7 +19,7 @@ def compress_to(output: Path, net: RRDBNet, method: str, calibrate: Path | None,
     """
     if output.suffix != ".npz" or not output.parent.is_dir():
         raise InputError(f"{output}: expected a name that ends in .npz, in a folder that exists")
-    pictures = () if not calibrated else calibration.read(calibrate) if calibrate else None
+    pictures = () if not calibrated else calibration.read_pictures(calibrate) if calibrate else None
     small = compress(net, method, images=pictures, **rules)
     small.save(output)
     return describe(net, small, output)

@@ -11,9 +11,9 @@ from lowrank_sr.pictures import images
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION
 
-SIDE = 64  # of a crop, in pixels of low resolution
-CROPS = 8  # at most: 32,768 pixels, and 1 GB for the tail's feature maps of both networks
-LEAST_SIDE = 16
+CROP_SIDE = 64  # of a crop, in pixels of low resolution
+MOST_CROPS = 8  # at most: 32,768 pixels, and 1 GB for the tail's feature maps of both networks
+LEAST_CROP_SIDE = 16
 LEAST_PIXELS = 4096
 
 
@@ -24,13 +24,13 @@ class Crops(NamedTuple):
     high: np.ndarray
 
 
-def read(folder: str | os.PathLike = CALIBRATION) -> list[np.ndarray]:
-    """The pictures in `folder` to calibrate with: at most CROPS, spread evenly over the names, (H, W, 3) float32.
+def read_pictures(folder: str | os.PathLike[str] = CALIBRATION) -> list[np.ndarray]:
+    """The pictures in `folder` to calibrate with: at most MOST_CROPS, spread evenly over the names, (H, W, 3) float32.
 
     Raises InputError as `images.images_in` and `images.read` do.
     """
     paths = images.images_in(folder)
-    chosen = np.linspace(0, len(paths) - 1, min(len(paths), CROPS)).round().astype(int)
+    chosen = np.linspace(0, len(paths) - 1, min(len(paths), MOST_CROPS)).round().astype(int)
     return [images.read(paths[i]).pixels for i in chosen]
 
 
@@ -38,8 +38,8 @@ def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
     """Cut `pictures`, (H, W, 3) arrays of floats, 0..1, and their low resolution into crops of one size.
 
     Low resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, as `evaluate.pairs` makes it. Every picture
-    gives its tiles of SIDE x SIDE pixels, or of the smallest picture's shorter side; where that is too many, each
-    picture gives its share, drawn by `seed`.
+    gives its tiles of CROP_SIDE x CROP_SIDE pixels, or of the smallest picture's shorter side; where that is too many,
+    each picture gives its share, drawn by `seed`.
 
     Raises InputError for arrays that are no pictures and for pictures that are too small or too few.
     """
@@ -47,22 +47,25 @@ def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
         if np.ndim(picture) != 3 or np.shape(picture)[2] != 3 or np.asarray(picture).dtype.kind != "f":
             raise InputError(f"calibration picture of shape {np.shape(picture)}: expected (H, W, 3) floats, 0..1")
     shortest = min(min(picture.shape[:2]) for picture in pictures) // scale
-    side = min(SIDE, shortest - shortest % 4)  # whole blocks for a network that unshuffles its input
-    if side < LEAST_SIDE:
+    side = min(CROP_SIDE, shortest - shortest % 4)  # whole blocks for a network that unshuffles its input
+    if side < LEAST_CROP_SIDE:
         raise InputError(
-            f"a calibration picture is {shortest * scale} pixels high or wide: expected at least {LEAST_SIDE * scale}"
+            f"a calibration picture is {shortest * scale} pixels high or wide: "
+            f"expected at least {LEAST_CROP_SIDE * scale}"
         )
-    rng, share = np.random.default_rng(seed), -(-CROPS // len(pictures))
-    pairs = [pair for picture in pictures[:CROPS] for pair in _tiles(np.asarray(picture), scale, side, share, rng)]
+    rng, share = np.random.default_rng(seed), -(-MOST_CROPS // len(pictures))
+    pairs = [pair for picture in pictures[:MOST_CROPS] for pair in _tiles(np.asarray(picture), scale, side, share, rng)]
     if len(pairs) * side**2 < LEAST_PIXELS:
         raise InputError(
             f"the calibration pictures have {len(pairs) * side**2} pixels at low resolution: "
             f"expected at least {LEAST_PIXELS}"
         )
-    return Crops(*(np.stack(maps) for maps in zip(*pairs[:CROPS], strict=True)))
+    return Crops(*(np.stack(maps) for maps in zip(*pairs[:MOST_CROPS], strict=True)))
 
 
-def _tiles(picture: np.ndarray, scale: int, side: int, share: int, rng) -> list[tuple[np.ndarray, np.ndarray]]:
+def _tiles(
+    picture: np.ndarray, scale: int, side: int, share: int, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """At most `share` of the picture's tiles, low and high resolution."""
     rows, columns = (length // (scale * side) for length in picture.shape[:2])
     high = picture[: rows * side * scale, : columns * side * scale].astype(np.float32)

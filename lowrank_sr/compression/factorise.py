@@ -2,58 +2,70 @@
 
 import numpy as np
 
-from lowrank_sr import flops
 from lowrank_sr.compression.patch_statistics import Moments
+from lowrank_sr.compression.serial_blas import serial_blas
+from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
-from lowrank_sr.lowrank import cp_als, ranks, refit_cp, refit_svd, svd
-from lowrank_sr.lowrank.moments import target_kernel
+from lowrank_sr.lowrank import cp_als, refit_cp, refit_svd, svd
+from lowrank_sr.lowrank.data_norm import target_kernel
+from lowrank_sr.network.rrdbnet import RRDBNet
 
-METHODS = ("svd", "cp")
-ROUNDS = {"svd": 4, "cp": 8}
-FLOPS = {"svd": flops.separable, "cp": flops.cp}
-BREAK_EVEN = {"svd": ranks.svd_break_even, "cp": ranks.cp_break_even}
+FORMS = ("svd", "cp")
+FIT_ROUNDS = {"svd": 4, "cp": 8}  # the pair starts near its optimum, CP from the kernel alone
 
 
-def from_kernel(layer: Dense, method: str, rank: int, seed: int = 0) -> tuple[Separable | CP, float]:
-    """The factors closest to the kernel, W' ≈ W, and the error ‖W - W'‖ / ‖W‖; `seed` is that of CP's start.
+def dense_layers(net: RRDBNet) -> dict[str, Dense]:
+    """The layers of a dense network, by name. Raises InputError for one that is factorised already."""
+    layers = {}
+    for name, layer in net.layers.items():
+        if not isinstance(layer, Dense):
+            raise InputError(f"layer {name} is compressed already: expected a dense network")
+        layers[name] = layer
+    return layers
 
-    Raises InputError where the kernel has no pair of this rank.
+
+def from_kernel(layer: Dense, form: str, rank: int, seed: int = 0) -> tuple[Separable | CP, float]:
+    """The factors closest to the kernel, W' ≈ W, and the error ‖W - W'‖ / ‖W‖, 0 for a kernel of zeros.
+
+    `seed` is that of CP's start. Raises InputError where the kernel has no pair of this rank.
     """
-    factors = svd.truncate(layer.weight, rank) if method == "svd" else _cp(layer.weight, rank, seed)
-    found = _layer(method, factors, layer.bias)
+    with serial_blas(layer.shape):
+        factors = svd.truncate(layer.weight, rank) if form == "svd" else _cp(layer.weight, rank, seed)
+    factorised = _layer(form, factors, layer.bias)
     weight = layer.weight.astype(np.float64)
-    return found, float(np.linalg.norm(weight - found.kernel()) / np.linalg.norm(weight))
+    error = np.linalg.norm(weight - factorised.kernel())
+    return factorised, float(error / np.linalg.norm(weight)) if error > 0 else 0.0
 
 
 def _cp(kernel: np.ndarray, rank: int, seed: int) -> tuple[np.ndarray, ...]:
     return cp_als.decompose(kernel, rank, seed=seed)[0]
 
 
-def to_outputs(layer: Dense, method: str, rank: int, seen: Moments, seed: int = 0) -> tuple[Separable | CP, float]:
+def to_outputs(layer: Dense, form: str, rank: int, moments: Moments, seed: int = 0) -> tuple[Separable | CP, float]:
     """The factors that come closest to given outputs on given inputs, and the error relative to the outputs.
 
     minimise E‖t - W' p - b'‖²:  W' fits the dense kernel that does so best, in the norm of G; b' = E[t] - W' E[p].
-    The error is √(E‖t - W' p - b'‖² / Σ Var[t]).
+    The error is √(E‖t - W' p - b'‖² / V), V = Σ_n Var[t_n], with E‖t - W' p - b'‖² = V - 2 tr(B W'ᵀ) + tr(W' G W'ᵀ).
 
     Raises InputError where the kernel has no pair of this rank.
     """
-    target = target_kernel(layer.weight, seen.covariance, seen.cross)
-    factors = kernel_factors(target, method, rank, seen.covariance, ROUNDS[method], seed)
-    found = _layer(method, factors, layer.bias)
-    weight = found.kernel().reshape(len(layer.bias), -1).astype(np.float64)
-    bias = seen.output_mean - weight @ seen.mean
-    left = seen.output_variance.sum() - 2 * np.vdot(seen.cross, weight) + np.vdot(weight @ seen.covariance, weight)
-    error = np.sqrt(max(left, 0) / max(seen.output_variance.sum(), np.finfo(float).tiny))
-    return _layer(method, factors, bias), float(error)
+    with serial_blas(layer.shape):
+        target = target_kernel(layer.weight, moments.covariance, moments.cross)
+        factors = _refit(target, form, rank, moments.covariance, seed)
+        weight = _layer(form, factors, layer.bias).kernel().reshape(len(layer.bias), -1).astype(np.float64)
+        bias = moments.output_mean - weight @ moments.mean
+        variance = moments.output_variance.sum()
+        explained = 2 * np.vdot(moments.cross, weight) - np.vdot(weight @ moments.covariance, weight)
+    error = np.sqrt(max(variance - explained, 0) / max(variance, np.finfo(float).tiny))
+    return _layer(form, factors, bias), float(error)
 
 
-def kernel_factors(kernel: np.ndarray, method: str, rank: int, covariance: np.ndarray, rounds: int, seed: int = 0):
-    """The refit of `method`, called alike for both."""
-    if method == "svd":
-        return refit_svd.refit(kernel, rank, covariance, rounds=rounds)
-    return refit_cp.refit(kernel, rank, covariance, rounds=rounds, seed=seed)
+def _refit(kernel: np.ndarray, form: str, rank: int, covariance: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    if form == "svd":
+        return refit_svd.refit(kernel, rank, covariance, FIT_ROUNDS[form])
+    return refit_cp.refit(kernel, rank, covariance, FIT_ROUNDS[form], seed)
 
 
-def _layer(method: str, factors: tuple[np.ndarray, ...], bias: np.ndarray) -> Separable | CP:
-    kind = Separable if method == "svd" else CP
+def _layer(form: str, factors: tuple[np.ndarray, ...], bias: np.ndarray) -> Separable | CP:
+    kind = Separable if form == "svd" else CP
     return kind(*(np.ascontiguousarray(array, np.float32) for array in (*factors, bias)))

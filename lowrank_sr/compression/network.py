@@ -1,35 +1,33 @@
-"""Compression of a network: which layers, which ranks, and the walk that fits each to what it sees.
+"""Compression of a network: which layers, which ranks, and factors for them.
 
-    ranks    a rule that each layer follows by itself, or a budget for the whole network (`choose.py`)
-    factors  layer after layer, first to last: p are the patches that the layer finds in the network compressed so far,
-             t what it gives in the dense network; minimise E‖t - W' p - b'‖² (Zhang et al. 2015; `factorise.py`)
+    layers   those that a pattern and a condition number select
+    ranks    a rule that each layer obeys by itself, or a budget for the whole network (`ranks.py`, `sensitivity.py`)
+    factors  layer after layer, first to last, fitted to what each sees in the network compressed so far (`fit.py`)
 
-Errors of earlier layers are thus corrected by later ones instead of piling up. Without calibration pictures the factors
-are those of the kernel alone, as in the paper, and a speed-up of the network is one of every layer.
+Without calibration pictures the factors are those of the kernel alone, as in the paper, and every layer gives up the
+same share of its cost.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from lowrank_sr import flops
-from lowrank_sr.compression import calibration, choose, factorise, sensitivity
+from lowrank_sr.compression import calibration, fit, record
 from lowrank_sr.compression.calibration import Crops
-from lowrank_sr.compression.cost import COSTS
-from lowrank_sr.compression.patch_statistics import measure, positions
-from lowrank_sr.compression.sensitivity import grows
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.factorise import FORMS, dense_layers
+from lowrank_sr.compression.ranks import TARGETS, Candidates, Target, by_rule, candidates, within_cost, within_loss
+from lowrank_sr.compression.sensitivity import sensitivities
+from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import Dense, Layer
+from lowrank_sr.layers import Dense
 from lowrank_sr.lowrank import conditioning, svd
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import progress
 
-PATCHES = 32768  # a layer
 ENDS = ("conv_first", "conv_last")  # three channels on one side: next to nothing to gain, and a picture to lose
-ATTEMPTS = 4
+ATTEMPTS = 4  # at the cheapest network within max_drop: each takes a whole fit, and each corrects the one before
+MARGIN = 0.95  # of the loss allowed, aimed at by these attempts: a little less than all, to stay within
 
 
 def compress(
@@ -54,6 +52,7 @@ def compress(
     net : RRDBNet
         With dense layers only; it stays as it is.
     method : "svd" or "cp"
+        The form of the factorised layers.
     rank : int, optional
         K or R, the same for every layer.
     energy : float, optional
@@ -93,47 +92,41 @@ def compress(
     rule, value = _only_rule(
         {"rank": rank, "energy": energy, "condition": condition, "speedup": speedup, "max_drop": max_drop}
     )
-    if method not in factorise.METHODS:
-        raise InputError(f"method {method!r}: expected one of {', '.join(factorise.METHODS)}")
-    if target not in COSTS:
-        raise InputError(f"target {target!r}: expected one of {', '.join(COSTS)}")
-    for name, layer in net.layers.items():
-        if not isinstance(layer, Dense):
-            raise InputError(f"layer {name} is compressed already: expected a dense network")
-    conditions = {
-        name: conditioning.condition_number(svd.singular_values(layer.weight)) for name, layer in net.layers.items()
-    }
+    form = method
+    if form not in FORMS:
+        raise InputError(f"method {form!r}: expected one of {', '.join(FORMS)}")
+    if target not in TARGETS:
+        raise InputError(f"target {target!r}: expected one of {', '.join(TARGETS)}")
+    dense = dense_layers(net)
+    conditions = _condition_numbers(dense)
     selected = _select(conditions, layers, select_condition)
     crops = _crops(net, images, seed)
-    if rule == "max_drop" and crops is None:
-        raise InputError("max_drop is measured on calibration pictures: expected some")
+    low = None if crops is None else crops.low
 
     passes = {"speedup": 3, "max_drop": 2 + ATTEMPTS}.get(rule, 1) if crops is not None else 1
-    with progress(passes * len(selected), f"compress ({method})", "layer") as bar:
-        if rule == "speedup":
-            every = _candidates(net, selected, method, target, crops, seed, bar.update)
-            ranks = _ranks(net, every, choose.within_cost(every, value))
-            made = _factorise(net, method, ranks, crops, seed, bar.update)
-        elif rule == "max_drop":
-            every = _candidates(net, selected, method, target, crops, seed, bar.update)
-            made = _within_drop(net, method, every, value, crops, seed, bar.update)
+    with progress(passes * len(selected), f"compress ({form})", "layer") as bar:
+        if rule == "max_drop":
+            if crops is None:
+                raise InputError("max_drop is measured on calibration pictures: expected some")
+            every = _candidates(net, selected, form, TARGETS[target], low, seed, bar.update)
+            small, errors = _within_drop(net, form, every, value, crops, seed, bar.update)
         else:
-            dense = {name: net.layers[name] for name in selected}
-            ranks = choose.by_rule(dense, method, COSTS[target], rule, value)
-            made = _factorise(net, method, ranks, crops, seed, bar.update)
+            if rule == "speedup":
+                ranks = within_cost(_candidates(net, selected, form, TARGETS[target], low, seed, bar.update), value)
+            else:
+                ranks = by_rule({name: dense[name] for name in selected}, form, TARGETS[target].costs, rule, value)
+            small, errors = fit.factorised(net, form, ranks, low, seed, bar.update)
 
-    small, errors = made
-    record = {
-        "method": method,
+    small.meta["compression"] = {
+        "method": form,
         "rule": {rule: value},
         "select_condition": select_condition,
         "pattern": layers,
         "target": target,
         "seed": seed,
         "calibration": _about(crops, images),
+        **record.describe(net, small, conditions, errors),
     }
-    rows = [_row(net, small, name, conditions[name], errors.get(name)) for name in net.layers]
-    small.meta["compression"] = record | {"totals": _totals(net, small), "layers": rows}
     return small
 
 
@@ -143,6 +136,15 @@ def _only_rule(rules: Mapping[str, float | None]) -> tuple[str, float]:
         names = ", ".join(name for name, _ in given) or "none"
         raise InputError(f"rules for the ranks: {names}: expected exactly one of {', '.join(rules)}")
     return given[0]
+
+
+def _condition_numbers(layers: Mapping[str, Dense]) -> dict[str, float]:
+    """Of every layer's kernel, by name."""
+    conditions = {}
+    for name, layer in layers.items():
+        with serial_blas(layer.shape):
+            conditions[name] = conditioning.condition_number(svd.singular_values(layer.weight))
+    return conditions
 
 
 def _select(conditions: Mapping[str, float], pattern: str, threshold: float | None) -> list[str]:
@@ -156,29 +158,38 @@ def _select(conditions: Mapping[str, float], pattern: str, threshold: float | No
 
 
 def _crops(net: RRDBNet, images: Sequence[np.ndarray] | None, seed: int) -> Crops | None:
-    pictures = calibration.read() if images is None else images
+    pictures = calibration.read_pictures() if images is None else images
     return calibration.crops(pictures, net.scale, seed) if len(pictures) else None
 
 
-def _candidates(net, selected, method, target, crops, seed, report):
+def _candidates(
+    net: RRDBNet,
+    selected: Collection[str],
+    form: str,
+    target: Target,
+    low: np.ndarray | None,
+    seed: int,
+    report: Callable[[], object],
+) -> dict[str, Candidates]:
     """What each layer can become, with sensitivities where there are pictures to measure them with."""
-    sensitivities = dict.fromkeys(selected)
-    if crops is not None:
-        sensitivities = sensitivity.measure_all(net, crops.low, selected, seed, report)
-    return choose.candidates(net, sensitivities, method, COSTS[target])
+    if low is None:
+        return candidates(net, dict.fromkeys(selected), form, target)
+    return candidates(net, sensitivities(net, low, selected, seed, report), form, target)
 
 
-def _ranks(net, every, choices) -> dict[str, int]:
-    """The ranks chosen, by name."""
-    chosen = {name: each.ranks[i] for name, each, i in zip(net.layers, every, choices, strict=True)}
-    return {name: rank for name, rank in chosen.items() if rank is not None}
-
-
-def _within_drop(net, method, every, drop, crops, seed, report):
+def _within_drop(
+    net: RRDBNet,
+    form: str,
+    every: Mapping[str, Candidates],
+    drop: float,
+    crops: Crops,
+    seed: int,
+    report: Callable[[], object],
+) -> tuple[RRDBNet, dict[str, float]]:
     """The cheapest network found whose PSNR on the crops is at most `drop` dB below that of the dense one.
 
-    MSE · 10^(drop / 10) = MSE + loss allowed; what the factors really lose says how much more, or less, may be
-    estimated for them at the next attempt.
+    PSNR = -10 log10 MSE, so MSE may grow by allowed = MSE (10^(drop / 10) - 1). What the factors really lose says how
+    much more, or less, may be estimated for them at the next attempt.
     """
     if not drop > 0:
         raise InputError(f"max_drop {drop:g} dB: expected more than 0")
@@ -186,14 +197,15 @@ def _within_drop(net, method, every, drop, crops, seed, report):
     allowed = before * (10 ** (drop / 10) - 1)
     estimate, best = allowed, None
     for _ in range(ATTEMPTS):
-        ranks = _ranks(net, every, choose.within_loss(every, estimate))
+        ranks = within_loss(every, estimate)
         if not ranks:
             break
-        small, errors = _factorise(net, method, ranks, crops, seed, report)
+        small, errors = fit.factorised(net, form, ranks, crops.low, seed, report)
         lost = _square_error(small, crops) - before
         if lost <= allowed and (best is None or small.flops_per_pixel < best[0].flops_per_pixel):
             best = small, errors
-        estimate *= np.clip(0.95 * allowed / max(lost, allowed / 10), 0.1, 10)
+        # by a factor of ten at most: one attempt says little about losses of another order
+        estimate *= np.clip(MARGIN * allowed / max(lost, allowed / 10), 0.1, 10)
     if best is None:
         raise InputError(f"max_drop {drop:g} dB: no ranks were found that lose as little")
     return best
@@ -203,66 +215,8 @@ def _square_error(net: RRDBNet, crops: Crops) -> float:
     return float(np.mean([np.square(net(low) - high).mean() for low, high in zip(*crops, strict=True)]))
 
 
-def _factorise(net, method, ranks, crops, seed, report) -> tuple[RRDBNet, dict[str, float]]:
-    """The network with layers of these `ranks`, and their errors; `report` is called after each."""
-    if crops is None:
-        made = {}
-        for name, rank in ranks.items():
-            made[name] = factorise.from_kernel(net.layers[name], method, rank, seed)
-            report()
-    else:
-        made = _fit(net, method, ranks, crops.low, seed, report)
-    layers = {name: made[name][0] if name in made else layer for name, layer in net.layers.items()}
-    return RRDBNet(layers, net.method, net.meta), {name: error for name, (_, error) in made.items()}
-
-
-def _fit(net, method, ranks, low, seed, report) -> dict[str, tuple[Layer, float]]:
-    """Fit the layers in turn, the dense network and the compressed one walking side by side: maps (2, B, H, W, C)."""
-    fitted = {}
-    known = None
-
-    def convolve(name, maps):
-        nonlocal known
-        layer = net.layers[name]
-        run = on_stacks(layer, net.method)
-        out = np.empty((*maps.shape[:-1], layer.shape[0]), maps.dtype)
-        out[0] = run(maps[0])
-        if name in ranks:
-            where = positions(out[0], PATCHES, seed)
-            known = measure(maps[1], out[0], where, known if grows(name) else None)
-            fitted[name] = factorise.to_outputs(layer, method, ranks[name], known, seed)
-            run = on_stacks(fitted[name][0], net.method)
-            report()
-        elif not grows(name):
-            known = None
-        out[1] = run(maps[1])
-        return out
-
-    forward(net.architecture, np.stack([low, low]), convolve)
-    return fitted
-
-
-def _row(net: RRDBNet, small: RRDBNet, name: str, kappa: float, error: float | None) -> dict:
-    """One line of the table; FLOPs are for each pixel of the image."""
-    before, after = net.layers[name], small.layers[name]
-    return {
-        "name": name,
-        "shape": list(before.shape),
-        "condition": kappa if math.isfinite(kappa) else None,
-        "rank": after.rank,
-        "error": error,
-        "flops_before": flops.per_pixel(before) * net.area(name),
-        "flops_after": flops.per_pixel(after) * net.area(name),
-        "chosen": after.rank is not None,
-    }
-
-
-def _totals(net: RRDBNet, small: RRDBNet) -> dict:
-    before, after = net.flops_per_pixel, small.flops_per_pixel
-    return {"flops_before": before, "flops_after": after, "theoretical_speedup": before / after}
-
-
-def _about(crops: Crops | None, images: Sequence | None) -> dict | None:
+def _about(crops: Crops | None, images: Sequence[np.ndarray] | None) -> dict[str, object] | None:
+    """What the record says of the calibration pictures."""
     if crops is None:
         return None
     count, side = crops.low.shape[:2]

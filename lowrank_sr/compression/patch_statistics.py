@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 D = 3
-BLOCK = 4096  # patches at a time: 28 MB for 192 channels
+BLOCK_PATCHES = 4096  # multiplied out at a time: 28 MB for 192 channels
 
 
 class Moments(NamedTuple):
@@ -33,7 +33,12 @@ def positions(stack: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(pixels, count, replace=False))
 
 
-def measure(inputs: np.ndarray, outputs: np.ndarray, where: np.ndarray, known: Moments | None = None) -> Moments:
+def extends_input(name: str) -> bool:
+    """Whether layer `name` reads what the layer before it has read, and that one's output after it."""
+    return name.startswith("RRDB_trunk") and not name.endswith("conv1")
+
+
+def patch_moments(inputs: np.ndarray, outputs: np.ndarray, where: np.ndarray, known: Moments | None = None) -> Moments:
     """The moments at the pixels `where` of `inputs` (B, H, W, C) and `outputs` (B, H, W, N).
 
     `known` are those of the first channels of `inputs` at the same pixels: in a dense block each layer reads what the
@@ -50,8 +55,8 @@ def measure(inputs: np.ndarray, outputs: np.ndarray, where: np.ndarray, known: M
     size, n = D * D * channels, outputs.shape[3]
     sums, out_sums, out_squares = np.zeros(size), np.zeros(n), np.zeros(n)
     gram, cross = np.zeros((size - old, size)), np.zeros((n, size))
-    for block in range(0, len(where), BLOCK):
-        b, y, x = (index[block : block + BLOCK] for index in pixels)
+    for block in range(0, len(where), BLOCK_PATCHES):
+        b, y, x = (index[block : block + BLOCK_PATCHES] for index in pixels)
         p = _patches(padded, b, y, x) - centre
         t = outputs[b, y, x] - out_centre
         sums += p.sum(axis=0, dtype=np.float64)

@@ -1,20 +1,47 @@
-"""What an error in one layer does to the picture: measured, with that layer alone compressed."""
+"""What an error in one layer does to the picture: measured, with that layer alone compressed.
 
-from collections.abc import Callable, Iterable
+Let e_l be the error of layer l's output and J_l the Jacobian of the picture by that output. To first order the picture
+changes by Σ_l J_l e_l, and its squared error is
+
+    E‖Σ_l J_l e_l‖² = Σ_l E‖J_l e_l‖² + Σ_{l ≠ m} E[e_lᵀ J_lᵀ J_m e_m]
+
+Quadratic: as the rank changes, the size of e_l changes much and its covariance little otherwise; so E‖J_l e_l‖² is
+proportional to the squared relative error of the layer, and one probe gives the factor.
+Additive: the cross terms vanish where the errors of two layers have mean 0, which the bias sees to, and are
+uncorrelated; so the losses of layers add up, and ranks can be chosen by a budget.
+
+Both are approximations, good while errors are small. Ranks rest on them, the accuracy of the result does not:
+"max_drop" measures what was really lost.
+
+References
+----------
+Zhou, Moosavi-Dezfooli, Cheung and Frossard, "Adaptive Quantization for Deep Neural Network", AAAI 2018 (the effect of
+small errors in single layers on the network's output is linear in their energy and adds up over layers).
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from lowrank_sr import flops
-from lowrank_sr.compression.patch_statistics import measure, positions
+from lowrank_sr.compression.factorise import dense_layers
+from lowrank_sr.compression.patch_statistics import Moments, extends_input, patch_moments, positions
+from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.compression.walk import forward, on_stacks
-from lowrank_sr.layers import Separable
-from lowrank_sr.lowrank import moments, refit_svd, svd
+from lowrank_sr.layers import Dense, Separable
+from lowrank_sr.lowrank import refit_svd, svd
+from lowrank_sr.lowrank.data_norm import relative_error
 from lowrank_sr.network.rrdbnet import RRDBNet
 
-PATCHES = 4096  # a layer: for ranks to be chosen by, fewer will do than for a fit
-PROBE = (4, 16)  # crops and their side: of what the network is run on once for each layer
-SPEEDUP = 3  # at which a layer is compressed to see what it does
+CURVE_PATCHES = 4096  # a layer: to choose ranks by, fewer will do than for a fit
+PROBE_CROPS = 4  # that the network is run on once for each layer
+PROBE_SIDE = 16  # of these crops, in pixels of low resolution
+PROBE_SPEEDUP = 3  # theoretical, of the layer that is probed: in the middle of those a budget asks for
+LEAST_ERROR = 1e-6  # of a probe: what float32 leaves of a layer that loses nothing
+
+
+OnStacks = Callable[[np.ndarray], np.ndarray]
 
 
 class Sensitivity(NamedTuple):
@@ -28,82 +55,92 @@ class Sensitivity(NamedTuple):
     weight: float
 
 
-def measure_all(
-    net: RRDBNet, low: np.ndarray, names: Iterable[str], seed: int, report: Callable[[], object]
+class Probe(NamedTuple):
+    """A layer compressed to PROBE_SPEEDUP, and the relative error of its output."""
+
+    layer: Separable
+    error: float
+
+
+def sensitivities(
+    net: RRDBNet, low: np.ndarray, names: Collection[str], seed: int, report: Callable[[], object]
 ) -> dict[str, Sensitivity]:
     """The sensitivities of layers `names` of a dense network, on crops `low` (B, h, h, 3), by name.
 
     One pass for the error curves, then one over a few small crops for each layer; `report` is called after each layer.
     """
-    curves, probes = _curves(net, low, set(names), seed, report)
+    curves, probes = _curves(net, low, names, seed, report)
     weights = _weights(net, _centres(low), probes, report)
     return {name: Sensitivity(curves[name], weights[name]) for name in curves}
 
 
-def _curves(net, low, names, seed, report):
-    """Each layer's error curve, and the layer compressed for a probe with its relative error."""
-    curves, probes = {}, {}
-    known = None
+def _curves(
+    net: RRDBNet, low: np.ndarray, names: Collection[str], seed: int, report: Callable[[], object]
+) -> tuple[dict[str, np.ndarray], dict[str, Probe]]:
+    """Error curves and probes of the layers."""
+    dense = dense_layers(net)
+    curves: dict[str, np.ndarray] = {}
+    probes: dict[str, Probe] = {}
+    moments: Moments | None = None  # of the layer before
 
-    def convolve(name, x):
-        nonlocal known
-        layer = net.layers[name]
+    def convolve(name: str, x: np.ndarray) -> np.ndarray:
+        nonlocal moments
+        layer = dense[name]
         out = on_stacks(layer, net.method)(x)
-        if not grows(name):
-            known = None
-        known = seen = measure(x, out, positions(x, PATCHES, seed), known)
-        if name in names:
-            curves[name] = refit_svd.error_curve(layer.weight, seen.covariance)
-            probes[name] = _probe(layer, seen)
-            report()
+        with serial_blas(layer.shape):
+            known = moments if extends_input(name) else None
+            moments = patch_moments(x, out, positions(x, CURVE_PATCHES, seed), known)
+            if name in names:
+                curves[name] = refit_svd.error_curve(layer.weight, moments.covariance)
+                probes[name] = _probe(layer, moments)
+                report()
         return out
 
     forward(net.architecture, low, convolve)
     return curves, probes
 
 
-def grows(name: str) -> bool:
-    """Whether layer `name` reads what the layer before it has read, and that one's output after it."""
-    return name.startswith("RRDB_trunk") and not name.endswith("conv1")
-
-
-def _probe(layer, seen):
+def _probe(layer: Dense, moments: Moments) -> Probe:
     n, c, d = layer.shape
-    rank = max(1, round(flops.dense(n, c, d) / SPEEDUP / flops.separable(n, c, d, 1)))
-    factors = refit_svd.refit(layer.weight, rank, seen.covariance, rounds=0)
+    rank = max(1, round(flops.break_even("svd", n, c, d) / PROBE_SPEEDUP))
+    factors = refit_svd.refit(layer.weight, rank, moments.covariance, rounds=0)
     kernel = svd.reconstruct(*factors)
-    bias = layer.bias + (layer.weight - kernel).reshape(n, -1) @ seen.mean
+    bias = layer.bias + (layer.weight - kernel).reshape(n, -1) @ moments.mean
     compressed = Separable(*(np.ascontiguousarray(array, np.float32) for array in (*factors, bias)))
-    return compressed, moments.relative_error(layer.weight, kernel, seen.covariance)
+    return Probe(compressed, relative_error(layer.weight, kernel, moments.covariance))
 
 
-def _centres(low):
-    count, side = PROBE
-    margin = max(0, low.shape[1] - side) // 2
-    return low[:count, margin : margin + side, margin : margin + side]
+def _centres(low: np.ndarray) -> np.ndarray:
+    """The middle of the first crops: (PROBE_CROPS, PROBE_SIDE, PROBE_SIDE, 3)."""
+    margin = max(0, low.shape[1] - PROBE_SIDE) // 2
+    inner = slice(margin, margin + PROBE_SIDE)
+    return low[:PROBE_CROPS, inner, inner]
 
 
-def _weights(net, crops, probes, report):
+def _weights(
+    net: RRDBNet, crops: np.ndarray, probes: Mapping[str, Probe], report: Callable[[], object]
+) -> dict[str, float]:
     """Mean squared difference of the picture over the squared relative error of the layer."""
     place = {name: i for i, name in enumerate(net.layers)}
     run = {name: on_stacks(layer, net.method) for name, layer in net.layers.items()}
-    outputs = {}
+    outputs: dict[str, np.ndarray] = {}
 
-    def remember(name, x):
+    def remember(name: str, x: np.ndarray) -> np.ndarray:
         outputs[name] = run[name](x)
         return outputs[name]
 
     reference = forward(net.architecture, crops, remember)
     weights = {}
-    for probed, (layer, error) in probes.items():
-        compressed = on_stacks(layer, net.method)
+    for probed, probe in probes.items():
+        compressed = on_stacks(probe.layer, net.method)
 
-        def convolve(name, x, probed=probed, compressed=compressed):
+        def convolve(name: str, x: np.ndarray, probed: str = probed, compressed: OnStacks = compressed) -> np.ndarray:
             if place[name] < place[probed]:
                 return outputs[name]  # nothing has changed yet
             return compressed(x) if name == probed else run[name](x)
 
         difference = forward(net.architecture, crops, convolve) - reference
-        weights[probed] = float(np.square(difference, dtype=np.float64).mean()) / max(error, 1e-6) ** 2
+        loss = float(np.square(difference, dtype=np.float64).mean())
+        weights[probed] = loss / max(probe.error, LEAST_ERROR) ** 2
         report()
     return weights

@@ -13,23 +13,41 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 
-RIDGE = 1e-3
-"""λ, a fraction of the diagonal of Γ: the same at every scale of the kernel and of the factors' columns.
+TERM_RIDGE = 1e-3
+"""λ, the price of the terms' squared norms.
 
-When CP meets a convolution kernel many columns nearly coincide, and rank-one terms that all but cancel grow
-without bound (Phan et al. 2020). With this ridge every step of ALS lowers ‖T - T'‖² + λ Σ_r w_r², which keeps
-the norms w_r of the terms down. It also leads ALS around the plateaus where such terms build up: after 50
-sweeps real kernels are at a lower error than with none. An exact fit it shrinks by λ.
+CP of a convolution kernel has no best approximation to converge to: many columns nearly coincide, and terms that all
+but cancel grow without bound (Phan et al. 2020). With the ridge the sum of their squared norms stays below ‖T‖² / λ, a
+thousand times the kernel's, for all factors zero would cost ‖T‖². On the other side λ shrinks even an exact fit, by a
+thousandth: far less than the error at any rank below break-even.
 """
 
+SWEEPS = 50
+"""At most: where the fit creeps through a plateau, further sweeps change it by less than another start would."""
 
-def decompose(kernel, rank, sweeps=50, tolerance=1e-5, seed=0):
+FIT_TOLERANCE = 1e-5
+"""A sweep that changes the fit by less is the last: an error of some tenths is then known to four digits."""
+
+
+def decompose(
+    kernel: np.ndarray, rank: int, sweeps: int = SWEEPS, tolerance: float = FIT_TOLERANCE, seed: int = 0
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], list[float]]:
     """Return the CP factors of rank R of a kernel, and the fit after each sweep.
 
     minimise ‖T - [[a, y, x, o]]‖² + λ Σ_r w_r²,   w_r = ‖a_r‖ ‖y_r‖ ‖x_r‖ ‖o_r‖
 
-    Each factor in turn is the solution of its normal equations, with Γ the elementwise product of the other
-    factors' Gram matrices:  F (Γ + λ diag Γ) = T_(m) (Khatri-Rao product of the other factors).
+    Each factor F in turn is the solution of its normal equations, with Γ the elementwise product of the other
+    factors' Gram matrices:
+
+        F (Γ + λ diag Γ) = T_(m) (Khatri-Rao product of the other factors)
+
+    Γ_rr is the squared norm of the other factors' r-th columns together, so the ridge charges column f_r with
+    λ Γ_rr ‖f_r‖² = λ w_r². That depends on the term alone, neither on the scale of the kernel nor on how the norm
+    of a term is shared among its columns; λ I would depend on both.
+
+    Scaling the r-th column of another factor by t scales f_r by 1/t and nothing else. So a, y and x are scaled to
+    columns of norm 1 as soon as they are solved for and those norms are dropped; o comes last in a sweep and takes
+    up the norm of every term, w_r = ‖o_r‖.
 
     Parameters
     ----------
@@ -46,7 +64,7 @@ def decompose(kernel, rank, sweeps=50, tolerance=1e-5, seed=0):
     Returns
     -------
     factors : tuple of cp_in, cp_y, cp_x, cp_out
-        (C, R), (d, R), (d, R), (N, R) float64 arrays; the columns of the first three have norm 1.
+        (C, R), (d, R), (d, R), (N, R) float64 arrays, a, y, x and o; the columns of the first three have norm 1.
     fits : list of float
         1 - ‖T - T'‖ / ‖T‖ after each sweep.
 
@@ -91,7 +109,7 @@ def decompose(kernel, rank, sweeps=50, tolerance=1e-5, seed=0):
     return (a, y, x, o), fits
 
 
-def start(T, rank, rng):
+def start(T: np.ndarray, rank: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Return unit factors to start from: each mode's leading singular vectors (HOSVD), then noise."""
     factors = []
     for mode, size in enumerate(T.shape):
@@ -102,7 +120,7 @@ def start(T, rank, rng):
     return factors
 
 
-def reconstruct(cp_in, cp_y, cp_x, cp_out):
+def reconstruct(cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.ndarray) -> np.ndarray:
     """Multiply CP factors out to the dense kernel that they stand for.
 
     W'[n, c, i, j] = Σ_r out[n, r] in[c, r] y[i, r] x[j, r]
@@ -115,15 +133,16 @@ def reconstruct(cp_in, cp_y, cp_x, cp_out):
     -------
     kernel : (N, C, d, d) array
     """
-    return np.einsum("cr,ir,jr,nr->ncij", cp_in, cp_y, cp_x, cp_out, optimize=True)
+    kernel: np.ndarray = np.einsum("cr,ir,jr,nr->ncij", cp_in, cp_y, cp_x, cp_out, optimize=True)
+    return kernel
 
 
-def unit(factor):
+def unit(factor: np.ndarray) -> np.ndarray:
     """Return a factor with columns of norm 1."""
-    return factor / np.maximum(np.linalg.norm(factor, axis=0), np.finfo(np.float64).tiny)
+    return np.asarray(factor / np.maximum(np.linalg.norm(factor, axis=0), np.finfo(np.float64).tiny))
 
 
-def _solve(gram, product):
+def _solve(gram: np.ndarray, product: np.ndarray) -> np.ndarray:
     """Solve F (Γ + λ diag Γ) = product for F."""
-    ridge = RIDGE * np.diag(gram) + np.finfo(np.float64).tiny  # so that a kernel of zeros can be solved too
-    return np.linalg.solve(gram + np.diag(ridge), product.T).T
+    ridge = TERM_RIDGE * np.diag(gram) + np.finfo(np.float64).tiny  # so that a kernel of zeros can be solved too
+    return np.asarray(np.linalg.solve(gram + np.diag(ridge), product.T).T)

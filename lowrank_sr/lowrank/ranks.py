@@ -1,43 +1,22 @@
-"""Which rank: from an energy, a condition number, a speed-up of one layer, or a budget for the whole network.
+"""Which rank: from an energy, a condition number, a speed-up of one layer, or a budget for the whole network."""
 
-Dense d² N C multiply-adds a pixel, SVD pair d K (C + N), CP R (C + 2d + N): a layer gains below the rank
-where its factors cost what the kernel does, and S times as much at 1/S of that rank.
-"""
+from collections.abc import Sequence
 
 import numpy as np
 
 from lowrank_sr.errors import InputError
 
 
-def svd_break_even(shape):
-    """Return d N C / (N + C), the rank below which an SVD pair of an (N, C, d, d) kernel saves FLOPs.
-
-    References
-    ----------
-    Tai et al., "Convolutional neural networks with low-rank regularization", 2015.
-    """
-    N, C, d, _ = shape
-    return d * N * C / (N + C)
-
-
-def cp_break_even(shape):
-    """Return d² N C / (C + 2d + N), the rank below which CP of an (N, C, d, d) kernel saves FLOPs.
-
-    References
-    ----------
-    Lebedev et al., "Speeding-up convolutional neural networks using fine-tuned CP-decomposition", 2014.
-    """
-    N, C, d, _ = shape
-    return d * d * N * C / (C + 2 * d + N)
-
-
-def speedup_rank(break_even, speedup):
+def speedup_rank(break_even: float, speedup: float) -> int:
     """Return the largest rank whose theoretical speed-up, break_even / rank, is at least `speedup`.
+
+    The cost of factors is proportional to their rank, so at 1/S of the rank where they cost what the dense kernel
+    does they cost 1/S of it.
 
     Parameters
     ----------
     break_even : float
-        From `svd_break_even` or `cp_break_even`.
+        The rank at which the factors cost as many FLOPs as the dense kernel, from `flops.break_even`.
     speedup : float
         FLOPs(dense) / FLOPs(factorised).
 
@@ -55,7 +34,7 @@ def speedup_rank(break_even, speedup):
     return int(break_even / speedup * (1 + 1e-12))  # 48 / 1.6 is 30, not 29.999...
 
 
-def energy_rank(sigma, energy):
+def energy_rank(sigma: np.ndarray, energy: float) -> int:
     """Return the smallest rank that keeps a fraction of the energy of the singular values.
 
     min K with Σ_{k <= K} σ_k² >= energy · Σ_k σ_k²
@@ -82,7 +61,7 @@ def energy_rank(sigma, energy):
     return int(np.searchsorted(kept, energy * kept[-1])) + 1
 
 
-def condition_rank(sigma, kappa):
+def condition_rank(sigma: np.ndarray, kappa: float) -> int:
     """Return the largest rank at which the condition number σ_1 / σ_K of what is kept is at most `kappa`.
 
     Parameters
@@ -106,7 +85,7 @@ def condition_rank(sigma, kappa):
     return int(np.count_nonzero(sigma * kappa >= sigma[0]))
 
 
-def allocate(costs, losses, budget):
+def allocate(costs: Sequence[Sequence[float]], losses: Sequence[Sequence[float]], budget: float) -> list[int]:
     """Choose a candidate for each layer: the total cost within a budget, the total loss small.
 
     minimise Σ_l loss[l][choice_l]  subject to  Σ_l cost[l][choice_l] <= budget
@@ -137,26 +116,27 @@ def allocate(costs, losses, budget):
     Shoham and Gersho, "Efficient bit allocation for an arbitrary set of quantizers", IEEE Trans. ASSP 36,
     1988.
     """
-    cost, loss = _padded(costs), _padded(losses)
+    cost, loss = _padded(costs), _padded(losses)  # (layers, candidates)
     layers = np.arange(len(cost))
     choice = np.lexsort((loss, cost))[:, 0]  # the cheapest; of equals, the one that loses least
-    left = budget - cost[layers, choice].sum()
-    if left < 0:
-        raise InputError(f"the cheapest choice costs {budget - left:.4g}, more than the budget of {budget:.4g}")
+    spent = cost[layers, choice].sum()
+    if spent > budget:
+        raise InputError(f"the cheapest choice costs {spent:.4g}, more than the budget of {budget:.4g}")
+    remaining = budget - spent
 
     while True:
         extra = cost - cost[layers, choice, None]
         saved = loss[layers, choice, None] - loss
-        fits = (saved > 0) & (extra <= left)
+        fits = (saved > 0) & (extra <= remaining)
         if not fits.any():
-            return choice.tolist()
+            return [int(candidate) for candidate in choice]
         slope = np.divide(saved, extra, out=np.full_like(cost, -np.inf), where=fits)
         layer, candidate = np.unravel_index(slope.argmax(), slope.shape)
-        left -= extra[layer, candidate]
+        remaining -= extra[layer, candidate]
         choice[layer] = candidate
 
 
-def _padded(rows):
+def _padded(rows: Sequence[Sequence[float]]) -> np.ndarray:
     """Stack rows of different lengths into a matrix, with infinity after the end of the short ones."""
     width = max(map(len, rows))
     return np.array([[*row, *[np.inf] * (width - len(row))] for row in rows], dtype=np.float64)

@@ -1,12 +1,11 @@
 """The SVD pair of Tai et al.: a d x d convolution as a d x 1 convolution followed by a 1 x d one."""
 
 import numpy as np
-import scipy  # which loads scipy.linalg when it is first used
 
 from lowrank_sr.errors import InputError
 
 
-def matricise(kernel):
+def matricise(kernel: np.ndarray) -> np.ndarray:
     """Arrange a kernel as the matrix whose rank is the rank of its SVD pair.
 
     M[(c, i), (j, n)] = W[n, c, i, j]: everything vertical in the rows, everything horizontal in the columns.
@@ -27,7 +26,7 @@ def matricise(kernel):
     return kernel.transpose(1, 2, 3, 0).reshape(C * d, d * N)
 
 
-def singular_values(kernel):
+def singular_values(kernel: np.ndarray) -> np.ndarray:
     """Return the singular values of the matricised kernel, largest first.
 
     Parameters
@@ -38,14 +37,16 @@ def singular_values(kernel):
     -------
     sigma : (min(C d, d N),) float64 array
     """
-    return scipy.linalg.svdvals(matricise(np.asarray(kernel, dtype=np.float64)))
+    return np.linalg.svd(matricise(np.asarray(kernel, dtype=np.float64)), compute_uv=False)
 
 
-def truncate(kernel, rank):
+def truncate(kernel: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the SVD pair of rank K closest to a kernel.
 
-    M = U Σ Qᵀ;  vertical = U_K Σ_K^½,  horizontal = Σ_K^½ Q_Kᵀ.
-    No pair of this rank has a smaller error, and ‖W - W'‖² = Σ_{k > K} σ_k² (Eckart and Young).
+    M = U Σ Qᵀ;   vertical = U_K Σ_K^½,   horizontal = Σ_K^½ Q_Kᵀ   (the K leading columns, values and rows)
+
+    No pair of this rank has a smaller error, and ‖W - W'‖² = Σ_{k > K} σ_k² (Eckart and Young). The singular values
+    are shared between the halves so that both have entries of one size, well within the range of float16.
 
     Parameters
     ----------
@@ -68,12 +69,12 @@ def truncate(kernel, rank):
     Tai et al. 2015, theorem 1.
     """
     check_rank(kernel, rank)
-    U, sigma, Qt = scipy.linalg.svd(matricise(np.asarray(kernel, dtype=np.float64)), full_matrices=False)
+    U, sigma, Qt = np.linalg.svd(matricise(np.asarray(kernel, dtype=np.float64)), full_matrices=False)
     share = np.sqrt(sigma[:rank])
     return split(U[:, :rank] * share, share[:, None] * Qt[:rank], d=kernel.shape[2])
 
 
-def split(rows, columns, d):
+def split(rows: np.ndarray, columns: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
     """Fold the factors of a matricised kernel, (C d, K) and (K, d N), into the two kernels of a pair."""
     K = len(columns)
     vertical = rows.T.reshape(K, -1, d)
@@ -81,7 +82,7 @@ def split(rows, columns, d):
     return np.ascontiguousarray(vertical), np.ascontiguousarray(horizontal)
 
 
-def reconstruct(vertical, horizontal):
+def reconstruct(vertical: np.ndarray, horizontal: np.ndarray) -> np.ndarray:
     """Multiply an SVD pair out to the dense kernel that it stands for.
 
     W'[n, c, i, j] = Σ_k horizontal[n, k, j] vertical[k, c, i]
@@ -95,10 +96,11 @@ def reconstruct(vertical, horizontal):
     -------
     kernel : (N, C, d, d) array
     """
-    return np.einsum("nkj,kci->ncij", horizontal, vertical, optimize=True)
+    kernel: np.ndarray = np.einsum("nkj,kci->ncij", horizontal, vertical, optimize=True)
+    return kernel
 
 
-def check_rank(kernel, rank):
+def check_rank(kernel: np.ndarray, rank: int) -> None:
     """Raise InputError unless a kernel has an SVD pair of this rank."""
     N, C, d, _ = kernel.shape
     full = d * min(C, N)

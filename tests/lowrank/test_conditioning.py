@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lowrank_sr import flops
 from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank import conditioning, ranks, svd
 
@@ -23,6 +24,7 @@ def test_effective_rank_counts_equal_singular_values():
 
 def test_singular_kernel():
     assert conditioning.condition_number(np.array([1.0, 0.0])) == np.inf
+    assert conditioning.spectrum(np.zeros(3)) == (np.inf, 1, 1, 1)
 
 
 def test_selection():
@@ -38,7 +40,7 @@ def sigmas(shared):
     with np.load(shared / "weights" / "rrdb_x4_nb3.npz") as weights:
         kernels = {n.removesuffix(".weight"): weights[n] for n in weights if n.endswith(".weight")}
     return {
-        name: (svd.singular_values(kernel), ranks.speedup_rank(ranks.svd_break_even(kernel.shape), 2))
+        name: (svd.singular_values(kernel), ranks.speedup_rank(flops.break_even("svd", *kernel.shape[:3]), 2))
         for name, kernel in kernels.items()
         if name not in ("conv_first", "conv_last")
     }

@@ -21,7 +21,7 @@ def kernel_of_rank(R, N=12, C=10, d=3, seed=0):
 
 @pytest.mark.parametrize("R", [1, 2, 3])
 def test_known_factors_are_recovered(R, monkeypatch):
-    monkeypatch.setattr(cp_als, "RIDGE", 1e-12)  # the ridge shrinks even an exact fit
+    monkeypatch.setattr(cp_als, "TERM_RIDGE", 1e-12)  # the ridge shrinks even an exact fit
     kernel = kernel_of_rank(R)
     factors, fits = cp_als.decompose(kernel, R, sweeps=2000, tolerance=0)
     assert relative_error(kernel, factors) < 1e-6
@@ -31,7 +31,7 @@ def test_known_factors_are_recovered(R, monkeypatch):
 def test_ridge_shrinks_an_exact_fit_by_as_much():
     kernel = kernel_of_rank(3)
     error = relative_error(kernel, cp_als.decompose(kernel, 3, sweeps=2000, tolerance=0)[0])
-    assert error == pytest.approx(cp_als.RIDGE, rel=0.2)
+    assert error == pytest.approx(cp_als.TERM_RIDGE, rel=0.2)
 
 
 def test_scale_of_the_kernel_changes_nothing():
@@ -59,7 +59,7 @@ def test_regularised_objective_never_grows():
 
     def objective(sweeps):
         factors, _ = cp_als.decompose(kernel, 20, sweeps=sweeps, tolerance=0)
-        return np.linalg.norm(kernel - cp_als.reconstruct(*factors)) ** 2 + cp_als.RIDGE * np.sum(factors[3] ** 2)
+        return np.linalg.norm(kernel - cp_als.reconstruct(*factors)) ** 2 + cp_als.TERM_RIDGE * np.sum(factors[3] ** 2)
 
     assert np.all(np.diff([objective(sweeps) for sweeps in range(1, 12)]) < 1e-9)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.lowrank import cp_als, moments, normal_equations, refit_cp, refit_svd, svd
+from lowrank_sr.lowrank import cp_als, data_norm, refit_cp, refit_svd, svd
 
 N, C, d = 6, 5, 3
 
@@ -23,7 +23,7 @@ def problem(seed=0, N=N, C=C):
 
 def error(kernel, approximation, G):
     """Relative error in the norm that refit minimises."""
-    return moments.relative_error(kernel, approximation, moments.regularise(G))
+    return data_norm.relative_error(kernel, approximation, data_norm.regularise(G))
 
 
 def svd_error(kernel, rank, G, **options):
@@ -40,7 +40,7 @@ def test_relative_error_is_that_of_the_output():
     patches = rng.standard_normal((C * d * d, 1000)) * rng.uniform(0.1, 2, (C * d * d, 1))
     outputs, others = (k.reshape(N, -1) @ patches for k in (kernel, other))
     expected = np.linalg.norm(outputs - others) / np.linalg.norm(outputs)
-    assert moments.relative_error(kernel, other, patches @ patches.T / 1000) == pytest.approx(expected)
+    assert data_norm.relative_error(kernel, other, patches @ patches.T / 1000) == pytest.approx(expected)
 
 
 @settings(deadline=None, max_examples=25)
@@ -100,7 +100,7 @@ def test_full_rank_is_exact():
 def gradient(kernel, approximation, G):
     """∂/∂W' of ½‖W' - W‖²_G, as a kernel."""
     difference = (approximation - kernel).reshape(N, -1)
-    return (difference @ moments.regularise(G)).reshape(kernel.shape)
+    return (difference @ data_norm.regularise(G)).reshape(kernel.shape)
 
 
 def test_last_half_is_stationary():
@@ -145,7 +145,7 @@ def test_target_kernel_undoes_what_the_inputs_went_through():
     distortion = np.eye(C * d * d) + 0.1 * rng.standard_normal((C * d * d, C * d * d))  # p' = D p
     distorted = distortion @ G @ distortion.T
     cross = kernel.reshape(N, -1) @ G @ distortion.T  # E[W p p'ᵀ]
-    target = moments.target_kernel(kernel, distorted, cross).reshape(N, -1)
+    target = data_norm.target_kernel(kernel, distorted, cross).reshape(N, -1)
     difference = target @ distortion - kernel.reshape(N, -1)  # what is left of the output's error
     before = kernel.reshape(N, -1) @ (distortion - np.eye(len(distortion)))
     assert np.trace(difference @ G @ difference.T) < 0.01 * np.trace(before @ G @ before.T)
@@ -154,7 +154,7 @@ def test_target_kernel_undoes_what_the_inputs_went_through():
 def test_target_kernel_of_undistorted_inputs_is_the_kernel():
     kernel, G = problem()
     cross = kernel.reshape(N, -1) @ G
-    np.testing.assert_allclose(moments.target_kernel(kernel, G, cross), kernel, atol=1e-8)
+    np.testing.assert_allclose(data_norm.target_kernel(kernel, G, cross), kernel, atol=1e-8)
 
 
 def test_deterministic():
@@ -167,7 +167,7 @@ def test_deterministic():
 
 def test_conjugate_gradients_solve():
     A = np.diag([1.0, 2.0, 5.0])
-    x = normal_equations.conjugate_gradients(
+    x = data_norm.conjugate_gradients(
         lambda v: A @ v, lambda v: v, np.zeros(3), np.ones(3), steps=10
     )  # ten, where three suffice
     np.testing.assert_allclose(x, [1, 0.5, 0.2])
@@ -186,13 +186,20 @@ def test_kernel_of_zeros():
     assert not cp_als.reconstruct(*refit_cp.refit(0 * kernel, 3, G)).any()
 
 
+def test_errors_of_a_kernel_of_zeros_are_numbers():
+    kernel, G = problem()
+    zeros = 0 * kernel
+    assert data_norm.relative_error(zeros, zeros, G) == 0
+    assert not refit_svd.error_curve(zeros, G).any()
+
+
 def test_moments_of_another_layer():
     kernel, _ = problem()
     for refit in (refit_svd.refit, refit_cp.refit):
         with pytest.raises(InputError, match="patches is 45 x 45"):
             refit(kernel, 3, np.eye(44))
     with pytest.raises(InputError, match="cross moment"):
-        moments.target_kernel(kernel, np.eye(45), np.ones((N, 44)))
+        data_norm.target_kernel(kernel, np.eye(45), np.ones((N, 44)))
 
 
 def test_impossible_rank():

@@ -1,6 +1,6 @@
 """ESRGAN's 23-block network with random weights: the dense methods, and its dense blocks factorised."""
 
-from lowrank_sr.compression.factorise import BREAK_EVEN
+from lowrank_sr import flops
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
@@ -21,7 +21,7 @@ def factorised(net: RRDBNet, form: str, speedup: float = SPEEDUP, method: str = 
     layers = dict(net.layers)
     for name, layer in net.layers.items():
         if name.startswith("RRDB_trunk."):
-            rank = speedup_rank(BREAK_EVEN[form](layer.weight.shape), speedup)
+            rank = speedup_rank(flops.break_even(form, *layer.shape), speedup)
             layers[name] = random_layer(layer.shape, form, rank)
     return RRDBNet(layers, method)
 

@@ -84,14 +84,14 @@ def _variants(study: Study, dense: Dense) -> dict[str, tuple[Layer, str]]:
     n, c, _ = dense.shape
     found: dict[str, tuple[Layer, str]] = {name: (dense, name) for name in study.methods if name in METHODS}
     for speedup in LAYER_SPEEDUPS:
-        shape = dense.weight.shape
-        if "svd" in study.methods and ranks.svd_break_even(shape) >= speedup:
-            pair = _svd(dense, ranks.speedup_rank(ranks.svd_break_even(shape), speedup))
+        even = {form: flops.break_even(form, *dense.shape) for form in ("svd", "cp")}
+        if "svd" in study.methods and even["svd"] >= speedup:
+            pair = _svd(dense, ranks.speedup_rank(even["svd"], speedup))
             found[f"svd {speedup}"] = pair, "svd"
             if WINOGRAD in study.methods:
                 found[f"svd winograd {speedup}"] = pair, "svd winograd"
-        if "cp" in study.methods and ranks.cp_break_even(shape) >= speedup:
-            found[f"cp {speedup}"] = _cp(study, dense, ranks.speedup_rank(ranks.cp_break_even(shape), speedup)), "cp"
+        if "cp" in study.methods and even["cp"] >= speedup:
+            found[f"cp {speedup}"] = _cp(study, dense, ranks.speedup_rank(even["cp"], speedup)), "cp"
     if "cp" in study.methods:
         found[CP_BOUND] = _cp(study, dense, cp_bound(n, c)), "cp"
     return found

@@ -52,7 +52,7 @@ def at_speedup(study: Study, method: str, fitted: bool, speedup: float) -> RRDBN
 
 def compressed(study: Study, method: str, fitted: bool, **rule: float) -> RRDBNet:
     """The network compressed by `rule`, one of `compress`'s, the same for every run of the same seed: no `auto`."""
-    pictures = calibration.read()[: study.extent.calibration] if fitted else ()
+    pictures = calibration.read_pictures()[: study.extent.calibration] if fitted else ()
     dense = study.net.with_method(WINOGRAD)
     return compress(dense, method, images=pictures, seed=study.seed, **rule).with_method(DIRECT)
 

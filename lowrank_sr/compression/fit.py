@@ -1,0 +1,73 @@
+"""Every layer's factors: those of its kernel alone, or fitted in turn to what the layer sees and should give.
+
+    minimise E‖t - W' p - b'‖²,   p  a patch of the layer's input in the network compressed so far
+                                  t  the layer's output there in the dense network
+
+so that errors of earlier layers are corrected by later ones instead of piling up (Zhang et al. 2015, section 3.3).
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from lowrank_sr.compression import factorise
+from lowrank_sr.compression.patch_statistics import Moments, extends_input, patch_moments, positions
+from lowrank_sr.compression.serial_blas import serial_blas
+from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.layers import Layer
+from lowrank_sr.network.rrdbnet import RRDBNet
+
+FIT_PATCHES = 32768  # a layer: 19 for each of the 1728 numbers in a patch of 192 channels
+
+
+def factorised(
+    net: RRDBNet,
+    form: str,
+    ranks: Mapping[str, int],
+    low: np.ndarray | None,
+    seed: int,
+    report: Callable[[], object],
+) -> tuple[RRDBNet, dict[str, float]]:
+    """`net` with layers of these `ranks` in `form`, and their errors by name.
+
+    They are fitted to crops `low`, (B, h, h, 3) float32, where there are some; `report` is called after each layer.
+    """
+    dense = factorise.dense_layers(net)
+    if low is not None:
+        fitted = _fit(net, form, ranks, low, seed, report)
+    else:
+        fitted = {}
+        for name, rank in ranks.items():
+            fitted[name] = factorise.from_kernel(dense[name], form, rank, seed)
+            report()
+    layers = {name: fitted[name][0] if name in fitted else layer for name, layer in dense.items()}
+    return RRDBNet(layers, net.method, net.meta), {name: error for name, (_, error) in fitted.items()}
+
+
+def _fit(
+    net: RRDBNet, form: str, ranks: Mapping[str, int], low: np.ndarray, seed: int, report: Callable[[], object]
+) -> dict[str, tuple[Layer, float]]:
+    """Fit the layers in turn, the dense network and the compressed one walking side by side: maps (2, B, H, W, C)."""
+    dense = factorise.dense_layers(net)
+    fitted: dict[str, tuple[Layer, float]] = {}
+    moments: Moments | None = None  # of the last layer measured, as long as later ones extend its input
+
+    def convolve(name: str, maps: np.ndarray) -> np.ndarray:
+        nonlocal moments
+        layer = dense[name]
+        run = on_stacks(layer, net.method)
+        out = np.empty((*maps.shape[:-1], layer.shape[0]), maps.dtype)
+        out[0] = run(maps[0])
+        if not extends_input(name):
+            moments = None
+        if name in ranks:
+            with serial_blas(layer.shape):
+                moments = patch_moments(maps[1], out[0], positions(out[0], FIT_PATCHES, seed), moments)
+            fitted[name] = factorise.to_outputs(layer, form, ranks[name], moments, seed)
+            run = on_stacks(fitted[name][0], net.method)
+            report()
+        out[1] = run(maps[1])
+        return out
+
+    forward(net.architecture, np.stack([low, low]), convolve)
+    return fitted

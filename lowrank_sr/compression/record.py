@@ -1,0 +1,37 @@
+"""What a compressed network's `meta["compression"]` says: how it was made, totals, and a row for each layer."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lowrank_sr import flops
+from lowrank_sr.network.rrdbnet import RRDBNet
+
+
+def describe(
+    net: RRDBNet, small: RRDBNet, conditions: Mapping[str, float], errors: Mapping[str, float]
+) -> dict[str, Any]:
+    """`totals` and `layers` of `small`, made from `net`: numbers, strings and None only, as JSON allows them.
+
+    `conditions` are the condition numbers of all of `net`'s kernels, `errors` those of the factorised layers. FLOPs are
+    for each pixel of the image.
+    """
+    before, after = net.flops_per_pixel, small.flops_per_pixel
+    return {
+        "totals": {"flops_before": before, "flops_after": after, "theoretical_speedup": before / after},
+        "layers": [_row(net, small, name, conditions[name], errors.get(name)) for name in net.layers],
+    }
+
+
+def _row(net: RRDBNet, small: RRDBNet, name: str, condition: float, error: float | None) -> dict[str, Any]:
+    before, after = net.layers[name], small.layers[name]
+    return {
+        "name": name,
+        "shape": list(before.shape),
+        "condition": condition if math.isfinite(condition) else None,
+        "rank": after.rank,
+        "error": error,
+        "flops_before": flops.per_pixel(before) * net.area(name),
+        "flops_after": flops.per_pixel(after) * net.area(name),
+        "chosen": after.rank is not None,
+    }

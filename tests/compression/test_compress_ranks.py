@@ -1,0 +1,138 @@
+"""Which ranks layers can have, what they cost, and the best of them within a budget."""
+
+import numba
+import numpy as np
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr import flops
+from lowrank_sr.compression import ranks
+from lowrank_sr.compression.network import ENDS
+from lowrank_sr.compression.ranks import TARGETS, Target
+from lowrank_sr.compression.sensitivity import Sensitivity
+
+FORMS = ["svd", "cp"]
+
+
+def inner(net):
+    """The layers that are compressed, with nothing known of their sensitivity."""
+    return dict.fromkeys(name for name in net.layers if name not in ENDS)
+
+
+def cost(every, chosen):
+    return sum(layer.costs[layer.ranks.index(chosen.get(name))] for name, layer in every.items())
+
+
+def loss(every, chosen):
+    return sum(layer.losses[layer.ranks.index(chosen.get(name))] for name, layer in every.items())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ranks_by_flops_are_the_same_on_every_machine(monkeypatch, form):
+    net = lsr.RRDBNet.random(num_block=1, method="im2col")
+    every = []
+    for lanes in (4, 8, 16, 32):
+        monkeypatch.setattr(ranks, "LANES", lanes)
+        every.append(ranks.candidates(net, inner(net), form, TARGETS["flops"]))
+    assert all(one == every[0] for one in every)
+    for name, layer in every[0].items():
+        assert all(rank % ranks.RANK_STEP == 0 for rank in layer.ranks[1:])
+        if name not in ENDS:
+            break_even = flops.break_even(form, *net.layers[name].shape)
+            assert layer.ranks[1] <= max(ranks.RANK_STEP, break_even / 32)  # a step of 4 or 1/40, whichever is more
+            assert break_even - layer.ranks[-1] <= ranks.WIDE_RANK_STEP
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_ranks_by_time_are_whole_vectors(monkeypatch, lanes):
+    monkeypatch.setattr(ranks, "LANES", lanes)
+    assert ranks.vector_ranks(96) == list(range(lanes, 96, lanes))
+    assert ranks.vector_ranks(5.5) == [1, 2, 3, 4, 5]
+
+
+def test_ranks_of_narrow_layers_are_one_apart():
+    assert ranks.fixed_ranks(16) == list(range(1, 16))
+    assert ranks.fixed_ranks(1) == []
+    assert ranks.fixed_ranks(96) == [4, 8, 12, 16, 32, 48, 64, 80]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_six_times_fewer_flops_from_the_kernels_alone(form):
+    net = lsr.RRDBNet.random(num_block=1, method="im2col")  # the bundled network's shapes, and a third of its layers
+    chosen = ranks.within_cost(ranks.candidates(net, inner(net), form, TARGETS["flops"]), 6.0)
+    after = sum(
+        net.area(name) * flops.factorised(form, *layer.shape, chosen[name])
+        if name in chosen
+        else net.area(name) * flops.per_pixel(layer)
+        for name, layer in net.layers.items()
+    )
+    assert net.flops_per_pixel / after >= 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("images", [(), None], ids=["kernel alone", "fitted"])
+def test_six_times_fewer_flops_of_the_bundled_network(form, images):
+    small = lsr.compress(lsr.load(method="winograd"), method=form, speedup=6.0, images=images)
+    assert 6 <= small.meta["compression"]["totals"]["theoretical_speedup"] < 6.3  # a step is a small part of a layer
+
+
+def test_seconds_as_cost(monkeypatch):
+    """By this test's clock a pair takes as long as the dense layer from 20 input channels on, and half elsewhere."""
+    net = lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8, method="im2col")
+    clock = Target(
+        lambda shape, form, ranks: [1.0, *(1.0 if shape[1] > 20 else 0.5 for _ in ranks)], ranks.vector_ranks
+    )
+    monkeypatch.setitem(TARGETS, "measured", clock)
+    small = lsr.compress(net, rank=2, images=(), target="measured")
+    for name, layer in small.layers.items():
+        assert (layer.rank is None) == (layer.shape[1] > 20 or name in ENDS)
+    budget = lsr.compress(net, speedup=1.2, images=(), target="measured")
+    assert {layer.rank is None for layer in budget.layers.values() if layer.shape[1] > 20} == {True}
+
+
+def test_seconds_are_measured_once_for_each_number_of_threads(monkeypatch):
+    measured = []
+
+    def interleaved(runs, *_):
+        measured.append(numba.get_num_threads())
+        return {name: [float(len(measured))] for name in runs}
+
+    monkeypatch.setattr(ranks, "interleaved", interleaved)
+    monkeypatch.setattr(ranks, "concrete", lambda layer, method: "im2col" if layer.rank is None else "winograd")
+    monkeypatch.setattr(numba, "get_num_threads", lambda: threads)
+    ranks._seconds.cache_clear()
+    for threads in (1, 2, 1, 2):
+        seconds = ranks.in_seconds((8, 16, 3), "cp", [4, 8])
+        assert seconds == [threads / ranks.TIMED_SIDE**2] * 3
+    assert measured == [1, 2]
+    ranks._seconds.cache_clear()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_without_pictures_every_layer_gives_up_the_same_share(form):
+    net = lsr.RRDBNet.random(num_feat=32, num_block=1, num_grow_ch=16, method="im2col")
+    every = ranks.candidates(net, inner(net), form, TARGETS["flops"])
+    chosen = ranks.within_cost(every, 2)
+    assert cost(every, chosen) <= net.flops(1, 1) / 2
+    compressed = [(layer, chosen[name]) for name, layer in every.items() if len(layer.ranks) > 1]
+    assert len(compressed) == len(net.layers) - 2
+    shares = [layer.costs[layer.ranks.index(rank)] / layer.costs[0] for layer, rank in compressed]
+    assert max(shares) < 0.6
+    step = max(max(np.diff(layer.costs[1:])) / layer.costs[0] for layer, _ in compressed)
+    assert max(shares) - min(shares) < 2 * step  # what is left of the budget buys some layers a rank more
+
+
+def test_budgets_over_given_costs():
+    """Two equal layers, one of which matters a thousand times more: it gets the higher rank."""
+    net = lsr.RRDBNet.random(num_feat=64, num_block=1, num_grow_ch=32, method="im2col")
+    curve = np.linspace(1, 0, 193)
+    weights = {"upconv1": 1.0, "trunk_conv": 1e-3}
+    sensitivities = {name: Sensitivity(curve, weight) for name, weight in weights.items()}
+    every = ranks.candidates(net, sensitivities, "svd", TARGETS["flops"])
+    dense = cost(every, {})
+    assert dense == net.flops(1, 1)
+    chosen = ranks.within_cost(every, 1.05)
+    assert cost(every, chosen) <= dense / 1.05
+    assert "upconv1" not in chosen or chosen["upconv1"] > chosen["trunk_conv"]
+    assert loss(every, ranks.within_loss(every, 1e-4)) <= 1e-4

@@ -1,0 +1,100 @@
+"""Moments of patches, and a layer fitted to them."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import threadpoolctl
+from reference import EPS
+
+from lowrank_sr import layers
+from lowrank_sr.compression import factorise, patch_statistics, serial_blas, walk
+
+
+def test_moments_are_those_of_the_patches():
+    rng = np.random.default_rng(1)
+    inputs, outputs = rng.standard_normal((3, 8, 9, 4)) + 5, rng.standard_normal((3, 8, 9, 2)) - 3
+    inputs, outputs = inputs.astype(np.float32), outputs.astype(np.float32)
+    where = patch_statistics.positions(inputs, 50, seed=0)
+    assert len(set(where)) == 50
+    padded = np.pad(inputs.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(-1, 36)[where]
+    found = patch_statistics.patch_moments(inputs, outputs, where)
+    joint = np.cov(np.hstack([patches, outputs.reshape(-1, 2)[where]]).T, bias=True)
+    # sums of 50 products in float32, each below 10^2 once the mean is off: 50 eps 100, divided by 50
+    close = {"rtol": 0, "atol": 100 * EPS}
+    np.testing.assert_allclose(found.mean, patches.mean(axis=0), **close)
+    np.testing.assert_allclose(found.covariance, joint[:36, :36], **close)
+    np.testing.assert_allclose(found.cross, joint[36:, :36], **close)
+    np.testing.assert_allclose(found.output_variance, np.diag(joint)[36:], **close)
+    part = patch_statistics.patch_moments(inputs[..., :3], outputs, where)
+    grown = patch_statistics.patch_moments(inputs, outputs, where, part)
+    for one, other in zip(grown, found, strict=True):
+        np.testing.assert_allclose(one, other, **close)
+
+
+def test_moments_over_several_blocks(monkeypatch):
+    rng = np.random.default_rng(2)
+    inputs, outputs = (rng.random((2, 6, 7, n), dtype=np.float32) for n in (3, 2))
+    whole = patch_statistics.patch_moments(inputs, outputs, np.arange(84))
+    monkeypatch.setattr(patch_statistics, "BLOCK_PATCHES", 25)
+    for one, other in zip(patch_statistics.patch_moments(inputs, outputs, np.arange(84)), whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=84 * EPS)  # 84 terms below 1
+
+
+@pytest.mark.parametrize(("form", "rank"), [("svd", 15), ("cp", 60), ("svd", 4), ("cp", 12)])
+def test_a_fit_finds_the_layer_that_made_the_outputs(form, rank):
+    """Outputs of another kernel, with another bias; 15 and 60 are enough for any kernel, were there no ridge."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((2, 24, 24, 5), dtype=np.float32)
+    kernel = rng.standard_normal((6, 5, 3, 3), dtype=np.float32)
+    truth = layers.Dense(kernel, rng.standard_normal(6, dtype=np.float32))
+    outputs = walk.on_stacks(truth, "im2col")(x)
+    start = layers.Dense(kernel + 0.1 * rng.standard_normal(kernel.shape, dtype=np.float32), np.zeros(6, np.float32))
+    seen = patch_statistics.patch_moments(x, outputs, np.arange(2 * 24 * 24))
+    found, error = factorise.to_outputs(start, form, rank, seen)
+    if rank >= 15:
+        assert error < {"svd": 0.001, "cp": 0.02}[form]  # CP is not convex: 8 rounds leave a little
+    left = outputs - walk.on_stacks(found, "im2col")(x)
+    # its square is a difference of sums in float32, each within a few eps of 1
+    expected = np.square(left).mean() / outputs.var(axis=(0, 1, 2)).mean()
+    assert error**2 == pytest.approx(expected, rel=1e-3, abs=10 * EPS)
+    np.testing.assert_allclose(left.mean(axis=(0, 1, 2)), 0, atol=1e-5)  # the bias takes the mean: float32 rounding
+
+
+@pytest.mark.parametrize("form", ["svd", "cp"])
+def test_a_kernel_of_zeros_has_no_error(form):
+    zeros = layers.Dense(np.zeros((6, 5, 3, 3), np.float32), np.ones(6, np.float32))
+    factorised, error = factorise.from_kernel(zeros, form, 3)
+    assert error == 0
+    assert not factorised.kernel().any()
+
+
+@pytest.mark.parametrize(("channels", "threads"), [(16, 1), (112, 1), (192, 2)])
+def test_small_layers_are_solved_on_one_thread_of_blas(monkeypatch, channels, threads):
+    """A pool of two threads: small matrices get one of them, large ones both, and afterwards it is as it was."""
+    pool = [2]
+
+    @contextlib.contextmanager
+    def blas_threads(count):
+        pool.append(count)
+        yield
+        pool.pop()
+
+    monkeypatch.setattr(serial_blas, "blas_threads", blas_threads)
+    truncate = factorise.svd.truncate
+    seen = []
+    monkeypatch.setattr(factorise.svd, "truncate", lambda *args: seen.append(pool[-1]) or truncate(*args))
+    rng = np.random.default_rng(0)
+    kernel = rng.standard_normal((4, channels, 3, 3), dtype=np.float32)
+    factorise.from_kernel(layers.Dense(kernel, np.zeros(4, np.float32)), "svd", 2)
+    assert seen == [threads]
+    assert pool == [2]
+
+
+def test_the_callers_threads_are_restored():
+    controller = threadpoolctl.ThreadpoolController().select(user_api="blas")
+    before = [library["num_threads"] for library in controller.info()]
+    with serial_blas.serial_blas((64, 64, 3)):
+        assert {library["num_threads"] for library in controller.info()} == {1}
+    assert [library["num_threads"] for library in controller.info()] == before
