@@ -45,8 +45,8 @@ class _KernelCache(FunctionCache):
 def compiled(**options: Any) -> Callable:
     """Decorate a function as `numba.njit(cache=True, **options)` does, with a cache that knows all kernel files.
 
-    Without a cache where none can be kept. Where Numba is told not to compile, the function raises InputError: the loops
-    are made of vector instructions, which Python has not.
+    Without a cache where none can be kept. Where Numba is told not to compile, the function raises InputError: the
+    loops are made of vector instructions, which Python has not.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -63,6 +63,6 @@ def compiled(**options: Any) -> Callable:
 def _refusing(function: Callable) -> Callable:
     @wraps(function)
     def refuse(*arguments: object) -> NoReturn:
-        raise InputError("NUMBA_DISABLE_JIT is set: the loops of this package run compiled only; expected it unset or 0")
+        raise InputError("NUMBA_DISABLE_JIT is set, and the loops here run compiled only: expected it unset, or 0")
 
     return refuse

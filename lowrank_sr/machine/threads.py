@@ -92,7 +92,7 @@ def _numba_threads() -> int:
     except ValueError as error:  # "No threading layer could be loaded", over several lines
         layer = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
         raise InputError(
-            f"NUMBA_THREADING_LAYER={layer}: Numba cannot load it; expected omp, workqueue, or tbb where that is installed"
+            f"NUMBA_THREADING_LAYER={layer}: Numba cannot load it; expected omp, workqueue, or an installed tbb"
         ) from error
 
 
@@ -136,7 +136,7 @@ def _after_fork() -> None:
     global _region, _threads_lost
     _region = threading.RLock()
     try:
-        _threads_lost = sys.platform == "linux" and numba.threading_layer() == "omp"
+        _threads_lost = sys.platform == "linux" and numba.threading_layer() == "omp"  # type: ignore[attr-defined]
     except ValueError:  # none has been started
         _threads_lost = False
 

@@ -106,8 +106,8 @@ class RRDBNet:
     def save(self, path: str | os.PathLike[str], dtype: type = DTYPE) -> None:
         """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32.
 
-        Raises InputError for another dtype, for values beyond its range, for a name that does not end in .npz, and where
-        the file cannot be written.
+        Raises InputError for another dtype, for values beyond its range, for a name that does not end in .npz, and
+        where the file cannot be written.
         """
         weights.write_weights(path, self.layers, {**self.meta, "scale": self.scale}, dtype)
 
@@ -246,10 +246,7 @@ class RRDBNet:
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:
     """The network in a weights file (.npz) or a checkpoint (.pth, .safetensors), by default the bundled one.
 
-    Raises InputError as `weights.read_weights` does, and for layers that are no RRDBNet.
+    Raises InputError as `weights.read_weights` does, and for an unknown method.
     """
     layers, meta = weights.read_weights(path)
-    try:
-        return RRDBNet(layers, method, meta)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return RRDBNet(layers, method, meta)
