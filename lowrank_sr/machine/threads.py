@@ -1,4 +1,9 @@
-"""How many threads compute, in one place: Numba's loops and BLAS take turns and never multiply."""
+"""How many threads compute, in one place: Numba's loops and BLAS take turns and never multiply.
+
+Threads that have nothing to do sleep. libgomp, which runs Numba's parallel loops on Linux, would let them spin for a
+few milliseconds after each loop, to begin the next one sooner. On a core that another process wants too, that costs
+both of them many times as long as the loop itself.
+"""
 
 import logging
 import os
@@ -15,6 +20,9 @@ from threadpoolctl import ThreadpoolController
 from lowrank_sr.errors import InputError
 
 VARIABLE = "LOWRANK_SR_THREADS"
+
+WAIT_POLICY = "OMP_WAIT_POLICY"  # OpenMP 5.2, section 21.2.8; libgomp reads it once, when it is loaded
+WAIT_VARIABLES = (WAIT_POLICY, "GOMP_SPINCOUNT")  # with either, the user has chosen
 
 _limit: ContextVar[int | None] = ContextVar("_limit", default=None)
 
@@ -41,7 +49,8 @@ def thread_count() -> int:
         return limit
     if VARIABLE in os.environ:
         return _of_variable(os.environ[VARIABLE])
-    return _numba_threads()
+    _start_threads()
+    return numba.get_num_threads()
 
 
 @contextmanager
@@ -85,10 +94,28 @@ def _most() -> int:
     return most
 
 
-def _numba_threads() -> int:
-    """Numba's number of threads here and now; they start with the first question."""
+@cache
+def _start_threads() -> None:
+    """Start Numba's threads, which sleep while they wait unless the environment says how they are to.
+
+    The variable is set for this moment only: it is meant for the OpenMP library that Numba loads here, not for those
+    that the rest of the program loads. One that is loaded already keeps what it was loaded with.
+    """
+    with _region:
+        if any(name in os.environ for name in WAIT_VARIABLES):
+            _ask_numba()
+            return
+        os.environ[WAIT_POLICY] = "PASSIVE"
+        try:
+            _ask_numba()
+        finally:
+            del os.environ[WAIT_POLICY]
+
+
+def _ask_numba() -> None:
+    """Ask for Numba's number of threads, with which it starts them; raises InputError where it cannot."""
     try:
-        return numba.get_num_threads()
+        numba.get_num_threads()
     except ValueError as error:  # "No threading layer could be loaded", over several lines
         layer = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
         raise InputError(
@@ -109,7 +136,8 @@ def parallel_region(threads: int) -> Iterator[None]:
             " multiprocessing's start method forkserver or spawn, or NUMBA_THREADING_LAYER=workqueue"
         )
     with _region:
-        before = _numba_threads()
+        _start_threads()
+        before = numba.get_num_threads()
         numba.set_num_threads(threads)
         try:
             yield
