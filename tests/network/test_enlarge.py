@@ -189,9 +189,7 @@ def test_what_is_not_finite_is_not_rounded():
     bad = NET.layers["conv_last"]
     net = lsr.RRDBNet({**NET.layers, "conv_last": lsr.Dense(bad.weight, np.full(3, np.inf, np.float32))}, "direct")
     with pytest.raises(lsr.InputError, match="not a number"):
-        enlarge_piece(
-            net, Piece(next(TilePlan(4, 4, 4, 4, 0).rows())[0], np.zeros((4, 4, 3), np.uint8), np.dtype("u1"))
-        )
+        tiled(net, np.zeros((4, 4, 3), np.uint8), TilePlan(4, 4, 4, 4, 0), np.uint8)
 
 
 def test_no_more_than_is_free(monkeypatch):
