@@ -22,7 +22,7 @@ from lowrank_sr.commands.options import (
     network_name,
     report,
 )
-from lowrank_sr.commands.upscale import check_rgb
+from lowrank_sr.commands.upscale_file import check_rgb
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.images import Image, enlarge

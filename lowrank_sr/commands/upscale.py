@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lowrank_sr.commands.options import WEIGHTS_HELP, Subparsers, add_command, add_method, add_threads
+from lowrank_sr.commands.upscale_file import upscale_file
 from lowrank_sr.errors import InputError
-from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.network.rrdbnet import load
 from lowrank_sr.pictures.formats import SUFFIXES
-from lowrank_sr.pictures.images import enlarge, images_in, read_image, write_image
+from lowrank_sr.pictures.images import images_in
 from lowrank_sr.resources import WEIGHTS
 from lowrank_sr.text import complain, progress
 
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
     failures = 0
     for source, target in pairs:
         try:
-            upscale_file(net, source, target)
+            with progress(1, source.name, "picture") as bar:
+                upscale_file(net, source, target, bar.update)
             print(target)
         except InputError as error:
             complain(error)
@@ -93,28 +95,3 @@ def _check_targets(pairs: list[tuple[Path, Path]]) -> None:
     for source, _ in pairs:
         if source in source_of:
             raise InputError(f"{source}: would be overwritten by the enlargement of {source_of[source]}")
-
-
-def check_rgb(net: RRDBNet) -> None:
-    """Raise InputError where the network does not take and give RGB."""
-    channels = net.architecture.image_channels
-    if (channels, net.architecture.out_channels) != (3, 3):
-        raise InputError(f"the network takes {channels} channels: expected one for RGB pictures")
-
-
-def upscale_file(net: RRDBNet, source: Path, target: Path) -> None:
-    """Enlarge the picture in `source` into `target`, making its folder; raises InputError naming the file at fault."""
-    check_rgb(net)
-    image = read_image(source)
-    height, width = image.pixels.shape[:2]
-    passes = 1 if image.alpha is None else 2
-    try:
-        with progress(passes * net.flops(height, width), source.name, "FLOP") as bar:
-            larger = enlarge(image, lambda pixels: net(pixels, bar.update))
-    except MemoryError:
-        raise InputError(f"{source}: too large for this machine's memory: {width} x {height} pixels") from None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
-    write_image(target, larger)

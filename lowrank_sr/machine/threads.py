@@ -1,4 +1,9 @@
-"""How many threads compute, in one place: Numba's loops and BLAS take turns and never multiply."""
+"""How many threads compute, in one place: Numba's loops and BLAS take turns and never multiply.
+
+Threads that have nothing to do sleep. libgomp, which runs Numba's parallel loops on Linux, would let them spin for a
+few milliseconds after each loop, to begin the next one sooner. On a core that another process wants too, that costs
+both of them many times as long as the loop itself.
+"""
 
 import os
 import threading
@@ -13,6 +18,9 @@ from threadpoolctl import ThreadpoolController
 from lowrank_sr.errors import InputError
 
 VARIABLE = "LOWRANK_SR_THREADS"
+
+WAIT_POLICY = "OMP_WAIT_POLICY"  # OpenMP 5.2, section 21.2.8; libgomp reads it once, when it is loaded
+WAIT_VARIABLES = (WAIT_POLICY, "GOMP_SPINCOUNT")  # with either, the user has chosen
 
 _limit: ContextVar[int | None] = ContextVar("_limit", default=None)
 
@@ -33,6 +41,7 @@ def thread_count() -> int:
         return limit
     if VARIABLE in os.environ:
         return _checked(os.environ[VARIABLE], VARIABLE)
+    _start_threads()
     return numba.get_num_threads()
 
 
@@ -60,10 +69,29 @@ def _checked(count: int | str, source: str) -> int:
     return threads
 
 
+@cache
+def _start_threads() -> None:
+    """Start Numba's threads, which sleep while they wait unless the environment says how they are to.
+
+    The variable is set for this moment only: it is meant for the OpenMP library that Numba loads here, not for those
+    that the rest of the program loads. One that is loaded already keeps what it was loaded with.
+    """
+    with _region:
+        if any(name in os.environ for name in WAIT_VARIABLES):
+            numba.get_num_threads()
+            return
+        os.environ[WAIT_POLICY] = "PASSIVE"
+        try:
+            numba.get_num_threads()
+        finally:
+            del os.environ[WAIT_POLICY]
+
+
 @contextmanager
 def parallel_region(threads: int) -> Iterator[None]:
     """Give a compiled parallel loop `threads` of Numba's threads, while no other Python thread runs one."""
     with _region:
+        _start_threads()
         before = numba.get_num_threads()
         numba.set_num_threads(threads)
         try:

@@ -15,7 +15,7 @@ import lowrank_sr as lsr
 from lowrank_sr.conv import methods
 from lowrank_sr.conv.methods import METHODS, convolve
 from lowrank_sr.layers import random_layer
-from lowrank_sr.machine.threads import VARIABLE, limited, parallel_region, thread_count
+from lowrank_sr.machine.threads import VARIABLE, WAIT_POLICY, WAIT_VARIABLES, limited, parallel_region, thread_count
 
 MOST = numba.config.NUMBA_NUM_THREADS
 
@@ -130,6 +130,37 @@ def importable(pool):
 LAYERS = [
     layer for layer, pool in (("workqueue", "workqueue"), ("omp", "omppool"), ("tbb", "tbbpool")) if importable(pool)
 ]
+
+WAITING = """
+import os
+import lowrank_sr as lsr
+from lowrank_sr.machine.threads import WAIT_POLICY, parallel_region
+
+assert os.environ.get(WAIT_POLICY) == {given!r}
+with parallel_region(1):
+    pass
+assert os.environ.get(WAIT_POLICY) == {given!r}
+"""
+
+
+@pytest.mark.skipif("omp" not in LAYERS, reason="Numba's OpenMP layer is not here")
+@pytest.mark.parametrize(("given", "spins"), [(None, "0"), ("PASSIVE", "0"), ("ACTIVE", "30000000000")], ids=str)
+def test_idle_threads_sleep_unless_the_user_wants_them_to_spin(given, spins):
+    environment = os.environ | {"NUMBA_THREADING_LAYER": "omp", "OMP_DISPLAY_ENV": "verbose"}
+    for name in WAIT_VARIABLES:
+        environment.pop(name, None)
+    if given is not None:
+        environment[WAIT_POLICY] = given
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING.format(given=given)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr  # libgomp prints what it was loaded with
+
 
 CONCURRENT = """
 import threading
