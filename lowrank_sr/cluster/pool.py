@@ -26,8 +26,12 @@ _POLL_SECONDS = 1.0
 class Pool:
     """The workers of a Dask scheduler, as `connection.connected` and `connection.started` open it."""
 
-    def __init__(self, client: "Client", address: str) -> None:
-        """The workers that `client` reaches; `address` is what messages call the scheduler."""
+    def __init__(self, client: "Client", address: str, shared_files: bool) -> None:
+        """The workers that `client` reaches; `address` is what messages call the scheduler.
+
+        With `shared_files` the workers find the client's files under the same paths.
+        """
+        self.shared_files = shared_files
         self._client = client
         self._address = address
         self._workers = 0

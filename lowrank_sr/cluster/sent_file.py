@@ -1,7 +1,7 @@
 """Files on machines that need not share a file system: what is read is sent along, what is written is sent back."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,17 +36,23 @@ def received(*files: SentFile) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory(prefix="lowrank-sr-") as folder:
         paths = []
         for i, file in enumerate(files):
-            if file.content is None:
-                paths.append(file.path)
-                continue
-            path = Path(folder) / str(i) / file.path.name
-            path.parent.mkdir()
-            path.write_bytes(file.content)
+            path = file.path
+            if file.content is not None:
+                path = Path(folder) / str(i) / file.path.name
+                path.parent.mkdir()
+                path.write_bytes(file.content)
             paths.append(path)
-        try:
+        with named({path: file.path for path, file in zip(paths, files, strict=True)}):
             yield paths
-        except InputError as error:
-            message = str(error)
-            for file, path in zip(files, paths, strict=True):
-                message = message.replace(str(path), str(file.path))
-            raise InputError(message) from error
+
+
+@contextmanager
+def named(names: Mapping[Path, Path]) -> Iterator[None]:
+    """Let an InputError of the block speak of the client's paths, the values, instead of a worker's, the keys."""
+    try:
+        yield
+    except InputError as error:
+        message = str(error)
+        for here, there in names.items():
+            message = message.replace(str(here), str(there))
+        raise InputError(message) from error
