@@ -2,7 +2,7 @@
 
 Threads that have nothing to do sleep. libgomp, which runs Numba's parallel loops on Linux, would let them spin for a
 few milliseconds after each loop, to begin the next one sooner. On a core that another process wants too, that costs
-both of them many times as long as the loop itself.
+both of them many times as long as the loop itself. A tenth of a millisecond is enough from one layer to the next.
 """
 
 import os
@@ -19,8 +19,11 @@ from lowrank_sr.errors import InputError
 
 VARIABLE = "LOWRANK_SR_THREADS"
 
-WAIT_POLICY = "OMP_WAIT_POLICY"  # OpenMP 5.2, section 21.2.8; libgomp reads it once, when it is loaded
-WAIT_VARIABLES = (WAIT_POLICY, "GOMP_SPINCOUNT")  # with either, the user has chosen
+WAITING = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # OpenMP 5.2, section 21.2.8
+    "GOMP_SPINCOUNT": "10000",  # libgomp's own, which comes first there: a tenth of a millisecond, then sleep
+}
+"""How idle OpenMP threads wait, unless the environment has one of these variables; read when OpenMP is loaded."""
 
 _limit: ContextVar[int | None] = ContextVar("_limit", default=None)
 
@@ -71,20 +74,19 @@ def _checked(count: int | str, source: str) -> int:
 
 @cache
 def _start_threads() -> None:
-    """Start Numba's threads, which sleep while they wait unless the environment says how they are to.
+    """Start Numba's threads, which soon sleep when they are idle unless the environment says how they are to wait.
 
-    The variable is set for this moment only: it is meant for the OpenMP library that Numba loads here, not for those
-    that the rest of the program loads. One that is loaded already keeps what it was loaded with.
+    The variables are set for this moment only: they are meant for the OpenMP library that Numba loads here, not for
+    those that the rest of the program loads. One that is loaded already keeps what it was loaded with.
     """
     with _region:
-        if any(name in os.environ for name in WAIT_VARIABLES):
-            numba.get_num_threads()
-            return
-        os.environ[WAIT_POLICY] = "PASSIVE"
+        waiting = {} if WAITING.keys() & os.environ.keys() else WAITING
+        os.environ.update(waiting)
         try:
             numba.get_num_threads()
         finally:
-            del os.environ[WAIT_POLICY]
+            for name in waiting:
+                del os.environ[name]
 
 
 @contextmanager
