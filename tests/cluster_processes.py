@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 DASK = [sys.executable, "-m", "dask"]
 START_SECONDS = 60
-SCHEDULER = [*DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-WORKER = [*DASK, "worker", "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard"]
+SCHEDULER = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+WORKER = ["worker", "--nthreads", "1", "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
 
 
 def environment(**variables):
@@ -43,20 +43,20 @@ class Cluster:
     processes: list = field(default_factory=list)
     address: str = ""
 
-    def start_scheduler(self, **variables):
-        self.scheduler = self._start(SCHEDULER, "scheduler", **variables)
+    def start_scheduler(self, arguments=SCHEDULER, **variables):
+        self.scheduler = self._start(arguments, "scheduler", **variables)
         self.address = wait_for(r"Scheduler at:\s+(tcp://\S+)", self.folder / "scheduler.log", self.scheduler)[1]
 
-    def start_worker(self, *options, **variables):
+    def start_worker(self, arguments=WORKER, **variables):
         name = f"worker{len(self.processes)}"
-        worker = self._start(
-            [*WORKER, self.address, "--local-directory", str(self.folder), *options], name, **variables
-        )
+        if self.address not in arguments:
+            arguments = [*arguments, self.address]
+        worker = self._start([*arguments, "--local-directory", str(self.folder)], name, **variables)
         wait_for("Registered to:", self.folder / f"{name}.log", worker)
         return worker
 
     def _start(self, arguments, name, **variables):
-        process = start(arguments, self.folder / f"{name}.log", **variables)
+        process = start([*DASK, *arguments], self.folder / f"{name}.log", **variables)
         self.processes.append(process)
         return process
 

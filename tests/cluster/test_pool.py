@@ -111,6 +111,7 @@ def test_an_address_without_a_scheduler(address, monkeypatch):
         pass
 
 
+@pytest.mark.slow
 def test_a_dead_worker_s_call_is_made_again_and_is_an_error_where_they_all_die(tmp_path):
     with (
         running_cluster(tmp_path, 1, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as cluster,
@@ -122,6 +123,7 @@ def test_a_dead_worker_s_call_is_made_again_and_is_an_error_where_they_all_die(t
     assert str(error).startswith("picture 0: 2 workers died of it")
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies(tmp_path):
     with running_cluster(tmp_path, 1) as cluster, connection.connected(cluster.address) as pool:
         results = pool.run(root, ((number, (number,)) for number in range(1000)))
