@@ -5,7 +5,9 @@ few milliseconds after each loop, to begin the next one sooner. On a core that a
 both of them many times as long as the loop itself. A tenth of a millisecond is enough from one layer to the next.
 """
 
+import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,19 +33,25 @@ _limit: ContextVar[int | None] = ContextVar("_limit", default=None)
 # the whole process. Re-entrant, because a region may limit BLAS inside itself.
 _region = threading.RLock()
 
+_threads_lost = False
+"""Whether this process was forked from one whose OpenMP threads had started: they are not here, and are waited for."""
+
+_log = logging.getLogger(__name__)
+
 
 def thread_count() -> int:
     """The number of threads that this package's loops may use here and now.
 
     That is the innermost `limited`; without one, LOWRANK_SR_THREADS; without that, Numba's own setting.
 
-    Raises InputError where LOWRANK_SR_THREADS is not between 1 and the number of threads that Numba started with.
+    A variable that is empty or asks for more threads than Numba started with stands for all of those, and a warning is
+    logged, once. Raises InputError where it is no number of threads, and where Numba cannot start any.
     """
     limit = _limit.get()
     if limit is not None:
         return limit
     if VARIABLE in os.environ:
-        return _checked(os.environ[VARIABLE], VARIABLE)
+        return _of_variable(os.environ[VARIABLE])
     _start_threads()
     return numba.get_num_threads()
 
@@ -62,14 +70,31 @@ def limited(count: int | str | None) -> Iterator[int]:
 
 
 def _checked(count: int | str, source: str) -> int:
-    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     try:
         threads = int(count)
     except ValueError:
         threads = 0
-    if not 1 <= threads <= most:
-        raise InputError(f"{source} {count}: expected a number of threads from 1 to {most}")
+    if not 1 <= threads <= _most():
+        raise InputError(f"{source} {count}: expected a number of threads from 1 to {_most()}")
     return threads
+
+
+@cache
+def _of_variable(value: str) -> int:
+    """The threads that LOWRANK_SR_THREADS=`value` stands for: set once for many machines, it may be too high here."""
+    if not value.strip():
+        _log.warning("%s is empty: using %d threads", VARIABLE, _most())
+        return _most()
+    if value.strip().isdecimal() and int(value) > _most():
+        _log.warning("%s=%s: using %d threads, all that there are", VARIABLE, value, _most())
+        return _most()
+    return _checked(value, VARIABLE)
+
+
+def _most() -> int:
+    """The number of threads that Numba starts, by default one a core."""
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    return most
 
 
 @cache
@@ -83,15 +108,35 @@ def _start_threads() -> None:
         waiting = {} if WAITING.keys() & os.environ.keys() else WAITING
         os.environ.update(waiting)
         try:
-            numba.get_num_threads()
+            _ask_numba()
         finally:
             for name in waiting:
                 del os.environ[name]
 
 
+def _ask_numba() -> None:
+    """Ask for Numba's number of threads, with which it starts them; raises InputError where it cannot."""
+    try:
+        numba.get_num_threads()
+    except ValueError as error:  # "No threading layer could be loaded", over several lines
+        layer = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
+        raise InputError(
+            f"NUMBA_THREADING_LAYER={layer}: Numba cannot load it; expected omp, workqueue, or an installed tbb"
+        ) from error
+
+
 @contextmanager
 def parallel_region(threads: int) -> Iterator[None]:
-    """Give a compiled parallel loop `threads` of Numba's threads, while no other Python thread runs one."""
+    """Give a compiled parallel loop `threads` of Numba's threads, while no other Python thread runs one.
+
+    Raises InputError where Numba cannot start threads, and in a process that was forked while GNU OpenMP's threads
+    existed: they are not copied, and Numba would end the process.
+    """
+    if _threads_lost:
+        raise InputError(
+            "this process was forked from one that had computed already, which GNU OpenMP does not survive: expected"
+            " multiprocessing's start method forkserver or spawn, or NUMBA_THREADING_LAYER=workqueue"
+        )
     with _region:
         _start_threads()
         before = numba.get_num_threads()
@@ -114,3 +159,17 @@ def _blas() -> ThreadpoolController:
     import scipy.linalg.blas  # noqa: F401 (the pool to control exists once SciPy's BLAS is loaded)
 
     return ThreadpoolController().select(user_api="blas")
+
+
+def _after_fork() -> None:
+    """Forget, in the child, the lock that another thread of the parent may have held, and see what is missing."""
+    global _region, _threads_lost
+    _region = threading.RLock()
+    try:
+        _threads_lost = sys.platform == "linux" and numba.threading_layer() == "omp"  # type: ignore[attr-defined]
+    except ValueError:  # none has been started
+        _threads_lost = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

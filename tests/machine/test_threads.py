@@ -101,6 +101,8 @@ def test_the_environment_sets_the_threads_of_the_library_too(monkeypatch):
 def test_thread_counts_that_do_not_exist(monkeypatch, wrong):
     with pytest.raises(lsr.InputError, match=rf"^--threads {wrong}: expected a number of threads"), limited(wrong):
         pass
+    if wrong == str(MOST + 1):
+        return  # the variable is clamped
     monkeypatch.setenv(VARIABLE, wrong)
     with pytest.raises(lsr.InputError, match=rf"^{VARIABLE} {wrong}: expected a number of threads"):
         lsr.load(method="direct")(np.zeros((4, 4, 3), np.float32))
