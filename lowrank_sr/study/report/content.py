@@ -17,10 +17,10 @@ Block = str | Table | Figure | list[Claim]
 
 TITLE = "Low-rank convolutions in ESRGAN: the poster, measured again"
 FITTED = (
-    "“Kernel”: factors that minimise the error of the kernel, as on the poster; of every layer at the same share of its "
-    "FLOPs, or only of those whose condition number is above the threshold, marked, or below it, unmarked. “Fitted”: "
-    "factors and ranks that minimise the error of the layer's output on a few calibration pictures; quality is measured "
-    "on other pictures."
+    "“Kernel”: factors that minimise the error of the kernel, as on the poster; of every layer at the same share of "
+    "its FLOPs, or only of those whose condition number is above the threshold, marked, or below it, unmarked. "
+    "“Fitted”: factors and ranks that minimise the error of the layer's output on a few calibration pictures; quality "
+    "is measured on other pictures."
 )
 
 

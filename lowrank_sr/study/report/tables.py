@@ -100,7 +100,8 @@ def poster_table1(results: Results) -> Table:
     header = ["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM"]
     caption = (
         "The poster's own Table 1, for one picture that it does not name, and our numbers, in RGB. The poster "
-        "decomposes the layers that its threshold marks, and does not say on which side of it they are: both stand here."
+        "decomposes the layers that its threshold marks, and does not say on which side of it they are: both stand "
+        "here."
     )
     return Table(caption, header, rows)
 

@@ -27,8 +27,8 @@ def ablation(results: Results) -> Table:
         rows.append([name, str(row.factorised), number(row.theoretical_speedup, 2), *_quality(row.quality)])
     caption = (
         f"The ablation. Ranks are those that make all layers together {TABLE1_SPEEDUP:g} times cheaper, the same "
-        "whichever layers have them: “dense blocks” leaves trunk_conv and the tail dense, “marked” and “unmarked layers” "
-        f"are the poster's recipe in its two readings. {_MATCHED}"
+        "whichever layers have them: “dense blocks” leaves trunk_conv and the tail dense, “marked” and “unmarked "
+        f"layers” are the poster's recipe in its two readings. {_MATCHED}"
     )
     return Table(caption, ["network", "layers factorised", "theoretical speed-up", *_QUALITY], rows)
 
