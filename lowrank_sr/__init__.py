@@ -7,6 +7,7 @@ from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
+from lowrank_sr.training.finetune import finetune
 
 __all__ = [
     "CP",
@@ -16,6 +17,7 @@ __all__ = [
     "Separable",
     "__version__",
     "compress",
+    "finetune",
     "imresize",
     "load",
     "psnr",

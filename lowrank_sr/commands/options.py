@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import WEIGHTS
@@ -45,6 +46,12 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+
+
+def check_weights_output(path: Path) -> None:
+    """Raise InputError, before the work, where a weights file cannot be written to `path`."""
+    if path.suffix != ".npz" or not path.parent.is_dir():
+        raise InputError(f"{path}: expected a name that ends in .npz, in a folder that exists")
 
 
 def load_network(path: Path | None, method: str = "auto") -> RRDBNet:
