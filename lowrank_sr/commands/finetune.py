@@ -133,7 +133,8 @@ def finetune_to(task: Task, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet
                 bar.set_postfix_str(f"loss {state.loss:.4f}")
                 if state.seconds - measured.seconds >= PAUSE:
                     measure()
-            measure()
+            if state is not measured:
+                measure()
         except InputError:
             finetune.result(net, measured, about).save(task.output)
             raise
@@ -153,8 +154,16 @@ def _read(path: Path, bar: Any) -> np.ndarray:
 
 
 def _row(state: State, net: RRDBNet, scale: int, pairs: Sequence[tuple[Image, Image]]) -> Row:
-    """A point of the curve: mean PSNR on luma, and the loss of the step before it."""
-    values = [measure_quality(enlarge(low, net), high, scale)["psnr_y"] for low, high in pairs]
+    """A point of the curve: mean PSNR on luma, and the loss of the step before it.
+
+    Raises InputError where the network gives values that are not finite.
+    """
+    values = []
+    for low, high in pairs:
+        estimate = enlarge(low, net)
+        if not np.isfinite(estimate.pixels).all():
+            raise InputError(f"step {state.adam.steps}: the output is not finite: the run has diverged")
+        values.append(measure_quality(estimate, high, scale)["psnr_y"])
     return {
         "step": state.adam.steps,
         "seconds": round(state.seconds, 1),

@@ -4,7 +4,9 @@
     w = w - rate (m / (1 - β1^t)) / (sqrt(v / (1 - β2^t)) + ε)
 
     g        scaled down to a norm of CLIP where it is longer (Pascanu et al. 2013, algorithm 1)
-    rate     from its highest value down to zero by a cosine (Loshchilov and Hutter 2017, equation 5, one period)
+    rate     from a tenth of its highest value up to it over the first WARM_UP of the run, because the first steps,
+             each about as long as the rate whatever the gradient, undo a fit (Ma and Yarats 2021, section 3); and down
+             to zero by a cosine (Loshchilov and Hutter 2017, equation 5, one period)
     a        = δ a + (1 - δ) w, the moving average of the weights, which is the result (Polyak and Juditsky 1992);
              δ = min(AVERAGE, (1 + t) / (10 + t)) forgets the first steps, when there are few
 
@@ -21,6 +23,7 @@ BETA2 = 0.999
 EPSILON = 1e-8
 CLIP = 1.0  # above most gradients of a batch of crops: it is for the few that are far longer
 AVERAGE = 0.998
+WARM_UP = 0.05
 
 
 class Adam(NamedTuple):
@@ -51,6 +54,7 @@ def step(before: Adam, gradient: np.ndarray, rate: float) -> Adam:
     return Adam(t, weights, kept * before.average + (1 - kept) * weights, mean, square)
 
 
-def cosine(progress: float) -> float:
-    """The factor of the rate at `progress`, from 1 at 0 to 0 at 1 and beyond."""
-    return 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+def schedule(progress: float) -> float:
+    """The factor of the rate at `progress`, from 0 to 1 over the run; 0 beyond."""
+    warm = min(1, 0.1 + 0.9 * progress / WARM_UP)
+    return warm * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))

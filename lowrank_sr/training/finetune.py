@@ -147,7 +147,7 @@ def training(
         loss, gradient = loss_and_gradient(walk, to_layers(state.adam.weights, net.layers), batch)
         if not (math.isfinite(loss) and np.isfinite(gradient).all()):
             raise InputError(f"step {state.adam.steps + 1}: the loss is not finite: the run has diverged")
-        after = adam.step(state.adam, gradient, RATE * adam.cosine(length.done(state)))
+        after = adam.step(state.adam, gradient, RATE * adam.schedule(length.done(state)))
         state = State(after, rng.bit_generator.state, state.seconds + time.perf_counter() - begin, loss)
         yield state
 

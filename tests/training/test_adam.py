@@ -13,7 +13,7 @@ def test_steps_equal_pytorch():
     state = adam.start(weights)
     for step in range(20):
         gradient = rng.standard_normal(50, dtype=np.float32) * np.float32(0.1 if step % 2 else 1)
-        rate = 0.01 * adam.cosine(step / 20)
+        rate = 0.01 * adam.schedule(step / 20)
         state = adam.step(state, gradient, rate)
         theirs.grad = torch.from_numpy(gradient.copy())
         torch.nn.utils.clip_grad_norm_([theirs], adam.CLIP)
@@ -42,7 +42,8 @@ def test_the_average_forgets_the_start():
     assert state.average[0] == pytest.approx(remaining, rel=1e-4)
 
 
-def test_the_rate_falls_to_zero():
-    assert adam.cosine(0) == 1
-    assert adam.cosine(0.5) == pytest.approx(0.5)
-    assert adam.cosine(1) == adam.cosine(1.1) == 0
+def test_the_rate_rises_and_falls_to_zero():
+    assert adam.schedule(0) == pytest.approx(0.1)
+    assert adam.schedule(adam.WARM_UP) > 0.99
+    assert adam.schedule(0.5) == pytest.approx(0.5)
+    assert adam.schedule(1) == adam.schedule(1.1) == 0

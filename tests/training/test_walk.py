@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from float64_network import forward, in_float64, kernel_of, without_kinks
+from reference import EPS
 
 from lowrank_sr.network.architecture import Architecture
 from lowrank_sr.training.walk import Walk
@@ -113,5 +114,6 @@ def test_crops_do_not_touch_each_other():
     before = walk.forward(images)
     images[[0, 2]] = rng.random((2, 5, 4, 3), dtype=np.float32)
     after = walk.forward(images)
-    np.testing.assert_array_equal(after[1], before[1])
-    assert (after[[0, 2]] != before[[0, 2]]).any()
+    # a tile of Winograd's may reach into two crops: what is the other's cancels, to a few eps a layer
+    np.testing.assert_allclose(after[1], before[1], rtol=0, atol=100 * EPS * np.abs(before[1]).max())
+    assert relative_error(after[[0, 2]], before[[0, 2]]) > 0.01

@@ -35,7 +35,9 @@ def test_every_gradient_is_the_adjoint_of_a_linear_map(form, shape):
 
     exact = {field: a.astype(float) for field, a in layer.arrays().items()}
     assert gradients.keys() == exact.keys()
-    directions = {field: rng.standard_normal(a.shape) for field, a in exact.items()} | {"x": rng.standard_normal(x.shape)}
+    directions = {field: rng.standard_normal(a.shape) for field, a in exact.items()} | {
+        "x": rng.standard_normal(x.shape)
+    }
     for field, direction in directions.items():
         # the convolution with `direction` in the place of what it is linear in, and no bias but where it is that
         kernel = kernel_of(exact | {field: direction})
