@@ -47,8 +47,14 @@ Conv = Callable[..., None]
 class RRDBNet:
     """An RRDBNet with its layers and the method by which they are computed. Call it with an image."""
 
-    def __init__(self, layers: Mapping[str, Layer], method: str = AUTO, meta: Mapping[str, Any] | None = None) -> None:
-        """A network of `layers` by name.
+    def __init__(
+        self,
+        layers: Mapping[str, Layer],
+        method: str = AUTO,
+        meta: Mapping[str, Any] | None = None,
+        choices: Mapping[str, str] | None = None,
+    ) -> None:
+        """A network of `layers` by name; `choices` are the methods by layer that "auto" has chosen elsewhere.
 
         Raises InputError for layers that are no RRDBNet (naming the one that does not fit) and for an unknown method.
         """
@@ -57,10 +63,11 @@ class RRDBNet:
         self.layers: Mapping[str, Layer] = MappingProxyType({name: layers[name] for name in self.architecture.shapes()})
         self.method = method
         self.meta = dict(meta or {})
+        self._choices = choices
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What a copy or another process is given: not the prepared kernels, which it can prepare itself."""
-        return type(self), (dict(self.layers), self.method, self.meta)
+        return type(self), (dict(self.layers), self.method, self.meta, self._choices)
 
     @classmethod
     def random(
@@ -72,9 +79,15 @@ class RRDBNet:
         seed: int = 0,
         method: str = AUTO,
     ) -> "RRDBNet":
-        """A network of ESRGAN's size, or another, with random weights (He et al. 2015), for timing and tests."""
+        """A network of ESRGAN's size, or another, with random weights (He et al. 2015), for timing and tests.
+
+        Raises InputError for sizes that are no whole numbers from 1, and for a scale other than 1, 2, 4 or 8.
+        """
         if scale not in (1, 2, 4, 8):
             raise InputError(f"scale {scale}: expected 1, 2, 4 or 8")
+        for name, size in {"num_feat": num_feat, "num_block": num_block, "num_grow_ch": num_grow_ch}.items():
+            if not (isinstance(size, (int, np.integer)) and size >= 1):
+                raise InputError(f"{name} {size}: expected a whole number from 1")
         rng = np.random.default_rng(seed)
         design = Architecture(num_feat, num_block, num_grow_ch, int(scale).bit_length() - 1, 3, 3)
         layers = {}
@@ -93,12 +106,25 @@ class RRDBNet:
         """How many numbers the network is made of."""
         return sum(layer.parameters for layer in self.layers.values())
 
+    @cached_property
+    def methods(self) -> Mapping[str, str]:
+        """The method that computes each layer, by its name, where "auto" has chosen for this machine."""
+        return self._choices or {name: concrete(layer, self.method) for name, layer in self.layers.items()}
+
     def with_method(self, method: str) -> "RRDBNet":
         """The same layers, computed another way."""
         return RRDBNet(self.layers, method, self.meta)
 
+    def with_choices(self) -> "RRDBNet":
+        """The same network, which computes each layer by the same method on any machine that it is sent to."""
+        return RRDBNet(self.layers, self.method, self.meta, self.methods)
+
     def save(self, path: str | os.PathLike[str], dtype: type = DTYPE) -> None:
-        """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32."""
+        """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32.
+
+        Raises InputError for another dtype, for values beyond its range, for a name that does not end in .npz, and
+        where the file cannot be written.
+        """
         weights.write_weights(path, self.layers, {**self.meta, "scale": self.scale}, dtype)
 
     def flops(self, height: int, width: int) -> int:
@@ -229,17 +255,14 @@ class RRDBNet:
         for name, layer in self.layers.items():
             if name.startswith(mirrored):
                 layer = reorder_inputs(layer, mirrored_inputs(layer.shape[1], design))
-            convolutions[name] = convolution(layer, concrete(layer, self.method))
+            convolutions[name] = convolution(layer, self.methods[name])
         return convolutions
 
 
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:
     """The network in a weights file (.npz) or a checkpoint (.pth, .safetensors), by default the bundled one.
 
-    Raises InputError as `weights.read_weights` does, and for layers that are no RRDBNet.
+    Raises InputError as `weights.read_weights` does, and for an unknown method.
     """
     layers, meta = weights.read_weights(path)
-    try:
-        return RRDBNet(layers, method, meta)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return RRDBNet(layers, method, meta)
