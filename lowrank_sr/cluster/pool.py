@@ -54,8 +54,11 @@ class Pool:
         function: Callable[..., R],
         calls: Iterable[tuple[L, tuple[object, ...]]],
         name: Callable[[L], str] = str,
+        in_order: bool = False,
     ) -> Iterator[tuple[L, R | InputError]]:
-        """Call `function` with the arguments of each of `calls`, (label, arguments); yield (label, result) as they end.
+        """Call `function` with the arguments of each of `calls`, (label, arguments); yield (label, result) of each.
+
+        They come as they end, or `in_order`, that of `calls`.
 
         The result of a call that raises InputError is that error. A call whose worker dies is made again on another;
         if they die again and again, its result is an error that begins with `name(label)`. No more of `calls` are
@@ -67,6 +70,7 @@ class Pool:
         numbers, calls = count(), iter(calls)
         done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         pending: dict[object, tuple[L, Future]] = {}  # Dask forgets a task whose future nobody holds
+        ended: dict[object, None] = {}  # keys of `pending`
         while True:
             room = TASKS_A_WORKER * max(1, self._count_workers()) - len(pending)
             for label, arguments in islice(calls, max(0, room)):
@@ -76,10 +80,13 @@ class Pool:
                 future.add_done_callback(done.put)
             if not pending:
                 return
-            label, future = pending.pop(self._wait(done).key)
-            result = self._result(future, name, label)
-            del future
-            yield label, result
+            ended[self._wait(done).key] = None
+            while (first := next(iter(pending if in_order else ended), None)) in ended:
+                del ended[first]
+                label, future = pending.pop(first)
+                result = self._result(future, name, label)
+                del future
+                yield label, result
 
     def _wait(self, done: "queue.SimpleQueue[Future]") -> "Future":
         """The next future that is done."""
