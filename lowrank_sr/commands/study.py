@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lowrank_sr.commands.options import DATA_HELP, WEIGHTS_HELP, Subparsers, add_command, add_threads
 from lowrank_sr.study.run import study, summary
+from lowrank_sr.text import say
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -44,4 +45,4 @@ def run(options: argparse.Namespace) -> None:
         methods=options.methods,
         seed=options.seed,
     )
-    print(summary(results, options.output))
+    say(summary(results, options.output))

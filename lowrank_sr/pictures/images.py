@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,17 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
-from lowrank_sr.pictures.formats import SUFFIXES, SUFFIXES_WITH_16_BITS, SUFFIXES_WITH_ALPHA, decode, encode
+from lowrank_sr.pictures.formats import (
+    READ,
+    READ_SUFFIXES,
+    SUFFIXES,
+    SUFFIXES_WITH_16_BITS,
+    SUFFIXES_WITH_ALPHA,
+    decode,
+    encode,
+    frames,
+    listed,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,35 +51,38 @@ def images_in(folder: str | os.PathLike[str]) -> list[Path]:
     """
     folder = Path(folder)
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ_SUFFIXES)
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}; expected a folder of images") from error
     paths = [path for path in paths if not path.name.startswith(".") and path.is_file()]
     if not paths:
-        raise InputError(f"{folder}: has no image; expected files with the suffix {_listed(SUFFIXES)}")
+        raise InputError(f"{folder}: has no image; expected files with the suffix {listed(READ_SUFFIXES)}")
     return paths
 
 
-def read_image(path: str | os.PathLike[str]) -> Image:
-    """Read an image file: its first frame or page, upright by EXIF, the palette expanded and CMYK as RGB.
+def frames_in(path: str | os.PathLike[str]) -> list[int]:
+    """The numbers, from 0, of the frames or pages of an image file, as far as its header tells.
+
+    Raises InputError where there is no such file or it is no image.
+    """
+    with _decoding(Path(path)):
+        return frames(Path(path))
+
+
+def read_image(path: str | os.PathLike[str], frame: int = 0) -> Image:
+    """Read a frame or page of an image file, upright by EXIF, the palette expanded and CMYK as RGB.
 
     The content decides the format, not the suffix.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is not a complete PNG, JPEG, TIFF, WebP or BMP image with 8 or 16 bits
-        a channel and at most 179 million pixels.
+        If there is no such file, or it is not a complete image of one of the formats READ with 8 or 16 bits a channel
+        and at most 179 million pixels.
     """
     path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a decoder warns of, it has repaired
-            stored = decode(path)
-    except Exception as error:  # on damaged files decoders raise anything, SyntaxError and struct.error too
-        reason = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
-        expected = "a complete PNG, JPEG, TIFF, WebP or BMP image"
-        raise InputError(f"{path}: cannot be read: {reason}; expected {expected}") from error
+    with _decoding(path):
+        stored = decode(path, frame)
     channels = stored.values.shape[2]
     grey = channels < 3
     has_alpha = channels in (2, 4)
@@ -80,6 +94,18 @@ def read_image(path: str | os.PathLike[str]) -> Image:
         bits=8 * stored.values.dtype.itemsize,
         icc=stored.icc,
     )
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into one sentence about `path`, and ignore what it warns of: that is repaired."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:  # on damaged files decoders raise anything, SyntaxError and struct.error too
+        reason = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
+        raise InputError(f"{path}: cannot be read: {reason}; expected a complete {READ} image") from error
 
 
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
@@ -99,9 +125,9 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: no image format has this suffix; expected {_listed(SUFFIXES)}")
+        raise InputError(f"{path}: no image format has this suffix; expected {listed(SUFFIXES)}")
     if image.alpha is not None and suffix not in SUFFIXES_WITH_ALPHA:
-        raise InputError(f"{path}: {suffix} cannot keep transparency; expected {_listed(SUFFIXES_WITH_ALPHA)}")
+        raise InputError(f"{path}: {suffix} cannot keep transparency; expected {listed(SUFFIXES_WITH_ALPHA)}")
     values = _quantised(path, image, 16 if image.bits == 16 and suffix in SUFFIXES_WITH_16_BITS else 8)
     icc = None if suffix == ".bmp" or (suffix == ".webp" and image.grey) else image.icc
     with replacing(path) as temporary:
@@ -157,7 +183,3 @@ def _quantised(path: Path, image: Image, bits: int) -> np.ndarray:
         raise InputError(f"{path}: cannot be written: some values are infinite or not a number; expected 0..1")
     rounded: np.ndarray = np.rint(np.clip(values, 0, 1) * (2**bits - 1))
     return rounded.astype(np.uint16 if bits == 16 else np.uint8)
-
-
-def _listed(suffixes: Sequence[str]) -> str:
-    return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"

@@ -19,15 +19,15 @@ _PLANAR_SEPARATE = 2
 _MAX_PIXELS = 178_956_970  # Pillow's limit, against files that unfold into gigabytes
 
 
-def read_tags(path: Path) -> dict[str, Any]:
-    """Return the tags of a TIFF's first page, by name."""
+def read_tags(path: Path, frame: int = 0) -> dict[str, Any]:
+    """Return the tags of a TIFF's page, by name."""
     with iio.imopen(path, "r", plugin="tifffile") as file:
-        tags: dict[str, Any] = file.metadata(index=0, page=0)
+        tags: dict[str, Any] = file.metadata(index=..., page=frame)
     return tags
 
 
-def read_tiff16(path: Path, tags: Mapping[str, Any]) -> np.ndarray:
-    """Return a 16-bit TIFF's first page: (H, W, C) uint16; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
+def read_tiff16(path: Path, tags: Mapping[str, Any], frame: int = 0) -> np.ndarray:
+    """Return a 16-bit TIFF's page: (H, W, C) uint16; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
 
     Raises ValueError where the page is of another kind: floating-point, another colour space, or with
     premultiplied alpha.
@@ -44,7 +44,7 @@ def read_tiff16(path: Path, tags: Mapping[str, Any]) -> np.ndarray:
     if tags["ImageWidth"] * tags["ImageLength"] > _MAX_PIXELS:
         raise ValueError(f"more than {_MAX_PIXELS} pixels")
     with iio.imopen(path, "r", plugin="tifffile") as file:
-        pixels: np.ndarray = file.read(index=0, page=0)
+        pixels: np.ndarray = file.read(index=..., page=frame)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     elif tags.get("PlanarConfiguration") == _PLANAR_SEPARATE:

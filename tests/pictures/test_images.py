@@ -324,7 +324,7 @@ def test_not_an_image(tmp_path, suffix, content, reason):
     path.write_bytes(content)
     with pytest.raises(InputError, match=reason) as error:
         read_image(path)
-    assert "PNG, JPEG, TIFF, WebP or BMP" in one_sentence(error, path)
+    assert "PNG, JPEG, TIFF, WebP, BMP, GIF, PPM, AVIF or HEIC" in one_sentence(error, path)
 
 
 def test_missing_file(tmp_path):
