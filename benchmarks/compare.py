@@ -26,7 +26,7 @@ from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.study.measure.full_size import factorised
-from lowrank_sr.study.measure.networks import noise
+from lowrank_sr.study.measure.speed import noise
 from lowrank_sr.text import progress, table
 
 LOW_RANK = ("SVD x4", "CP x4")

@@ -41,12 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         complain(error)
         return 2
-    except _Stopped as stopped:
-        complain(_ENDINGS[signal.Signals(stopped.number).name])
-        return 128 + stopped.number
-    except KeyboardInterrupt:
-        complain(_ENDINGS["SIGINT"])
-        return 128 + signal.SIGINT
+    except KeyboardInterrupt as interruption:  # of which _Stopped is one
+        number = getattr(interruption, "number", signal.SIGINT)
+        complain(str(interruption) or _ENDINGS[signal.Signals(number).name])
+        return 128 + int(number)
     except BrokenPipeError:  # the reader of our output has gone, as in `lowrank-sr info | head`
         _discard_output()
         return 141

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import tables
 from lowrank_sr.study.report.claims import Claim
@@ -89,8 +90,9 @@ def _method(report: Report) -> list[Block]:
         f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, {machine['simd_bits']}-bit vectors, "
         f"{machine['l2_bytes'] // 1024} KiB of second-level cache; {machine['system']}; Python {machine['python']}, "
         f"NumPy {machine['numpy']}, Numba {machine['numba']}, lowrank-sr {machine['lowrank_sr']}.",
-        f"Times: the techniques run in turn, {settings.extent.rounds} rounds after one that is not counted; median and "
-        "quartiles. A speed-up is the median of the ratios within each round. Single layers: the least time. Memory: "
+        f"Times: each technique runs in turn with direct convolution, {settings.extent.rounds} rounds of at least "
+        f"{1000 * SAMPLE_SECONDS:.0f} ms after one that is not counted; median and quartiles. A speed-up is the median "
+        "of the ratios within each round. Single layers and sgemm are timed in the same way. Memory: "
         "the peak of the process's resident memory above what it held before. FLOPs: 2 for each multiply-add, by the "
         "paper's formulas; effective GFLOP/s: FLOPs of the dense network over seconds. Quality: PSNR and SSIM on 8-bit "
         "values; as many pixels as the network's scale are cut from each border. SVD pairs, and dense layers in "
