@@ -9,11 +9,14 @@ class FileOptions:
     """How every picture of a batch is enlarged.
 
     `existing` says what happens to a file that is there already: "skip" leaves it, "overwrite" replaces it, "fail" is
-    an error of this one picture. `outscale` is output size over input size, None for the network's own.
+    an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory` and
+    `overlap` are those of `upscale_file`.
     """
 
     existing: str
     outscale: float | None = None
+    memory: int | None = None
+    overlap: int | None = None
 
 
 @dataclass(frozen=True)

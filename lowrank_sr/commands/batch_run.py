@@ -34,7 +34,17 @@ def run_task(net: RRDBNet, task: Task, progress: Progress | None = None) -> Outc
     outcome = blocked(task)  # another process may have written it since the plan was made
     try:
         if outcome is None:
-            upscale_file(net, task.source, task.target, report, frame=task.frame, outscale=task.options.outscale)
+            options = task.options
+            upscale_file(
+                net,
+                task.source,
+                task.target,
+                report,
+                options.memory,
+                options.overlap,
+                frame=task.frame,
+                outscale=options.outscale,
+            )
             seconds = time.perf_counter() - start
             outcome = Outcome(task.source, task.target, task.frame, "enlarged", seconds=seconds)
     except InputError as error:

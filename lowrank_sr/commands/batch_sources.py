@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.formats import READ_SUFFIXES, listed
+from lowrank_sr.pictures.formats import READ_SUFFIXES
+from lowrank_sr.pictures.writing import listed
 
 
 class Source(NamedTuple):

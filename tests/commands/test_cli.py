@@ -120,7 +120,7 @@ def test_bad_arguments(tmp_path, tiny, capsys):
         ([*upscale, source, "-o", "x.png", "--format", "jpg"], "expected the suffix of --format jpg"),
         ([*upscale, source, "-o", tiny], "no image format has this suffix"),
         ([*upscale, source, "--suffix", "a/b"], "--suffix a/b"),
-        ([*upscale, source, "--outscale", "0"], "--outscale 0.0: expected a number above 0"),
+        ([*upscale, source, "--outscale", "0"], "--outscale 0.0: expected 0.01 to 100"),
         ([*upscale, source, "--outscale", "nan"], "--outscale nan"),
         ([*upscale, source, "--json", str(tmp_path / "no" / "r.json")], "r.json: cannot be written"),
         ([*upscale, source, "--method", "fft"], "--method 'fft': expected one of"),

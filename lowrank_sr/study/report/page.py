@@ -8,14 +8,14 @@ from pathlib import Path
 
 from lowrank_sr.files import replacing
 from lowrank_sr.study.measure.crops import Panel
-from lowrank_sr.study.report.claims import AGREES, DISAGREES, IN_PART, UNTESTED, Claim
 from lowrank_sr.study.report.content import TITLE, Block, Report, sections, summary
 from lowrank_sr.study.report.figure_quality import panel_title
 from lowrank_sr.study.report.figures import Figure
 from lowrank_sr.study.report.style import NIGHT, PAPER
 from lowrank_sr.study.report.tables import Table
+from lowrank_sr.study.report.verdict import AGREES, DISAGREES, IN_PART, NOT_DECIDED, Claim
 
-_VERDICTS = {AGREES: "yes", IN_PART: "part", DISAGREES: "no", UNTESTED: "none"}  # classes in page.css
+_VERDICTS = {AGREES: "yes", IN_PART: "part", DISAGREES: "no", NOT_DECIDED: "none"}  # classes in page.css
 
 
 def write(report: Report, folder: Path) -> None:
@@ -98,11 +98,12 @@ def _table(table: Table) -> str:
 
 def _claim(claim: Claim) -> str:
     verdict = claim.measured
+    why = f"\n<p><b>Why:</b> {escape(verdict.why)}</p>" if verdict.why else ""
     return f"""<article class="claim {_VERDICTS[verdict.verdict]}">
 <h3>{escape(claim.claim)} <span class="verdict">{verdict.verdict}</span></h3>
 <blockquote>{escape(claim.poster)}</blockquote>
 <p><b>Measured here:</b> {escape(verdict.found)}.</p>
-<p><b>Why:</b> {escape(verdict.why)}</p>
+<p><b>Rule:</b> {escape(verdict.rule)}.</p>{why}
 </article>"""
 
 
