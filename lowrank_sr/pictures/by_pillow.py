@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
 from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
@@ -46,10 +48,19 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
             if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
                 image.info["exif"] = late
             orientation = PIL.Image.Image.getexif(image).get(_ORIENTATION)  # a PNG's own one would decode it
+        described = metadata.of_tiff(path) if turns else metadata.of_image(image)
     if is_png16(start):
         png = Png16(path)
         return StoredPicture(
-            png.height, png.width, png.channels, np.dtype(np.uint16), orientation, icc, png.bands(), png.decoding_bytes
+            png.height,
+            png.width,
+            png.channels,
+            np.dtype(np.uint16),
+            orientation,
+            icc,
+            png.bands(),
+            png.decoding_bytes,
+            described,
         )
     pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + _DECODER_BYTES.get(format_name, 0)
     return StoredPicture(
@@ -61,11 +72,17 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
         icc=icc,
         bands=_bands(path, frame, mode),
         decoding_bytes=pixel_bytes * height * width + 2 * BAND_BYTES,
+        metadata=described,
     )
 
 
 def write_by_pillow(
-    path: Path, suffix: str, shape: tuple[int, int, int], bands: Iterable[np.ndarray], icc: bytes | None = None
+    path: Path,
+    suffix: str,
+    shape: tuple[int, int, int],
+    bands: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    described: Metadata | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 values, whose rows come in `bands`, in the format of `suffix`.
 
@@ -80,7 +97,9 @@ def write_by_pillow(
             image.paste(PIL.Image.fromarray(rows if channels > 1 else rows[:, :, 0]), (0, row))
             row += len(rows)
     name = _FORMATS[suffix]
-    options = {**_SAVE_OPTIONS.get(name, {}), **({} if icc is None else {"icc_profile": icc})}
+    described = described or Metadata()
+    given = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
+    options = _SAVE_OPTIONS.get(name, {}) | {key: value for key, value in given.items() if value is not None}
     with path.open("wb") as file:
         image.save(file, name, **options)
 
