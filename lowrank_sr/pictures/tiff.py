@@ -14,7 +14,7 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLE
 
 from lowrank_sr.pictures import metadata
 from lowrank_sr.pictures.metadata import Metadata
-from lowrank_sr.pictures.rows import StoredPicture, regrouped, rows_of
+from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
 _READ_BYTES = 2**20
 _COPIES = 4  # of a strip or a row of tiles while it is decoded
@@ -65,7 +65,7 @@ def open_tiff(path: Path, frame: int = 0) -> StoredPicture | None:
         orientation=orientation,
         icc=icc if isinstance(icc, bytes) else None,
         bands=_bands(path, frame, whole),
-        decoding_bytes=_COPIES * length * width * page.samplesperpixel * dtype.itemsize,
+        decoding_bytes=_COPIES * (length * width * page.samplesperpixel * dtype.itemsize + BAND_BYTES),
         metadata=metadata.of_tiff(path),
     )
 
