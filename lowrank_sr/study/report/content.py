@@ -6,7 +6,7 @@ from typing import Any
 
 from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import tables
+from lowrank_sr.study.report import tables, tables_causes
 from lowrank_sr.study.report.figures import Figure, figures_of
 from lowrank_sr.study.report.tables import Table
 from lowrank_sr.study.report.verdict import Claim
@@ -17,8 +17,10 @@ Block = str | Table | Figure | list[Claim]
 
 TITLE = "Low-rank convolutions in ESRGAN: the poster, measured again"
 FITTED = (
-    "“Kernel”: factors that minimise the error of the kernel, as on the poster. “Fitted”: factors that minimise the "
-    "error of the layer's output on a few calibration pictures; quality is measured on other pictures."
+    "“Kernel”: factors that minimise the error of the kernel, as on the poster; of every layer at the same share of "
+    "its FLOPs, or only of those whose condition number is above the threshold, marked, or below it, unmarked. "
+    "“Fitted”: factors and ranks that minimise the error of the layer's output on a few calibration pictures; quality "
+    "is measured on other pictures."
 )
 
 
@@ -46,10 +48,12 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
         ("Quality and speed", quality),
         ("Which layers", present("figure2")),
     ]
+    if results.ablation:
+        parts.append(("Where the loss comes from", [tables_causes.ablation(results), tables_causes.alone(results)]))
     if "pareto" in drawn:
         parts.append(("Quality against speed-up", [*present("pareto"), tables.speedups(results)]))
     if "thresholds" in drawn:
-        parts.append(("Thresholds", [*present("thresholds"), tables.thresholds(results)]))
+        parts.append(("Thresholds", [*present("thresholds"), tables_causes.thresholds(results)]))
     layers = [*present("layers"), _sgemm(results)]
     if CP_KERNEL in results.times.techniques:
         layers.append(tables.bound(results))
@@ -98,5 +102,6 @@ def _method(report: Report) -> list[Block]:
         "values; as many pixels as the network's scale are cut from each border. SVD pairs, and dense layers in "
         "low-rank networks, run by direct convolution, so that a difference comes from the low rank alone; by "
         "Winograd's algorithm, F(4, 3) and F(4 x 4, 3 x 3), where the report says so.",
+        tables_causes.self_check(report.results),
         f"Seed {settings.seed}. Every number is in results.json; what depends on the clock is there under “measured”.",
     ]
