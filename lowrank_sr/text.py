@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
+
+from lowrank_sr.errors import InputError
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -20,7 +22,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def progress(total: float, description: str, unit: str) -> AbstractContextManager[Any]:
+def progress(total: float, description: str, unit: str, hidden: bool = False) -> AbstractContextManager[Any]:
     """A progress bar of tqdm on stderr, if that is a terminal and the work takes longer than a second.
 
     Inside the block `bar.update(n)` says that `n` more of the `total` units are done.
@@ -28,11 +30,22 @@ def progress(total: float, description: str, unit: str) -> AbstractContextManage
     from tqdm import tqdm  # here, since it would slow `import lowrank_sr`
 
     bar: AbstractContextManager[Any] = tqdm(
-        total=total, desc=description, unit=unit, unit_scale=True, delay=1, disable=None, leave=False
+        total=total, desc=description, unit=unit, unit_scale=True, delay=1, disable=hidden or None, leave=False
     )
     return bar
 
 
+def say(text: object) -> None:
+    """Print a line to standard output, at once; raises InputError where that cannot be written, as on a full disk."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"standard output: cannot be written: {error.strerror}") from error
+
+
 def complain(message: object) -> None:
     """Print a sentence to stderr, after the program's name."""
-    print(f"lowrank-sr: {message}", file=sys.stderr)
+    with suppress(OSError):  # where stderr cannot be written, the exit status has to do
+        print(f"lowrank-sr: {message}", file=sys.stderr)

@@ -13,6 +13,7 @@ from lowrank_sr.files import write_json
 from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import WEIGHTS
+from lowrank_sr.text import say
 
 Command = Callable[[argparse.Namespace], int | None]
 """command(options): run it and return the exit status, None for 0."""
@@ -98,6 +99,6 @@ def network_name(path: Path | None) -> str:
 
 def report(text: str, numbers: object, json_path: Path | None) -> None:
     """Print `text`; write `numbers` to `json_path` where there is one."""
-    print(text)
+    say(text)
     if json_path is not None:
         write_json(json_path, numbers)

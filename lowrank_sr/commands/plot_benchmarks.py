@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lowrank_sr.commands.options import Subparsers, add_command
 from lowrank_sr.study.report.benchmarks import plot_benchmarks
+from lowrank_sr.text import say
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -19,4 +20,4 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Draw the figure and print where it is."""
-    print(plot_benchmarks(options.file, options.output))
+    say(plot_benchmarks(options.file, options.output))

@@ -14,6 +14,7 @@ from lowrank_sr.commands.options import (
 )
 from lowrank_sr.errors import InputError
 from lowrank_sr.study.run import study, summary
+from lowrank_sr.text import say
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -64,4 +65,4 @@ def run(options: argparse.Namespace) -> None:
             fresh=options.fresh,
             pool=pool,
         )
-    print(summary(results, options.output))
+    say(summary(results, options.output))

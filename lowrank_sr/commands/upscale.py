@@ -1,17 +1,21 @@
 """The command `upscale`: picture files in, larger picture files out."""
 
 import argparse
-import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
+from lowrank_sr.commands.batch import FileOptions, Outcome
+from lowrank_sr.commands.batch_plan import FORMATS, naming, plan_batch
+from lowrank_sr.commands.batch_run import run_batch
 from lowrank_sr.commands.options import WEIGHTS_HELP, Subparsers, add_command, add_method, add_threads, load_network
-from lowrank_sr.commands.upscale_file import upscale_file
+from lowrank_sr.commands.streams import replaced
+from lowrank_sr.commands.upscale_file import check_rgb
 from lowrank_sr.errors import InputError
+from lowrank_sr.files import check_writable, write_json
 from lowrank_sr.machine.memory import parse_size
-from lowrank_sr.pictures.formats import SUFFIXES
-from lowrank_sr.pictures.images import images_in
-from lowrank_sr.text import complain, progress
+
+_LEAST_OUTSCALE, _MOST_OUTSCALE = 0.01, 100
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -19,13 +23,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "upscale", run, "Enlarge pictures; NAME.jpg becomes NAME_x4.png.")
     add_method(parser)
     add_threads(parser)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="picture files, and folders of pictures")
     parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE_OR_FOLDER",
-        help="where to write (default: beside each input)",
+        "inputs", nargs="+", metavar="INPUT", help="pictures, folders with all below them, or - for standard input"
     )
     parser.add_argument("--weights", type=Path, metavar="W", help=WEIGHTS_HELP)
     parser.add_argument(
@@ -43,70 +42,47 @@ def add_parser(subparsers: Subparsers) -> None:
         " 100,000 that lie where rounding turns; no difference but float32's rounding from the receptive field on: 49"
         " for the bundled network, 349 for 23 blocks)",
     )
+    parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
+    parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
+    files = parser.add_argument_group("where the results go")
+    files.add_argument(
+        "-o", "--output", metavar="FILE_OR_FOLDER", help="(default: beside each input); - is standard output"
+    )
+    files.add_argument("--format", choices=list(FORMATS), help="of files whose name is not given (default: png)")
+    files.add_argument("--suffix", metavar="TEXT", help="between NAME and its extension (default: _x and the scale)")
+    files.add_argument(
+        "--existing",
+        choices=["skip", "overwrite", "fail"],
+        help="what happens to files that exist: skip leaves them, so that an interrupted batch carries on"
+        " (default: overwrite one FILE that -o names, otherwise fail, for that picture alone)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what became of each picture to FILE")
 
 
 def run(options: argparse.Namespace) -> int:
     """Enlarge every picture that can be, printing the names of the files; return 0, or 2 where one could not be."""
+    if options.outscale is not None and not _LEAST_OUTSCALE <= options.outscale <= _MOST_OUTSCALE:
+        raise InputError(f"--outscale {options.outscale}: expected {_LEAST_OUTSCALE} to {_MOST_OUTSCALE}")
     memory = None if options.memory is None else parse_size(options.memory)
+    if options.json is not None:
+        check_writable(options.json)
+    extension = f".{options.format}" if options.format else None
     net = load_network(options.weights, options.method)
-    pairs = plan_outputs(options.inputs, options.output, net.scale)
-    failures = 0
-    for source, target in pairs:
-        try:
-            with progress(1, source.name, "picture") as bar:
-                upscale_file(net, source, target, bar.update, memory, options.overlap)
-            print(target)
-        except InputError as error:
-            complain(error)
-            failures += 1
-    if failures and len(pairs) > 1:
-        complain(f"{len(pairs) - failures} of {len(pairs)} pictures enlarged, {failures} failed")
-    return 2 if failures else 0
+    check_rgb(net)
+    with replaced(options.inputs, options.output, extension) as streams:
+        suffix = f"_x{options.outscale or net.scale:g}" if options.suffix is None else options.suffix
+        names = naming(streams.output, suffix, extension)
+        existing = options.existing or ("fail" if names.file is None else "overwrite")
+        file_options = FileOptions(existing, options.outscale, memory, options.overlap)
+        plan = plan_batch(streams.inputs, names, file_options, options.frames)
+        if streams.to_stdout and len(plan.tasks) > 1:
+            raise InputError("standard output: one picture alone can be written there")
+        outcomes = run_batch(net, plan, options.quiet, streams.shown)
+    if options.json is not None:
+        write_json(options.json, _rows(outcomes))
+    return 2 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def plan_outputs(
-    inputs: Iterable[str | os.PathLike[str]], output: str | os.PathLike[str] | None, scale: int
-) -> list[tuple[Path, Path]]:
-    """Pair every picture in `inputs`, files and folders, with the file to write.
-
-    That is `NAME_x4.png` beside the picture or, if `output` is a folder or names no image format, in it; with one
-    input file, `output` may be a file. What an earlier run has written into a folder is not enlarged again.
-
-    Raises InputError for a folder without images, for two pictures that would become the same file and for one that
-    would be overwritten by its own enlargement.
-    """
-    sources: list[Path] = []
-    from_folders: set[Path] = set()
-    for path in map(Path, inputs):
-        if path.is_dir():
-            paths = images_in(path)
-            sources.extend(paths)
-            from_folders.update(paths)
-        else:
-            sources.append(path)
-
-    output = None if output is None else Path(output)
-    if output is not None and output.suffix.lower() in SUFFIXES and not output.is_dir():
-        if len(sources) != 1:
-            raise InputError(f"{output}: one file for {len(sources)} pictures: expected a folder")
-        pairs = [(sources[0], output)]
-    else:
-        pairs = [(source, (output or source.parent) / f"{source.stem}_x{scale}.png") for source in sources]
-        earlier_outputs = from_folders & {target for _, target in pairs}
-        pairs = [(source, target) for source, target in pairs if source not in earlier_outputs]
-    _check_targets(pairs)
-    return pairs
-
-
-def _check_targets(pairs: list[tuple[Path, Path]]) -> None:
-    """Raise InputError where two pictures would become one file, or one would overwrite a picture still to be read."""
-    source_of: dict[Path, Path] = {}
-    for source, target in pairs:
-        if source.resolve() == target.resolve():
-            raise InputError(f"{source}: would be overwritten by its own enlargement: expected another output")
-        if target in source_of:
-            raise InputError(f"{source} and {source_of[target]} would both become {target}: expected different names")
-        source_of[target] = source
-    for source, _ in pairs:
-        if source in source_of:
-            raise InputError(f"{source}: would be overwritten by the enlargement of {source_of[source]}")
+def _rows(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
+    return [{**asdict(outcome), "source": str(outcome.source), "target": str(outcome.target)} for outcome in outcomes]

@@ -12,6 +12,7 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_IN_PARTS, encoding_bytes
 from lowrank_sr.pictures.reading import PictureFile
+from lowrank_sr.pictures.resize import resized_rows, resized_side
 from lowrank_sr.pictures.writing import Shape, check_writable, listed, write_rows
 
 PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loops
@@ -33,6 +34,8 @@ def upscale_file(
     memory: int | None = None,
     overlap: int | None = None,
     compute: Compute | None = None,
+    frame: int = 0,
+    outscale: float | None = None,
 ) -> None:
     """Enlarge the picture in `source` into `target`, making its folder.
 
@@ -47,6 +50,10 @@ def upscale_file(
         Pixels of context around a tile, by default those of `enlarge`.
     compute : function, optional
         What computes the tiles, where that is not this process.
+    frame : int
+        The frame or page of `source`, from 0.
+    outscale : float, optional
+        Output size over input size, by default the network's; for another, its result is resized as by `imresize`.
 
     Raises
     ------
@@ -55,8 +62,10 @@ def upscale_file(
         format, the header of `source` says what cannot be read, or the overlap is negative.
     """
     check_rgb(net)
-    picture = PictureFile(source)
-    shape = (net.scale * picture.height, net.scale * picture.width, picture.channels)
+    picture = PictureFile(source, frame)
+    factor = (outscale or net.scale) / net.scale
+    height, width = (resized_side(net.scale * side, factor) for side in (picture.height, picture.width))
+    shape = (height, width, picture.channels)
     check_writable(target, shape)
     bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
     plan = _plan(net, picture, target, shape, bits, memory, overlap)
@@ -66,7 +75,9 @@ def upscale_file(
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
     try:
         rows = enlarged_rows(net, plan, picture.rows, np.dtype(f"u{bits // 8}"), progress, compute)
-        write_rows(target, shape, bits, rows, picture.icc)
+        if factor != 1:
+            rows = resized_rows(rows, net.scale * picture.height, factor)
+        write_rows(target, shape, bits, rows, picture.icc, picture.metadata)
     except MemoryError:
         held = size_text(resident_bytes())
         raise InputError(

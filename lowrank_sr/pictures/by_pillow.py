@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
 from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
@@ -27,9 +29,15 @@ _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
 _ENCODER_BYTES = {".webp": 36}  # a pixel
 
 
-def open_by_pillow(path: Path, start: bytes) -> StoredPicture:
-    """The first frame of a picture that begins with the bytes `start`; unknown and damaged files raise ValueError."""
+def frames(path: Path) -> list[int]:
+    """The numbers of a picture's frames, from 0."""
     with _opened(path) as image:
+        return list(range(getattr(image, "n_frames", 1)))
+
+
+def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
+    """A frame of a picture that begins with the bytes `start`; unknown and damaged files raise ValueError."""
+    with _opened(path, frame) as image:
         width, height = image.size
         mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
         icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
@@ -42,10 +50,19 @@ def open_by_pillow(path: Path, start: bytes) -> StoredPicture:
             if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
                 image.info["exif"] = late
             orientation = PIL.Image.Image.getexif(image).get(_ORIENTATION)  # a PNG's own one would decode it
+        described = metadata.of_tiff(path) if turns else metadata.of_image(image)
     if is_png16(start):
         png = Png16(path)
         return StoredPicture(
-            png.height, png.width, png.channels, np.dtype(np.uint16), orientation, icc, png.bands(), png.decoding_bytes
+            png.height,
+            png.width,
+            png.channels,
+            np.dtype(np.uint16),
+            orientation,
+            icc,
+            png.bands(),
+            png.decoding_bytes,
+            described,
         )
     pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + decoder
     return StoredPicture(
@@ -55,13 +72,19 @@ def open_by_pillow(path: Path, start: bytes) -> StoredPicture:
         dtype=np.dtype(np.uint8),
         orientation=orientation,
         icc=icc,
-        bands=_bands(path, mode),
+        bands=_bands(path, frame, mode),
         decoding_bytes=pixel_bytes * height * width + 4 * BAND_BYTES,
+        metadata=described,
     )
 
 
 def write_by_pillow(
-    path: Path, suffix: str, shape: tuple[int, int, int], bands: Iterable[np.ndarray], icc: bytes | None = None
+    path: Path,
+    suffix: str,
+    shape: tuple[int, int, int],
+    bands: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    described: Metadata | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 values, whose rows come in `bands`, in the format of `suffix`.
 
@@ -76,7 +99,9 @@ def write_by_pillow(
             image.paste(PIL.Image.fromarray(rows if channels > 1 else rows[:, :, 0]), (0, row))
             row += len(rows)
     name = _FORMATS[suffix]
-    options = {**_SAVE_OPTIONS.get(name, {}), **({} if icc is None else {"icc_profile": icc})}
+    described = described or Metadata()
+    given = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
+    options = _SAVE_OPTIONS.get(name, {}) | {key: value for key, value in given.items() if value is not None}
     with path.open("wb") as file:
         image.save(file, name, **options)
 
@@ -86,15 +111,18 @@ def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
     return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 4 * BAND_BYTES
 
 
-def _opened(path: Path) -> PIL.Image.Image:
+def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
     try:
-        return PIL.Image.open(path)
+        image = PIL.Image.open(path)
+        if frame:
+            image.seek(frame)
+        return image
     except PIL.UnidentifiedImageError as error:
         raise ValueError(f"Pillow cannot identify it: {error}") from error
 
 
-def _bands(path: Path, mode: str) -> Iterator[np.ndarray]:
-    with _opened(path) as image:
+def _bands(path: Path, frame: int, mode: str) -> Iterator[np.ndarray]:
+    with _opened(path, frame) as image:
         image.load()
         width, height = image.size
         rows = rows_of(4 * width)

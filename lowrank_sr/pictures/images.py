@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.formats import SUFFIXES, SUFFIXES_WITH_16_BITS
+from lowrank_sr.pictures.formats import READ_SUFFIXES, SUFFIXES_WITH_16_BITS
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.pictures.writing import listed, write_rows
 
@@ -42,27 +42,27 @@ def images_in(folder: str | os.PathLike[str]) -> list[Path]:
     """
     folder = Path(folder)
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ_SUFFIXES)
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}; expected a folder of images") from error
     paths = [path for path in paths if not path.name.startswith(".") and path.is_file()]
     if not paths:
-        raise InputError(f"{folder}: has no image; expected files with the suffix {listed(SUFFIXES)}")
+        raise InputError(f"{folder}: has no image; expected files with the suffix {listed(READ_SUFFIXES)}")
     return paths
 
 
-def read_image(path: str | os.PathLike[str]) -> Image:
-    """Read an image file: its first frame or page, upright by EXIF, the palette expanded and CMYK as RGB.
+def read_image(path: str | os.PathLike[str], frame: int = 0) -> Image:
+    """Read a frame or page of an image file, upright by EXIF, the palette expanded and CMYK as RGB.
 
     The content decides the format, not the suffix.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is not a complete PNG, JPEG, TIFF, WebP or BMP image with 8 or 16 bits
+        If there is no such file, or it is not a complete image of one of the READ_FORMATS with 8 or 16 bits
         a channel and at most 179 million pixels.
     """
-    file = PictureFile(path)
+    file = PictureFile(path, frame)
     if file.height * file.width > MOST_PIXELS:
         raise InputError(f"{path}: {file.height * file.width} pixels: expected no more than {MOST_PIXELS}")
     stored = file.rows(0, file.height)

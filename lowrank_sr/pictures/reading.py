@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.formats import open_stored
+from lowrank_sr.pictures.formats import READ_FORMATS, frames, open_stored
 
 _ROWS_IN_ORDER = (None, 1, 2)  # orientations whose rows lie from top to bottom; 2 is mirrored
 _SIDES_CHANGED = (5, 6, 7, 8)
@@ -26,21 +26,24 @@ class PictureFile:
         uint8 or uint16.
     icc : bytes or None
         ICC profile of the colours.
+    metadata : Metadata or None
+        EXIF and resolution.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Read the header; nothing is decoded.
+    def __init__(self, path: str | os.PathLike[str], frame: int = 0) -> None:
+        """Read the header of a frame or page, from 0; nothing is decoded.
 
-        Raises InputError if there is no such file, or it is not a PNG, JPEG, TIFF, WebP or BMP image with 8 or 16 bits
+        Raises InputError if there is no such file, or it is not an image of one of the READ_FORMATS with 8 or 16 bits
         a channel, and for one beyond Pillow's 179 million pixels where it is Pillow that reads it.
         """
         self.path = Path(path)
         with _named(self.path):
-            self._stored = open_stored(self.path)
+            self._stored = open_stored(self.path, frame)
         stored = self._stored
         sides = stored.height, stored.width
         self.height, self.width = sides[::-1] if stored.orientation in _SIDES_CHANGED else sides
         self.channels, self.dtype, self.icc = stored.channels, stored.dtype, stored.icc
+        self.metadata = stored.metadata
         self._kept: list[tuple[int, np.ndarray]] = []  # decoded rows: the number of the first one, and them
         self._decoded = 0  # rows
 
@@ -81,6 +84,15 @@ class PictureFile:
             raise ValueError("more rows than its header says")
 
 
+def frames_in(path: str | os.PathLike[str]) -> list[int]:
+    """The numbers, from 0, of the frames or pages of an image file, as far as its header tells.
+
+    Raises InputError where there is no such file or it is no image.
+    """
+    with _named(Path(path)):
+        return frames(Path(path))
+
+
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises into an InputError that names the file; keep its warnings to itself."""
@@ -92,7 +104,7 @@ def _named(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # on damaged files decoders raise anything, SyntaxError and struct.error too
         reason = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
-        expected = "a complete PNG, JPEG, TIFF, WebP or BMP image"
+        expected = f"a complete {READ_FORMATS} image"
         raise InputError(f"{path}: cannot be read: {reason}; expected {expected}") from error
 
 

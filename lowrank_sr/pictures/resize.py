@@ -1,6 +1,7 @@
 """MATLAB's bicubic `imresize`, which every super-resolution benchmark was made with."""
 
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from lowrank_sr.errors import InputError
 
 _KERNEL_WIDTH = 4  # samples
 _MAX_VALUES = 2**31
+_BAND_ROWS = 64
 
 
 def imresize(image: np.ndarray, scale: float) -> np.ndarray:
@@ -60,9 +62,49 @@ def imresize(image: np.ndarray, scale: float) -> np.ndarray:
     return np.ascontiguousarray(resized, dtype=image.dtype)
 
 
+def resized_side(length: int, scale: float) -> int:
+    """How many samples `length` samples become: ceil(scale * length), without one that is there only by rounding."""
+    return max(1, math.ceil(scale * length - 1e-6))
+
+
+def resized_rows(rows: Iterable[np.ndarray], height: int, scale: float) -> Iterator[np.ndarray]:
+    """Resize an image of whole numbers whose rows come some at a time, as `imresize` does, and round it.
+
+    `rows` are (h, W, C) arrays of uint8 or uint16, `height` rows in all; so is the result, of
+    (`resized_side(height, scale)`, `resized_side(W, scale)`) pixels. No more rows are held than a result is made of.
+    """
+    indices, weights = _taps(height, scale)
+    indices, weights = indices[: resized_side(height, scale)], weights[: resized_side(height, scale)]
+    first = np.minimum.accumulate(indices.min(axis=1)[::-1])[::-1]  # row that this result or a later one needs
+    last = indices.max(axis=1)
+    held, start, done = np.empty(0), 0, 0
+    for band in rows:
+        held = np.concatenate([held, band]) if held.size else band
+        ready = done
+        while ready < len(last) and last[ready] < start + len(held):
+            ready += 1
+        for top in range(done, ready, _BAND_ROWS):
+            bottom = min(top + _BAND_ROWS, ready)
+            yield _resized_band(held, indices[top:bottom] - start, weights[top:bottom], scale)
+        done = ready
+        if done < len(last):
+            held, start = held[first[done] - start :], int(first[done])
+
+
+def _resized_band(held: np.ndarray, indices: np.ndarray, weights: np.ndarray, scale: float) -> np.ndarray:
+    resized = _weighted(held, indices, weights)
+    resized = _resize_rows(resized.swapaxes(0, 1), scale).swapaxes(0, 1)[:, : resized_side(held.shape[1], scale)]
+    rounded: np.ndarray = np.rint(resized.clip(0, np.iinfo(held.dtype).max)).astype(held.dtype)
+    return np.ascontiguousarray(rounded)
+
+
 def _resize_rows(image: np.ndarray, scale: float) -> np.ndarray:
     """Resize along the first axis: one multiply-add of whole rows for each tap of the kernel."""
-    indices, weights = _taps(image.shape[0], scale)
+    return _weighted(image, *_taps(image.shape[0], scale))
+
+
+def _weighted(image: np.ndarray, indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Row i of the result is the sum over t of weights[i, t] image[indices[i, t]]."""
     resized = np.zeros((len(indices), *image.shape[1:]))
     weights = weights.reshape(*weights.shape, *[1] * (image.ndim - 1))
     for tap in range(indices.shape[1]):

@@ -3,6 +3,7 @@
 The names and numbers of tags are those of the TIFF 6.0 specification (Adobe, 1992).
 """
 
+import importlib.util
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,26 +12,36 @@ import numpy as np
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLEFORMAT
 
+from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
 _READ_BYTES = 2**20
 _COPIES = 4  # of a strip or a row of tiles while it is decoded
 _DECODED = (COMPRESSION.NONE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)  # without packages beside tifffile
+_DECODED_IN_PYTHON = (*_DECODED, COMPRESSION.LZMA, COMPRESSION.PACKBITS)
 _GREY_OR_RGB = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 _CLASSIC_BYTES = 2**32 - 2**25  # a classic TIFF's offsets have 32 bits; and there are tags
 
 
-def open_tiff(path: Path) -> StoredPicture | None:
-    """A TIFF's first page in strips or rows of tiles; None where its kind is one that Pillow reads, and whole.
+def pages(path: Path) -> list[int]:
+    """The numbers of a TIFF's pages, from 0, without smaller copies of another page."""
+    with tifffile.TiffFile(path) as file:
+        return [number for number, page in enumerate(file.pages) if not getattr(page, "is_reduced", False)] or [0]
+
+
+def open_tiff(path: Path, frame: int = 0) -> StoredPicture | None:
+    """A TIFF's page in strips or rows of tiles; None where its kind is one that Pillow reads, and whole.
 
     Raises ValueError where neither reads it: floating-point, 16 bits in another colour space or with premultiplied
     alpha, or a file that is shorter than its header says.
     """
     with tifffile.TiffFile(path) as file:
-        page = file.pages.first
+        page = _page(file, frame)
         deep = max(np.atleast_1d(page.bitspersample)) > 8
         if deep:
             _check_kind(page)
+            _check_decoder(page)
         elif not _is_plain(page):
             return None
         if (
@@ -53,19 +64,26 @@ def open_tiff(path: Path) -> StoredPicture | None:
         dtype=dtype,
         orientation=orientation,
         icc=icc if isinstance(icc, bytes) else None,
-        bands=_bands(path, whole),
+        bands=_bands(path, frame, whole),
         decoding_bytes=_COPIES * (length * width * page.samplesperpixel * dtype.itemsize + BAND_BYTES),
+        metadata=metadata.of_tiff(path),
     )
 
 
 def write_tiff(
-    path: Path, shape: tuple[int, int, int], dtype: np.dtype, bands: Iterable[np.ndarray], icc: bytes | None = None
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    bands: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    described: Metadata | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 or uint16 values in strips as its rows come: BigTIFF where it is large.
 
     `bands` are its rows from the top, some at a time; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
     """
     height, width, channels = shape
+    described = described or Metadata()
     rows = min(height, rows_of(width * channels * dtype.itemsize))
     strips = (zlib.compress(_differences(strip).tobytes()) for strip in regrouped(bands, rows))
     with tifffile.TiffWriter(path, bigtiff=height * width * channels * dtype.itemsize > _CLASSIC_BYTES) as file:
@@ -80,6 +98,10 @@ def write_tiff(
             compression="zlib",
             predictor=True,
             iccprofile=icc,
+            software=False,
+            extratags=[(tag, "s", 0, text.encode("ascii", "replace"), True) for tag, text in described.texts().items()],
+            resolution=described.dpi,
+            resolutionunit=None if described.dpi is None else "inch",
             metadata=None,
         )
 
@@ -118,15 +140,28 @@ def _check_kind(page: tifffile.TiffPage) -> None:
         raise ValueError("a 16-bit TIFF with a fourth channel that is not straight alpha")
 
 
-def _bands(path: Path, whole: bool) -> Iterator[np.ndarray]:
+def _check_decoder(page: tifffile.TiffPage) -> None:
+    if page.compression not in _DECODED_IN_PYTHON and importlib.util.find_spec("imagecodecs") is None:
+        name = getattr(page.compression, "name", page.compression)
+        raise ValueError(
+            f"16 bits compressed by {name} are read by imagecodecs, which pip install 'lowrank-sr[tiff]' adds"
+        )
+
+
+def _bands(path: Path, frame: int, whole: bool) -> Iterator[np.ndarray]:
     with tifffile.TiffFile(path) as file:
-        page = file.pages.first
+        page = _page(file, frame)
         colours = 3 if page.photometric == PHOTOMETRIC.RGB else 1
         bands = _planes(page) if whole else _strips(page)
         for band in bands:
             if page.photometric == PHOTOMETRIC.MINISWHITE:
                 band[:, :, 0] = np.iinfo(band.dtype).max - band[:, :, 0]
             yield band[:, :, : colours + len(page.extrasamples[:1])]
+
+
+def _page(file: tifffile.TiffFile, frame: int) -> tifffile.TiffPage:
+    page = file.pages[frame] if frame else file.pages.first
+    return page.aspage()
 
 
 def _planes(page: tifffile.TiffPage) -> Iterator[np.ndarray]:

@@ -61,7 +61,7 @@ def test_upscale_folders_files_and_outputs(tmp_path, tiny):
     picture(pictures / "a.png")
     picture(pictures / "b.jpg")
     assert main(["upscale", str(pictures), "--weights", tiny]) == 0
-    assert main(["upscale", str(pictures), "--weights", tiny]) == 0
+    assert main(["upscale", str(pictures), "--weights", tiny, "--existing", "skip"]) == 0
     assert leftovers(pictures) == ["a.png", "a_x4.png", "b.jpg", "b_x4.png"]
     assert main(["upscale", str(pictures / "a.png"), "-o", str(tmp_path / "new" / "c.tif"), "--weights", tiny]) == 0
     both = [str(pictures / "a.png"), str(pictures / "b.jpg")]
@@ -115,8 +115,14 @@ def test_bad_arguments(tmp_path, tiny, capsys):
         ([*upscale, str(tmp_path / "none.png")], "none.png"),
         ([*upscale, source, "-o", source], "would be overwritten"),
         ([*upscale, source, source, "-o", str(tmp_path / "b.png")], "one file for 2 pictures"),
-        ([*upscale, source, source], "would both become"),
         ([*upscale, source, "-o", str(Path(source) / "x")], "cannot be made a folder"),
+        ([*upscale, source, "-o", "x.jxl"], "no image format has this suffix; expected .png"),
+        ([*upscale, source, "-o", "x.png", "--format", "jpg"], "expected the suffix of --format jpg"),
+        ([*upscale, source, "-o", tiny], "no image format has this suffix"),
+        ([*upscale, source, "--suffix", "a/b"], "--suffix a/b"),
+        ([*upscale, source, "--outscale", "0"], "--outscale 0.0: expected 0.01 to 100"),
+        ([*upscale, source, "--outscale", "nan"], "--outscale nan"),
+        ([*upscale, source, "--json", str(tmp_path / "no" / "r.json")], "r.json: cannot be written"),
         ([*upscale, source, "--method", "fft"], "--method 'fft': expected one of"),
         ([*upscale, source, "--threads", "0"], "expected a number of threads"),
         (["upscale", source, "--weights", str(tmp_path / "none.npz")], "no such file"),
@@ -220,14 +226,6 @@ def test_interrupt_leaves_no_partial_file(tmp_path):
     assert said.splitlines()[-1] == "lowrank-sr: interrupted"
     assert "Traceback" not in said
     assert leftovers(tmp_path) == ["a.png", "a_x4.png", "b.png"]
-
-
-def test_outputs_never_replace_other_inputs(tmp_path, tiny, capsys):
-    folder = tmp_path / "b"
-    folder.mkdir()
-    first, second = picture(tmp_path / "x.png"), picture(folder / "x_x4.png")
-    assert main(["upscale", str(first), str(second), "-o", str(folder), "--weights", tiny]) == 2
-    assert f"{second}: would be overwritten by the enlargement of {first}" in only_sentence(capsys)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="writes to a device file as POSIX has it")

@@ -328,7 +328,7 @@ def test_not_an_image(tmp_path, suffix, content, reason):
     path.write_bytes(content)
     with pytest.raises(InputError, match=reason) as error:
         read_image(path)
-    assert "PNG, JPEG, TIFF, WebP or BMP" in one_sentence(error, path)
+    assert "PNG, JPEG, TIFF, WebP, BMP, GIF, PPM, AVIF or HEIC" in one_sentence(error, path)
 
 
 def test_missing_file(tmp_path):
@@ -427,6 +427,38 @@ def test_tiff_of_another_kind(tmp_path, stored, options, message):
     with pytest.raises(InputError, match=message) as error:
         read_image(tmp_path / "a.tif")
     one_sentence(error, tmp_path / "a.tif")
+
+
+def test_a_compression_that_takes_a_package(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", RGB16, photometric="rgb")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        file.pages[0].tags["Compression"].overwrite(5)  # LZW, says the header
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"LZW are read by imagecodecs, which pip install 'lowrank-sr\[tiff\]' adds"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_heic_takes_a_package(tmp_path, monkeypatch):
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(InputError, match=r"pip install 'lowrank-sr\[heif\]' adds"):
+        read_image(tmp_path / "a.heic")
+
+
+@pytest.mark.parametrize(("suffix", "tolerance"), [(".gif", 60), (".ppm", 0), (".avif", 60)])
+def test_formats_that_are_only_read(tmp_path, suffix, tolerance):
+    image = read_image(save(tmp_path / f"a{suffix}", RGB))
+    assert np.abs(np.rint(image.pixels * 255) - RGB).mean() <= tolerance
+    assert image.pixels.shape == (9, 13, 3)
+    with pytest.raises(InputError, match="no image format has this suffix"):
+        write_image(tmp_path / f"b{suffix}", image)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes as POSIX has them")
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(InputError, match="it is not a file"):
+        read_image(tmp_path / "a.png")
 
 
 def test_reading_does_not_warn(tmp_path, monkeypatch, capfd):

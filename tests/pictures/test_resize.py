@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.resize import _resize_rows, imresize
+from lowrank_sr.pictures.resize import _resize_rows, imresize, resized_rows, resized_side
 
 
 def keys_kernel(x):
@@ -119,3 +119,23 @@ def test_refuses(image, scale, message):
 def test_sizes_beyond_any_memory(scale):
     with pytest.raises(InputError, match="expected one that makes at most 2147483648 values"):
         imresize(np.zeros((5, 6, 3)), scale)
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.sampled_from([1, 3]),
+    st.floats(0.05, 3),
+    st.integers(1, 20),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_rows_that_come_some_at_a_time(height, width, channels, scale, rows, deep):
+    dtype = np.uint16 if deep else np.uint8
+    image = np.random.default_rng(height).integers(0, np.iinfo(dtype).max + 1, (height, width, channels), dtype)
+    bands = (image[row : row + rows] for row in range(0, height, rows))
+    resized = np.concatenate(list(resized_rows(bands, height, scale)))
+    assert resized.dtype == dtype
+    assert resized.shape == (resized_side(height, scale), resized_side(width, scale), channels)
+    whole = imresize(image.astype(np.float64), scale)[: resized.shape[0], : resized.shape[1]]
+    np.testing.assert_array_equal(resized, np.rint(whole.clip(0, np.iinfo(dtype).max)))

@@ -1,0 +1,67 @@
+"""The pictures that a batch is asked for: files, and folders with all that is below them."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lowrank_sr.errors import InputError
+from lowrank_sr.pictures.formats import READ_SUFFIXES
+from lowrank_sr.pictures.writing import listed
+
+
+class Source(NamedTuple):
+    """A picture file, and the folder below which it was found, None where it was named itself."""
+
+    path: Path
+    folder: Path | None
+
+
+def find_sources(inputs: Iterable[str | os.PathLike[str]], output: Path | None) -> tuple[list[Source], list[str]]:
+    """The pictures in `inputs`, folders with all folders below them, each once; and sentences about what was left out.
+
+    Hidden files and folders are left out, and so is the folder `output`. Symbolic links are followed, each folder is
+    entered once.
+
+    Raises InputError for a folder that cannot be listed or has no picture below it.
+    """
+    sources: list[Source] = []
+    unread: list[str] = []
+    for path in map(Path, inputs):
+        if not path.is_dir():
+            sources.append(Source(path, None))
+            continue
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise InputError(f"{path}: cannot be listed: Permission denied; expected a folder of pictures")
+        found = list(_pictures_below(path, output, unread))
+        if not found:
+            raise InputError(f"{path}: has no image; expected files with the suffix {listed(READ_SUFFIXES)}")
+        sources.extend(Source(picture, path) for picture in found)
+    return sources, unread
+
+
+def _pictures_below(folder: Path, output: Path | None, unread: list[str]) -> Iterator[Path]:
+    def report(error: OSError) -> None:
+        unread.append(f"{error.filename}: cannot be listed: {error.strerror}; its pictures are left out")
+
+    entered = {identity(output)} if output is not None and output.is_dir() else set()
+    entered.discard(identity(folder))
+    for name, folders, files in os.walk(folder, onerror=report, followlinks=True):
+        here = Path(name)
+        if identity(here) in entered:  # by a symbolic link, or where the results go
+            folders.clear()
+            continue
+        entered.add(identity(here))
+        folders[:] = sorted(below for below in folders if not below.startswith("."))
+        for file in sorted(files):
+            if Path(file).suffix.lower() in READ_SUFFIXES and not file.startswith("."):
+                yield here / file
+
+
+def identity(path: Path) -> tuple[int, int] | Path:
+    """What two names of one file or folder have in common."""
+    try:
+        status = path.stat()
+    except OSError:
+        return Path(os.path.normcase(os.path.realpath(path)))
+    return status.st_dev, status.st_ino

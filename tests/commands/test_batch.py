@@ -1,0 +1,331 @@
+"""Batches: what is planned, what a bad picture costs, and what carries on where."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr.cli import main
+from lowrank_sr.commands import batch_run
+from lowrank_sr.commands.batch import FileOptions
+from lowrank_sr.commands.batch_plan import Naming, naming, plan_batch
+from lowrank_sr.pictures.images import Image, read_image, write_image
+
+COMMAND = [sys.executable, "-m", "lowrank_sr", "upscale", "--method", "direct"]
+FAIL = FileOptions("fail")
+
+
+def picture(path, height=6, width=5, **rest):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, Image(np.random.default_rng(0).random((height, width, 3), np.float32), **rest))
+    return path
+
+
+def animation(path, frames=3):
+    levels = [PIL.Image.new("RGB", (5, 6), (80 * level,) * 3) for level in range(frames)]
+    levels[0].save(path, save_all=True, append_images=levels[1:], duration=100)
+    return path
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def upscale(tiny):
+    return lambda *arguments: main(["upscale", *map(str, arguments), "--weights", tiny, "--method", "direct"])
+
+
+def said(capsys):
+    return [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("compiling", "timing"))]
+
+
+# Folders
+
+
+def test_folders_keep_their_tree(tmp_path, upscale):
+    for name in ("in/a.png", "in/one/b.png", "in/one/two/c.tif", "in/.hidden/d.png"):
+        picture(tmp_path / name)
+    assert upscale(tmp_path / "in", "-o", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["a_x4.png", "one/b_x4.png", "one/two/c_x4.png"]
+    assert upscale(tmp_path / "in") == 0  # beside each picture
+    assert "one/two/c_x4.png" in files(tmp_path / "in")
+
+
+def test_results_below_the_pictures_are_not_enlarged_again(tmp_path, upscale):
+    picture(tmp_path / "in" / "a.png")
+    for _ in range(2):
+        assert upscale(tmp_path / "in", "-o", tmp_path / "in" / "larger", "--existing", "overwrite") == 0
+        assert upscale(tmp_path / "in", "-o", tmp_path / "in" / "larger", "--existing", "skip") == 0
+    assert files(tmp_path / "in") == ["a.png", "larger/a_x4.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
+def test_symbolic_links_that_lead_back(tmp_path, upscale, capsys):
+    picture(tmp_path / "in" / "sub" / "a.png")
+    (tmp_path / "in" / "sub" / "up").symlink_to("..")
+    (tmp_path / "in" / "self").symlink_to("self")
+    (tmp_path / "in" / "self.png").symlink_to("self.png")
+    assert upscale(tmp_path / "in", "-o", tmp_path / "out") == 2
+    assert files(tmp_path / "out") == ["sub/a_x4.png"]
+    bad, summary = said(capsys)
+    assert bad.startswith(f"lowrank-sr: {tmp_path / 'in' / 'self.png'}: cannot be read: Too many levels")
+    assert summary == "lowrank-sr: 1 of 2 pictures enlarged, 1 failed"
+    source = tmp_path / "in" / "sub" / "a.png"
+    assert upscale(source, "-o", tmp_path / "in" / "self.png") == 2
+    assert "self.png: cannot be written: Too many levels" in said(capsys)[-1]
+    assert upscale(tmp_path / "in" / "self") == 2
+    assert "self: cannot be read: Too many levels" in said(capsys)[-1]
+
+
+# What a file costs
+
+
+def test_a_collision_costs_one_picture(tmp_path, upscale, capsys):
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    assert upscale(tmp_path, "-o", tmp_path / "out") == 2
+    assert files(tmp_path / "out") == ["a_x4.png", "b_x4.png"]
+    target = tmp_path / "out" / "a_x4.png"
+    assert said(capsys)[0] == (
+        f"lowrank-sr: {tmp_path / 'a.png'}: would become {target}, as {tmp_path / 'a.jpg'} does:"
+        " expected pictures of different names"
+    )
+
+
+def test_outputs_never_replace_inputs(tmp_path, upscale, capsys):
+    first, second = picture(tmp_path / "x.png"), picture(tmp_path / "b" / "x_x4.png")
+    before = second.read_bytes()
+    assert upscale(first, second, "-o", tmp_path / "b", "--existing", "overwrite") == 2
+    assert f"{first}: its enlargement would overwrite {second}" in said(capsys)[0]
+    assert second.read_bytes() == before
+    assert files(tmp_path / "b") == ["x_x4.png", "x_x4_x4.png"]
+    assert upscale(first, "--suffix", "", "--existing", "overwrite") == 2
+    assert "would be overwritten by its own enlargement" in said(capsys)[0]
+
+
+def test_everything_known_is_said_before_the_first_picture(tmp_path, upscale, capsys, monkeypatch):
+    good, text = picture(tmp_path / "good.png"), tmp_path / "text.png"
+    text.write_text("text")
+    (tmp_path / "file").touch()
+    lines = []
+    monkeypatch.setattr(batch_run, "run_task", lambda *_: lines.extend(said(capsys)) or pytest.skip())
+    with pytest.raises(pytest.skip.Exception):
+        upscale(good, text, tmp_path / "none.png", tmp_path)
+    assert [line.partition(": cannot be read: ")[0] for line in lines[:2]] == [
+        f"lowrank-sr: {text}",
+        f"lowrank-sr: {tmp_path / 'none.png'}",
+    ]
+
+
+def test_a_folder_without_permission(tmp_path, upscale, capsys, monkeypatch):
+    picture(tmp_path / "a.png")
+    (tmp_path / "out").mkdir()
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "out" and allowed(path, mode))  # even root
+    assert upscale(tmp_path / "a.png", "-o", tmp_path / "out" / "new") == 2
+    assert "no permission" in said(capsys)[0]
+
+
+# Files that exist
+
+
+def test_what_exists_fails_is_skipped_or_overwritten(tmp_path, upscale, capsys):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    target = tmp_path / "out" / "a_x4.png"
+    target.parent.mkdir()
+    target.write_bytes(b"mine")
+    assert upscale(tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out") == 2
+    assert target.read_bytes() == b"mine"
+    assert said(capsys) == [
+        f"lowrank-sr: {target}: exists; --existing skip leaves such files, --existing overwrite replaces them",
+        "lowrank-sr: 1 of 2 pictures enlarged, 1 failed",
+    ]
+    assert upscale(tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out", "--existing", "skip") == 0
+    assert target.read_bytes() == b"mine"
+    assert said(capsys) == ["lowrank-sr: 0 of 2 pictures enlarged, 2 skipped"]
+    assert upscale(tmp_path / "a.png", "-o", tmp_path / "out", "--existing", "overwrite") == 0
+    assert read_image(target).pixels.shape == (24, 20, 3)
+
+
+def test_one_file_that_o_names_is_overwritten(tmp_path, upscale):
+    """As `cp`, ImageMagick and a second run of the README's command would."""
+    source, target = picture(tmp_path / "a.png"), tmp_path / "larger.png"
+    assert upscale(source, "-o", target) == 0
+    first = target.stat().st_mtime_ns
+    assert upscale(source, "-o", target) == 0
+    assert target.stat().st_mtime_ns > first
+    assert upscale(source, "-o", target, "--existing", "fail") == 2
+    assert upscale(source, "-o", target, "--existing", "skip") == 0
+
+
+def test_a_file_that_another_process_has_written_meanwhile(tmp_path, tiny):
+    picture(tmp_path / "a.png")
+    plan = plan_batch([tmp_path / "a.png"], Naming("_x4", ".png"), FileOptions("skip"))
+    (tmp_path / "a_x4.png").write_bytes(b"theirs")
+    (outcome,) = batch_run.run_batch(lsr.load(tiny, "direct"), plan)
+    assert outcome.status == "skipped"
+    assert (tmp_path / "a_x4.png").read_bytes() == b"theirs"
+
+
+# Names and sizes
+
+
+@pytest.mark.parametrize("extension", ["jpg", "tif", "webp", "bmp", "jpeg", "tiff", "png"])
+def test_format_and_suffix(tmp_path, upscale, extension):
+    picture(tmp_path / "a.png")
+    assert upscale(tmp_path / "a.png", "--format", extension, "--suffix", "_big") == 0
+    assert read_image(tmp_path / f"a_big.{extension}").pixels.shape == (24, 20, 3)
+
+
+def test_folders_by_a_slash_or_without_a_suffix(tmp_path):
+    (tmp_path / "is.png").mkdir()
+    assert naming(str(tmp_path / "is.png"), "", None).folder == tmp_path / "is.png"
+    assert naming(f"{tmp_path}/new.2024/", "", None).folder == tmp_path / "new.2024"
+    assert naming(f"{tmp_path}/new", "", None).folder == tmp_path / "new"
+    assert naming(f"{tmp_path}/a.TIF", "", "tiff" and ".tiff").file == tmp_path / "a.TIF"
+
+
+@pytest.mark.parametrize(("outscale", "size"), [("2", (20, 14)), ("4", (40, 28)), ("1.1", (11, 8)), ("5.5", (55, 39))])
+def test_outscale(tmp_path, upscale, tiny, outscale, size):
+    source = picture(tmp_path / "a.png", 10, 7, alpha=np.full((10, 7), 0.5, np.float32))
+    assert upscale(source, "--outscale", outscale) == 0
+    result = read_image(tmp_path / f"a_x{outscale}.png")
+    assert result.pixels.shape == (*size, 3)
+    enlarged = np.rint(lsr.load(tiny, "direct")(read_image(source).pixels).clip(0, 1) * 255) / 255
+    expected = lsr.imresize(enlarged, float(outscale) / 4)[: size[0], : size[1]].clip(0, 1)
+    np.testing.assert_allclose(result.pixels, expected, atol=1.01 / 255)  # a value at an edge may round either way
+    assert np.mean(np.abs(result.pixels - expected) > 0.5 / 255 + 1e-6) < 0.01
+    assert result.alpha.shape == size
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tif", ".avif"])
+def test_frames(tmp_path, upscale, capsys, suffix):
+    source = animation(tmp_path / f"a{suffix}")
+    assert upscale(source) == 0
+    assert said(capsys) == [f"lowrank-sr: {source}: the first of 3 frames; --frames enlarges all"]
+    assert upscale(source, "--frames", "-o", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["a_x4_1.png", "a_x4_2.png", "a_x4_3.png"]
+    levels = [read_image(source, frame).pixels.mean() * 255 for frame in range(3)]
+    np.testing.assert_allclose(levels, [0, 80, 160], atol=3)  # AVIF is lossy
+
+
+def test_16_bit_pages(tmp_path):
+    import tifffile
+
+    pages = np.random.default_rng(0).integers(0, 65536, (3, 5, 6, 3), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="rgb")
+    plan = plan_batch([tmp_path / "a.tif"], Naming("", ".png", folder=tmp_path / "out"), FAIL, every_frame=True)
+    assert [task.frame for task in plan.tasks] == [0, 1, 2]
+    for task in plan.tasks:
+        got = np.rint(read_image(task.source, task.frame).pixels * 65535)
+        np.testing.assert_array_equal(got, pages[task.frame])
+
+
+# Reports and streams
+
+
+def test_json_and_quiet(tmp_path, upscale, capsys):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "c.png")
+    (tmp_path / "b.png").write_text("text")
+    picture(tmp_path / "c_x4.png")
+    report = tmp_path / "r.json"
+    names = [tmp_path / f"{name}.png" for name in "abc"]
+    assert upscale(*names, "--existing", "skip", "--quiet", "--json", report) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line for line in err.splitlines() if "b.png" not in line and "compiling" not in line] == []
+    rows = {Path(row["source"]).name: row for row in json.loads(report.read_text())}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a.png": "enlarged",
+        "b.png": "failed",
+        "c.png": "skipped",
+    }
+    assert rows["a.png"]["target"] == str(tmp_path / "a_x4.png")
+    assert rows["a.png"]["seconds"] > 0
+    assert "cannot be read" in rows["b.png"]["message"]
+
+
+def test_standard_input_and_output(tmp_path, tiny):
+    source = picture(tmp_path / "a.png")
+    for arguments in (["-"], ["-", "-o", "-"], [str(source), "-o", "-"], ["-", "--format", "tif"]):
+        with source.open("rb") as given:
+            done = subprocess.run(
+                [*COMMAND, *arguments, "--weights", tiny], stdin=given, capture_output=True, check=True
+            )
+        assert done.stderr == b""
+        (tmp_path / "out").write_bytes(done.stdout)
+        assert read_image(tmp_path / "out").pixels.shape == (24, 20, 3)
+        assert done.stdout[:4] == (b"II*\0" if "tif" in arguments else b"\x89PNG")
+    done = subprocess.run([*COMMAND, "-", "--weights", tiny], input=b"text", capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"lowrank-sr: stdin: cannot be read: its content is not an image")
+    with source.open("rb") as given:
+        command = [*COMMAND, "-", "-o", str(tmp_path / "folder"), "--weights", tiny]
+        subprocess.run(command, stdin=given, capture_output=True, check=True)
+    assert files(tmp_path / "folder") == ["stdin_x4.png"]
+
+
+def test_several_pictures_do_not_fit_into_standard_output(tmp_path, upscale, capsys):
+    gif = animation(tmp_path / "a.gif")
+    assert upscale(gif, "-o", "-", "--frames") == 2
+    assert upscale(gif, picture(tmp_path / "b.png"), "-o", "-") == 2
+    assert upscale(gif, "-") == 2
+    first, second, third = said(capsys)
+    assert "standard output: one picture alone" in first
+    assert "one file for 2 pictures" in second
+    assert "standard input: expected as the only picture" in third
+
+
+def test_the_plan_is_plain_data(tmp_path):
+    import pickle
+
+    picture(tmp_path / "a.png")
+    plan = plan_batch([tmp_path], Naming("_x2", ".jpg", folder=tmp_path / "out"), FileOptions("fail", 2.0))
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    (task,) = plan.tasks
+    assert (task.source, task.target) == (tmp_path / "a.png", tmp_path / "out" / "a_x2.jpg")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif"])
+def test_exif_resolution_and_profile_are_copied(tmp_path, upscale, kind, extension):
+    exif = PIL.Image.Exif()
+    exif[0x0110], exif[0x0112], exif[0x8298] = "a camera", 6, "somebody"
+    exif.get_ifd(0x8769).update({0xA002: 20, 0xA003: 10, 0x829A: 0.01, 0x9003: "2024:05:06 07:08:09"})
+    source = tmp_path / f"a.{kind}"
+    PIL.Image.new("RGB", (20, 10), "teal").save(source, exif=exif, dpi=(300, 300), icc_profile=b"a profile")
+    assert upscale(source, "--format", extension, "-o", tmp_path / "out") == 0
+    with PIL.Image.open(tmp_path / "out" / f"a_x4.{extension}") as larger:
+        larger.load()
+        got = larger.getexif()
+        assert larger.size == (40, 80)  # turned upright
+        assert (got[0x0110], got[0x8298], got.get(0x0112, 1)) == ("a camera", "somebody", 1)
+        assert larger.info["icc_profile"] == b"a profile"
+        if "webp" not in (kind, extension):
+            assert larger.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        if "tif" not in (kind, extension):  # Pillow writes none into a TIFF, nor do we
+            inner = got.get_ifd(0x8769)
+            assert (inner[0xA002], inner[0xA003], inner[0x9003]) == (40, 80, "2024:05:06 07:08:09")
+
+
+def test_damaged_metadata_costs_nothing(tmp_path, upscale):
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(20))
+    assert upscale(tmp_path / "a.jpg") == 0

@@ -1,0 +1,166 @@
+"""How the program ends: by signals, in its first second too, by a full or missing output, by a kill."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr import temporary
+from lowrank_sr.files import replacing
+from lowrank_sr.pictures.images import Image, write_image
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices as POSIX has them")
+
+COMMAND = [sys.executable, "-m", "lowrank_sr"]
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "a.png"
+    write_image(path, Image(np.zeros((5, 6, 3), np.float32)))
+    return path
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    (tmp_path / "weights").mkdir()
+    path = tmp_path / "weights" / "tiny.npz"
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4).save(path)
+    return path
+
+
+def upscale(source, tiny, *arguments):
+    return [*COMMAND, "upscale", str(source), "--weights", str(tiny), "--method", "direct", *arguments]
+
+
+ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_signals_clean_up(tmp_path, name):
+    large = tmp_path / "b.png"
+    write_image(large, Image(np.zeros((800, 800, 3), np.float32)))
+    command = [*COMMAND, "upscale", "-", "--method", "direct"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    with (
+        large.open("rb") as given,
+        subprocess.Popen(command, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run,
+    ):
+        while not list((tmp_path / "temporary").rglob("stdin")):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        number = getattr(signal, name)
+        run.send_signal(number)
+        out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (128 + number, b"")
+    assert err.decode().splitlines()[-1] == f"lowrank-sr: {ENDINGS[name]}"
+    assert b"Traceback" not in err
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_ctrl_c_in_the_first_second(source, tiny):
+    """At random moments, most of them during the imports; the first hundredths are Python's own."""
+    rng = random.Random(0)
+    for _ in range(8):
+        with subprocess.Popen([*COMMAND, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            time.sleep(rng.uniform(0.15, 1.0))
+            run.send_signal(signal.SIGINT)
+            _, said = run.communicate(timeout=60)
+        assert (run.returncode, said) in ((130, "lowrank-sr: interrupted\n"), (0, ""))
+
+
+def test_ignored_signals_stay_ignored(source, tiny):
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *upscale(source, tiny, "-o", "-")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        time.sleep(0.7)
+        run.send_signal(signal.SIGHUP)
+        out, _ = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert out.startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    "arguments",
+    [["info", "--method", "direct"], ["--help"], ["upscale"], ["upscale", "-o", "-"], ["info", "--json"]],
+    ids=" ".join,
+)
+def test_a_full_disk_behind_an_output(source, tiny, arguments):
+    match arguments:
+        case ["upscale", *rest]:
+            command = upscale(source, tiny, *rest)
+        case ["info", "--json"]:
+            command = [*COMMAND, "info", str(tiny), "--method", "direct", "--json", "/dev/full"]
+        case _:
+            command = [*COMMAND, *arguments]
+    with open("/dev/full", "w") as full:
+        output = subprocess.PIPE if "--json" in arguments else full
+        # argparse says nothing of a help text that it could not write; buffered, the text is ours to write
+        environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+        done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    subject = "/dev/full" if "--json" in arguments else "standard output"
+    assert (done.returncode, done.stderr) == (2, f"lowrank-sr: {subject}: cannot be written: No space left on device\n")
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([*COMMAND, "info", "none.npz"], stderr=full, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["größer.png", b"\xff\xfe.png"])
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_standard_output_cannot_encode(tmp_path, source, tiny, name, encoding):
+    path = os.fsencode(tmp_path) + b"/" + os.fsencode(name)
+    shutil.copy(source, path)
+    done = subprocess.run(
+        [os.fsencode(word) for word in upscale(os.fsdecode(path), tiny)],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == path.replace(b".png", b"_x4.png\n")
+    assert os.path.exists(done.stdout.strip())
+
+
+def test_a_closed_pipe(tiny):
+    run = subprocess.Popen(
+        [*COMMAND, "info", str(tiny), "--method", "direct"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    run.stdout.close()
+    assert (run.wait(60), run.stderr.read()) == (141, b"")
+    run.stderr.close()
+
+
+HOLD = """
+import sys, time
+from lowrank_sr.files import replacing
+with replacing(sys.argv[1]) as temporary:
+    temporary.write_bytes(b"half")
+    print(temporary, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    target = tmp_path / "a.png"
+    command = [sys.executable, "-c", HOLD, str(target)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as working,
+    ):
+        left, held = (run.stdout.readline().strip() for run in (killed, working))
+        killed.kill()
+        killed.wait()
+        assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, (left, held)))
+        temporary.remove_abandoned.cache_clear()
+        with replacing(target) as mine:
+            mine.write_bytes(b"whole")
+        assert sorted(os.listdir(tmp_path)) == sorted(["a.png", os.path.basename(held)])
+        working.send_signal(signal.SIGKILL)
+    assert target.read_bytes() == b"whole"
