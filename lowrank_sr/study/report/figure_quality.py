@@ -1,4 +1,4 @@
-"""Figures of quality: details side by side (Figure 4), the Pareto front, and the sweeps of thresholds."""
+"""Figures of quality: details side by side (Figure 4), and the sweeps of thresholds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,8 @@ from lowrank_sr.pictures.images import read_image
 from lowrank_sr.study.measure.crops import Panel
 from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report.style import FIGURE_WIDTH, INK, MUTED, PAPER, canvas, look
+from lowrank_sr.study.report.figure_pareto import level
+from lowrank_sr.study.report.style import INK, MUTED, NARROW, WIDE, canvas, look
 from lowrank_sr.study.technique import BY_NAME, REFERENCE, SVD_KERNEL
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION_HEIGHT = 0.38  # inches under a detail
-LEAST_LOSS = 0.005  # dB: smaller losses are drawn here, since a logarithmic axis has no zero
 
 
-def details(results: Results, folder: Path) -> "Figure":
+def details(results: Results, folder: Path, wide: bool) -> "Figure":
     """The same detail by every technique, from the files in `folder`, PSNR under each."""
     panels = results.crop.panels
     columns = 3 if len(panels) <= 6 else 4
     rows = -(-len(panels) // columns)
-    figure, axes = canvas(rows * (FIGURE_WIDTH / columns + CAPTION_HEIGHT), rows, columns, squeeze=False)
+    heights = rows * (WIDE / columns + CAPTION_HEIGHT), rows * (NARROW / columns + CAPTION_HEIGHT)
+    figure, axes = canvas(wide, heights, rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, panel in zip(axes.flat, panels, strict=False):
@@ -35,59 +36,26 @@ def details(results: Results, folder: Path) -> "Figure":
     return figure
 
 
+def panel_name(panel: Panel) -> str:
+    """The technique of a detail as tables name it; the dense network, which several methods compute, is "network"."""
+    if panel.name not in BY_NAME:
+        return panel.name
+    return "network" if BY_NAME[panel.name] == REFERENCE else BY_NAME[panel.name].label
+
+
 def panel_title(panel: Panel) -> str:
     """What stands under a detail, in two lines."""
-    name = panel.name
-    if name in BY_NAME:
-        name = "network" if BY_NAME[name] == REFERENCE else BY_NAME[name].label
+    name = panel_name(panel)
     return f"{name}\n" if panel.psnr_rgb is None else f"{name}\n{panel.psnr_rgb:.2f} dB"
 
 
-def pareto(results: Results) -> "Figure":
-    """PSNR lost against theoretical and against measured speed-up, SVD and CP, their factors fitted or not."""
-    points, dense = measured(results.speedups), results.quality[REFERENCE].psnr_rgb
-    figure, axes = canvas(6.4, 2, 1, sharey=True)
-    for technique in dict.fromkeys(point.technique for point, _ in points):
-        networks = [network for point, network in points if point.technique == technique]
-        style = look(technique.name)
-        style["linestyle"] = "-" if technique.fitted else "--"
-        style["markerfacecolor"] = style["color"] if technique.fitted else PAPER
-        style["markeredgecolor"] = style["color"]
-        lost = [max(dense - network.quality.psnr_rgb, LEAST_LOSS) for network in networks]
-        axes[0].plot([network.theoretical_speedup for network in networks], lost, **style)
-        axes[1].plot([network.measured.winograd.speedup for network in networks], lost, **style)
-    bicubic = dense - results.bicubic.psnr_rgb
-    for axis in axes:
-        axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.axvline(1, color=MUTED, linewidth=1)
-        if bicubic > LEAST_LOSS:
-            _level(axis, bicubic, "bicubic")
-    axes[0].invert_yaxis()  # better is higher, on both: they share the axis
-    axes[0].set_xlabel("theoretical speed-up: FLOPs of dense / FLOPs")
-    axes[1].set_xlabel("measured speed-up over direct, by Winograd where possible")
-    best = results.times.fastest_dense()
-    if best != REFERENCE:
-        speedup = results.times.techniques[best].measured.speedup
-        axes[1].axvline(speedup, color=best.look.day, linewidth=1.4, linestyle="-.", label=f"{best.label}, lossless")
-    handles, labels = axes[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, columnspacing=1.2, handletextpad=0.5)
-    return figure
-
-
-def _level(axis: "Axes", value: float, text: str) -> None:
-    """A horizontal line with its name at the right end."""
-    axis.axhline(value, color=INK, linewidth=1, linestyle=":")
-    axis.text(1, value, text, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=9)
-
-
-def thresholds(results: Results) -> "Figure":
+def thresholds(results: Results, wide: bool) -> "Figure":
     """Quality and time as the threshold of the condition number falls, in both of its readings."""
     from matplotlib.lines import Line2D
 
     marking, cutting = measured(results.thresholds), measured(results.truncations)
     dense = results.quality[REFERENCE].psnr_rgb
-    figure, axes = canvas(4.9, 2, 2, sharey="row")
+    figure, axes = canvas(wide, (5.6, 4.9), 2, 2, sharey="row")
     _sweep(axes[:, 0], [point.threshold for point, _ in marking], [network for _, network in marking], dense)
     _sweep(axes[:, 1], [point.condition for point, _ in cutting], [network for _, network in cutting], dense)
     axes[0, 0].set_ylabel("PSNR, RGB (dB)")
@@ -110,7 +78,7 @@ def _sweep(axes: "Sequence[Axes]", kappas: list[float], networks: list[LowRankNe
     style = look(SVD_KERNEL.name) | {"label": None}
     timings = [network.measured.direct for network in networks]
     above.plot(kappas, [network.quality.psnr_rgb for network in networks], **style)
-    _level(above, dense, "network")
+    level(above, dense, "network")
     below.plot(kappas, [timing.speedup for timing in timings], **style)
     low, high = [timing.speedup_low for timing in timings], [timing.speedup_high for timing in timings]
     below.fill_between(kappas, low, high, color=style["color"], alpha=0.2, linewidth=0)

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 MEMORY_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # MB
 
 
-def times(results: Results) -> "Figure":
+def times(results: Results, wide: bool) -> "Figure":
     """Seconds of each technique with their quartiles; beside them the theoretical speed-up and the measured one."""
     from matplotlib.patches import Patch
 
     rows = results.times.techniques
-    figure, (left, right) = canvas(0.9 + 0.44 * len(rows), 1, 2, sharey=True)
+    height = 0.9 + 0.44 * len(rows)
+    figure, (left, right) = canvas(wide, (height, height), 1, 2, sharey=True)
     order = np.arange(len(rows))
     theory = [row.theoretical_speedup for row in rows.values()]
     timings = [row.measured for row in rows.values()]
@@ -67,9 +68,9 @@ def _bars(
     axis.set_xlim(0, longest * 1.4)
 
 
-def memory(results: Results) -> "Figure":
+def memory(results: Results, wide: bool) -> "Figure":
     """Peak memory of each technique by size of the picture, both logarithmic."""
-    figure, axis = canvas(4.2)
+    figure, axis = canvas(wide, (4.6, 4.2))
     for technique, memory in results.memory.items():
         known = [(at.side, at.measured.peak_mb) for at in memory.sides if at.measured.peak_mb]
         style = look(technique.name)
@@ -92,5 +93,8 @@ def memory(results: Results) -> "Figure":
     low, high = axis.get_ylim()
     ticks = [tick for tick in MEMORY_TICKS if low <= tick <= high]
     axis.set_yticks(ticks, [str(tick) for tick in ticks])
-    figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handletextpad=0.5)
+    if wide:
+        figure.legend(loc="outside right center")
+    else:
+        figure.legend(loc="outside upper center", ncols=2, columnspacing=1.2, handletextpad=0.5)
     return figure
