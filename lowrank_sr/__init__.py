@@ -4,6 +4,7 @@ from lowrank_sr._version import __version__
 from lowrank_sr.compression.network import compress
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
+from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
@@ -16,6 +17,7 @@ __all__ = [
     "Separable",
     "__version__",
     "compress",
+    "enlarge",
     "imresize",
     "load",
     "psnr",

@@ -5,6 +5,7 @@ Separable   W[n, c, i, j] = sum over k of horizontal[n, k, j] vertical[k, c, i] 
 CP          W[n, c, i, j] = sum over r of out[n, r] y[i, r] x[j, r] in[c, r]      rank R (Lebedev et al. 2014)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
@@ -133,6 +134,14 @@ class CP(_Factors):
 
 
 Layer = Dense | Separable | CP
+
+
+def shape_of(form: type[Layer], shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
+    """(N, C, d) of a layer whose arrays, by name, have these shapes; raises InputError where they do not fit."""
+    lengths: dict[str, int] = {}
+    for name, axes in form.AXES.items():
+        _check_shape(name, shapes[name], axes, lengths)
+    return lengths["N"], lengths["C"], lengths["d"]
 
 
 def random_layer(shape: tuple[int, int, int], form: str | None = None, rank: int = 0) -> Layer:

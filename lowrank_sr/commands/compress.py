@@ -88,7 +88,7 @@ def compress_to(
 
     Raises InputError as `compress` does, and where `output` cannot be written: before the work where that can be known.
     """
-    if output.suffix != ".npz" or not output.parent.is_dir():
+    if output.suffix.lower() != ".npz" or not output.parent.is_dir():
         raise InputError(f"{output}: expected a name that ends in .npz, in a folder that exists")
     pictures = None  # the bundled ones
     if not calibrated:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lowrank_sr.files import write_json
+from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import WEIGHTS
 
@@ -48,7 +49,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def load_network(path: Path | None, method: str = "auto") -> RRDBNet:
-    """The network in `path`, the bundled one where that is None."""
+    """The network in `path`, the bundled one where that is None; raises InputError for an unknown --method."""
+    check_method(method, "--method")
     return load(path or WEIGHTS, method)
 
 

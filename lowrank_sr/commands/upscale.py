@@ -5,13 +5,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from lowrank_sr.commands.options import WEIGHTS_HELP, Subparsers, add_command, add_method, add_threads
+from lowrank_sr.commands.options import WEIGHTS_HELP, Subparsers, add_command, add_method, add_threads, load_network
 from lowrank_sr.commands.upscale_file import upscale_file
 from lowrank_sr.errors import InputError
-from lowrank_sr.network.rrdbnet import load
 from lowrank_sr.pictures.formats import SUFFIXES
 from lowrank_sr.pictures.images import images_in
-from lowrank_sr.resources import WEIGHTS
 from lowrank_sr.text import complain, progress
 
 
@@ -33,7 +31,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Enlarge every picture that can be, printing the names of the files; return 0, or 2 where one could not be."""
-    net = load(options.weights or WEIGHTS, options.method)
+    net = load_network(options.weights, options.method)
     pairs = plan_outputs(options.inputs, options.output, net.scale)
     failures = 0
     for source, target in pairs:

@@ -1,5 +1,6 @@
 """Feature maps: channel ranges of padded, channels-last buffers. Layout and dtype are decided here, nowhere else."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -57,10 +58,18 @@ def allocate(height: int, width: int, channels: int) -> FeatureMap:
     register tile of ROWS pixels that starts at the last pixel, for `direct`; what is computed from beyond the picture
     is never written.
     """
-    buffer_width = width + -width % OUTPUT_TILE + 2
-    buffer_height = height + -height % OUTPUT_TILE + 2 + -(-ROWS // buffer_width)
-    buffer = np.zeros((buffer_height, buffer_width, channels), DTYPE)
+    buffer = np.zeros((*_padded(height, width), channels), DTYPE)
     return FeatureMap(buffer, 1, 1, 0, height, width, channels)
+
+
+def allocated_bytes(height: int, width: int, channels: int) -> int:
+    """What `allocate` takes, border included."""
+    return math.prod(_padded(height, width)) * channels * np.dtype(DTYPE).itemsize
+
+
+def _padded(height: int, width: int) -> tuple[int, int]:
+    buffer_width = width + -width % OUTPUT_TILE + 2
+    return height + -height % OUTPUT_TILE + 2 + -(-ROWS // buffer_width), buffer_width
 
 
 def from_array(array: np.ndarray) -> FeatureMap:

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from numba import njit
+from numba import config, njit
 from numba.core.caching import FunctionCache
+
+from lowrank_sr.errors import InputError
 
 _PACKAGE = Path(__file__).parents[1]
 _KERNEL_FOLDERS = ("conv", "machine")
@@ -43,13 +45,24 @@ class _KernelCache(FunctionCache):
 def compiled(**options: Any) -> Callable:
     """Decorate a function as `numba.njit(cache=True, **options)` does, with a cache that knows all kernel files.
 
-    Without a cache where none can be kept.
+    Without a cache where none can be kept. Where Numba is told not to compile, the function raises InputError: the
+    loops are made of vector instructions, which Python has not.
     """
 
     def decorate(function: Callable) -> Callable:
+        if config.DISABLE_JIT:  # type: ignore[attr-defined]
+            return _refusing(function)
         dispatcher = njit(**options)(function)
         with suppress(RuntimeError):  # "no locator available": a read-only installation and a user without a home
             dispatcher._cache = _KernelCache(function)
         return dispatcher
 
     return decorate
+
+
+def _refusing(function: Callable) -> Callable:
+    @wraps(function)
+    def refuse(*arguments: object) -> NoReturn:
+        raise InputError("NUMBA_DISABLE_JIT is set, and the loops here run compiled only: expected it unset, or 0")
+
+    return refuse

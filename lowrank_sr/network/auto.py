@@ -4,12 +4,12 @@ The figures lie in the user's cache folder, in a file for each processor model, 
 of the kernels' sources.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import math
-from functools import partial
+import os
+from functools import cache, partial
 from pathlib import Path
 
 import numba
@@ -36,10 +36,10 @@ _log = logging.getLogger(__name__)
 _known: dict[Path, dict[str, dict[str, float]]] = {}
 
 
-def check_method(method: str) -> None:
-    """Raise InputError for a method that does not exist."""
+def check_method(method: str, source: str = "method") -> None:
+    """Raise InputError, blaming `source`, for a method that does not exist."""
     if method not in (AUTO, *METHODS):
-        raise InputError(f"method {method!r}: expected one of {', '.join((AUTO, *METHODS))}")
+        raise InputError(f"{source} {method!r}: expected one of {', '.join((AUTO, *METHODS))}")
 
 
 def concrete(layer: Layer, method: str) -> str:
@@ -70,10 +70,24 @@ def seconds_by_method(shape: tuple[int, int, int]) -> dict[str, float]:
         if not table:
             _log.info("timing the methods on this machine, once ...")
         table[key] = _measure(shape)
-        with contextlib.suppress(InputError, OSError):  # a cache that cannot be written costs a second, no more
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, table)
+        _store(path, table)
     return table[key]
+
+
+def _store(path: Path, table: dict[str, dict[str, float]]) -> None:
+    """Write the figures; where that cannot be, say once which folder is at fault: every run would measure again."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not os.access(path, os.R_OK):
+            path.unlink()  # else the new file would get its permissions
+        write_json(path, table)
+    except (InputError, OSError) as error:
+        _warn_once(f"the timings cannot be kept, and the next run will measure again: {error}")
+
+
+@cache
+def _warn_once(sentence: str) -> None:
+    _log.warning(sentence)
 
 
 def _path() -> Path:

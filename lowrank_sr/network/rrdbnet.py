@@ -72,9 +72,15 @@ class RRDBNet:
         seed: int = 0,
         method: str = AUTO,
     ) -> "RRDBNet":
-        """A network of ESRGAN's size, or another, with random weights (He et al. 2015), for timing and tests."""
+        """A network of ESRGAN's size, or another, with random weights (He et al. 2015), for timing and tests.
+
+        Raises InputError for sizes that are no whole numbers from 1, and for a scale other than 1, 2, 4 or 8.
+        """
         if scale not in (1, 2, 4, 8):
             raise InputError(f"scale {scale}: expected 1, 2, 4 or 8")
+        for name, size in {"num_feat": num_feat, "num_block": num_block, "num_grow_ch": num_grow_ch}.items():
+            if not (isinstance(size, (int, np.integer)) and size >= 1):
+                raise InputError(f"{name} {size}: expected a whole number from 1")
         rng = np.random.default_rng(seed)
         design = Architecture(num_feat, num_block, num_grow_ch, int(scale).bit_length() - 1, 3, 3)
         layers = {}
@@ -98,7 +104,11 @@ class RRDBNet:
         return RRDBNet(self.layers, method, self.meta)
 
     def save(self, path: str | os.PathLike[str], dtype: type = DTYPE) -> None:
-        """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32."""
+        """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32.
+
+        Raises InputError for another dtype, for values beyond its range, for a name that does not end in .npz, and
+        where the file cannot be written.
+        """
         weights.write_weights(path, self.layers, {**self.meta, "scale": self.scale}, dtype)
 
     def flops(self, height: int, width: int) -> int:
@@ -236,10 +246,7 @@ class RRDBNet:
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:
     """The network in a weights file (.npz) or a checkpoint (.pth, .safetensors), by default the bundled one.
 
-    Raises InputError as `weights.read_weights` does, and for layers that are no RRDBNet.
+    Raises InputError as `weights.read_weights` does, and for an unknown method.
     """
     layers, meta = weights.read_weights(path)
-    try:
-        return RRDBNet(layers, method, meta)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return RRDBNet(layers, method, meta)

@@ -10,11 +10,12 @@ same to the bit; that of `im2col` and `kn2row` to the rounding of BLAS, which su
 rows it is given.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, unpadded, upsample
+from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, allocated_bytes, unpadded, upsample
 
 BAND_PIXELS = 2**15  # output pixels in a band: 8 MB for each window of 64 channels
 _KEPT = OUTPUT_TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
@@ -31,11 +32,11 @@ class Stage:
     def open(self, height: int, width: int, channels: int, rows: int) -> int:
         """Make room for `rows` rows at a time of an input of this size; return how many rows can come out at a time."""
         self.height = self.factor * height  # of the whole input, enlarged
-        arriving = min(self.factor * rows, self.height)
-        self.window = allocate(min(arriving + _KEPT, self.height), self.factor * width, channels)
+        window_rows, ready_rows = _rows_of_window(self.factor, height, rows)
+        self.window = allocate(window_rows, self.factor * width, channels)
         self.received = 0  # rows of the input so far
         self.done = 0  # rows of the output so far; row `done` of the input is row 0 of the window
-        return min(arriving + OUTPUT_TILE, self.height)
+        return ready_rows
 
     def receive(self, rows: FeatureMap) -> None:
         """Take the next rows of the input, still to be enlarged."""
@@ -69,7 +70,7 @@ class Stage:
 
 def run_tail(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None:
     """Pass `features` through `stages` into `out`, (H, W, channels) float32."""
-    rows = max(OUTPUT_TILE, BAND_PIXELS * features.height // (out.shape[0] * out.shape[1]) // OUTPUT_TILE * OUTPUT_TILE)
+    rows = _rows_of_band(features.height, *out.shape[:2])
     pairs = list(zip(stages, [*stages[1:], None], strict=True))  # each stage with the one that follows it
 
     height, width, channels = features.height, features.width, features.channels
@@ -97,3 +98,28 @@ def run_tail(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None
             else:
                 stage.convolve(between.rows(0, ready))
                 following.receive(between.rows(0, ready))
+
+
+def _rows_of_band(height: int, out_height: int, out_width: int) -> int:
+    """How many of `height` rows of features come in at a time."""
+    return max(OUTPUT_TILE, BAND_PIXELS * height // (out_height * out_width) // OUTPUT_TILE * OUTPUT_TILE)
+
+
+def _rows_of_window(factor: int, height: int, rows: int) -> tuple[int, int]:
+    """Rows of a stage's window, and how many can come out at a time, where `rows` of `height` come in at a time."""
+    arriving = min(factor * rows, factor * height)
+    return min(arriving + _KEPT, factor * height), min(arriving + OUTPUT_TILE, factor * height)
+
+
+def tail_bytes(height: int, width: int, channels: int, factors: list[int]) -> int:
+    """What `run_tail` allocates for features of this size, where its stages enlarge their inputs by `factors`."""
+    enlargement = math.prod(factors)
+    band = _rows_of_band(height, enlargement * height, enlargement * width)
+    size = 0
+    for factor, following in zip(factors, [*factors[1:], 1], strict=True):
+        window_rows, band = _rows_of_window(factor, height, band)
+        height, width = factor * height, factor * width
+        size += allocated_bytes(window_rows, width, channels)
+        if following > 1:
+            size += allocated_bytes(band, width, channels)
+    return size

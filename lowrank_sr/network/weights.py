@@ -6,11 +6,10 @@ not from `meta`.
 """
 
 import json
+import math
 import os
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,16 @@ import numpy as np
 from lowrank_sr.checkpoints import read_checkpoint
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
-from lowrank_sr.layers import CP, Dense, Layer, Separable
+from lowrank_sr.layers import CP, Dense, Layer, Separable, shape_of
+from lowrank_sr.network import npz
+from lowrank_sr.network.architecture import architecture_of
+from lowrank_sr.network.npz import Header
 
 FORMAT = 1
+SUFFIX = ".npz"
 
-_DAMAGE = (  # all that NumPy and zipfile raise for files that are no such archive
-    ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
-)  # fmt: skip
+_MAX_PARAMETERS = 2**27  # eight times ESRGAN, as for checkpoints
+_MAX_META_BYTES = 2**24
 
 _FORMS = (Dense, Separable, CP)
 _FIELDS = {field for form in _FORMS for field in form.AXES}
@@ -34,74 +36,75 @@ _FIELDS = {field for form in _FORMS for field in form.AXES}
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Layer], dict[str, Any]]:
     """The layers in a weights file (.npz) or a checkpoint (any other suffix), by name, and its `meta`.
 
-    Raises InputError, naming the file and the key, for a file that is neither and for an array that is missing,
-    unknown, of a wrong shape or dtype, or not finite; as `read_checkpoint` does.
+    Raises InputError, naming the file and the key, for a file that is neither, for an array that is missing, unknown,
+    of a wrong shape or dtype, or not finite, and for layers that are no RRDBNet; as `read_checkpoint` does. No array is
+    read before the shapes of all have been found to fit.
     """
-    arrays, meta = _read_archive(path) if Path(path).suffix == ".npz" else _read_checkpoint(path)
+    return _read_archive(path) if _is_weights_file(path) else _read_checkpoint(path)
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
-        return _layers(arrays), meta
+        yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from error
 
 
-def _read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _is_weights_file(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix.lower() == SUFFIX
+
+
+def _read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Layer], dict[str, Any]]:
     checkpoint = read_checkpoint(path)
     source = f"{Path(path).name}: {checkpoint.scheme} names, {checkpoint.dtype}"
-    return checkpoint.arrays, {"source": source, "scheme": checkpoint.scheme, "dtype": checkpoint.dtype}
+    headers = {key: Header(array.shape, array.dtype) for key, array in checkpoint.arrays.items()}
+    with _naming(path):
+        layers = _layers(headers, checkpoint.arrays.__getitem__)
+    return layers, {"source": source, "scheme": checkpoint.scheme, "dtype": checkpoint.dtype}
 
 
-def _read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Layer], dict[str, Any]]:
+    with _naming(path), npz.opened(path) as archive:
+        headers = dict(archive.headers)
+        described = headers.pop("meta", None)
+        meta = {} if described is None else _meta(described, archive)
+        return _layers(headers, archive.read), meta
+
+
+def _meta(header: Header, archive: npz.Archive) -> dict[str, Any]:
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputError(f"{path}: a single .npy array: expected an .npz archive of weights")
-        with archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except _DAMAGE as error:
-        raise InputError(f"{path}: not a weights file: expected an .npz archive of plain arrays") from error
-    return arrays, _meta(path, arrays.pop("meta", None))
-
-
-def _meta(path: str | os.PathLike[str], array: np.ndarray | None) -> dict[str, Any]:
-    if array is None:
-        return {}
-    try:
-        meta = json.loads(str(array[()]))
+        if header.shape != () or header.dtype.kind != "U" or header.dtype.itemsize > _MAX_META_BYTES:
+            raise ValueError
+        meta = json.loads(str(archive.read("meta")[()]))
         if not isinstance(meta, dict):
             raise ValueError
     except (ValueError, RecursionError):
-        raise InputError(f"{path}: meta is not a JSON object") from None
+        raise InputError("meta is not a JSON object") from None
     return meta
 
 
-def _layers(arrays: Mapping[str, np.ndarray]) -> dict[str, Layer]:
-    """Layers by name from arrays by key, `<layer>.<array>`, in the order of the keys, float32."""
-    grouped: dict[str, dict[str, np.ndarray]] = {}
-    for key, array in arrays.items():
+def _layers(headers: Mapping[str, Header], read: Callable[[str], np.ndarray]) -> dict[str, Layer]:
+    """Layers by name, float32, from arrays by key, `<layer>.<array>`, in the order of the keys."""
+    grouped: dict[str, dict[str, Header]] = {}
+    for key, header in headers.items():
         name, _, field = key.rpartition(".")
         if not name or field not in _FIELDS:
             raise InputError(f"{key} is not a key of a weights file")
-        grouped.setdefault(name, {})[field] = _checked(key, array)
-    return {name: _layer(name, parts) for name, parts in grouped.items()}
+        if header.dtype not in (np.float16, np.float32, np.float64):
+            raise InputError(f"{key} has dtype {header.dtype}: expected float16 or float32")
+        grouped.setdefault(name, {})[field] = header
+    forms = {name: _form(name, parts) for name, parts in grouped.items()}
+    architecture_of({name: _shape(name, forms[name], parts) for name, parts in grouped.items()})
+    if sum(math.prod(header.shape) for header in headers.values()) > _MAX_PARAMETERS:
+        raise InputError(f"claims more than {_MAX_PARAMETERS} parameters, the largest network that is read")
+    return {
+        name: forms[name](**{field: _finite(f"{name}.{field}", read) for field in parts})
+        for name, parts in grouped.items()
+    }
 
 
-def _checked(key: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype not in (np.float16, np.float32, np.float64):
-        raise InputError(f"{key} has dtype {array.dtype}: expected float16 or float32")
-    with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes an infinity and is refused as one
-        array = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(array).all():
-        raise InputError(f"{key} contains NaN or infinity")
-    return array
-
-
-def _layer(name: str, parts: dict[str, np.ndarray]) -> Layer:
+def _form(name: str, parts: Mapping[str, Header]) -> type[Layer]:
     form = next((form for form in _FORMS if next(iter(form.AXES)) in parts), Dense)
     names = list(form.AXES)
     for field in names:
@@ -110,10 +113,22 @@ def _layer(name: str, parts: dict[str, np.ndarray]) -> Layer:
     for field in parts:
         if field not in names:
             raise InputError(f"{name}.{field} does not belong beside {name}.{names[0]}")
+    return form
+
+
+def _shape(name: str, form: type[Layer], parts: Mapping[str, Header]) -> tuple[int, int, int]:
     try:
-        return form(**parts)
+        return shape_of(form, {field: header.shape for field, header in parts.items()})
     except InputError as error:
         raise InputError(f"{name}.{error}") from None
+
+
+def _finite(key: str, read: Callable[[str], np.ndarray]) -> np.ndarray:
+    with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes an infinity and is refused as one
+        array = np.ascontiguousarray(read(key), np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(f"{key} contains NaN or infinity")
+    return array
 
 
 def write_weights(
@@ -121,10 +136,13 @@ def write_weights(
 ) -> None:
     """Write `layers` and `meta` to a weights file, the arrays in `dtype`, float16 or float32.
 
-    Raises InputError where the file cannot be written or its name does not end in .npz.
+    Raises InputError for another dtype, for values beyond its range, where the file cannot be written, and where its
+    name does not end in .npz.
     """
-    if Path(path).suffix != ".npz":
-        raise InputError(f"{path}: expected a name that ends in .npz")
+    if not _is_weights_file(path):
+        raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
+    if dtype not in (np.float16, np.float32):
+        raise InputError(f"{path}: dtype {dtype}: expected float16 or float32")
     arrays: dict[str, Any] = {}
     for name, layer in layers.items():
         for field, array in layer.arrays().items():
@@ -133,5 +151,5 @@ def write_weights(
             if not np.isfinite(stored).all():
                 raise InputError(f"{path}: {name}.{field} has values beyond the range of {stored.dtype}: use float32")
             arrays[f"{name}.{field}"] = stored
-    with replacing(path) as temporary:
-        np.savez(temporary, meta=np.array(json.dumps({**meta, "format": FORMAT})), **arrays)
+    with replacing(path) as temporary, temporary.open("wb") as file:  # of a name, savez would make another one
+        np.savez(file, meta=np.array(json.dumps({**meta, "format": FORMAT})), **arrays)

@@ -6,6 +6,9 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 
+_KERNEL_WIDTH = 4  # samples
+_MAX_VALUES = 2**31
+
 
 def imresize(image: np.ndarray, scale: float) -> np.ndarray:
     """Resize an image with the bicubic kernel, antialiased when it shrinks, exactly as MATLAB's `imresize`.
@@ -31,7 +34,7 @@ def imresize(image: np.ndarray, scale: float) -> np.ndarray:
     InputError
         If the image is not floating-point (MATLAB rounds a uint8 image, also between the two axes; here
         rounding is left to the caller), has another number of axes or no pixels, or if the scale is not a
-        positive finite number.
+        positive finite number or makes an image of more than 2^31 values (16 GB in float64).
 
     References
     ----------
@@ -45,6 +48,13 @@ def imresize(image: np.ndarray, scale: float) -> np.ndarray:
         )
     if not (math.isfinite(scale) and scale > 0):
         raise InputError(f"imresize: the scale is {scale}; expected a positive finite number")
+    height, width = (max(1.0, scale * side) for side in image.shape[:2])
+    taps = _KERNEL_WIDTH / min(scale, 1.0)  # of each output, whose weights are kept
+    if max(image[0, 0].size * height * width, taps * max(height, width)) > _MAX_VALUES:
+        raise InputError(
+            f"imresize: the scale is {scale} for {image.shape[0]} x {image.shape[1]} pixels;"
+            f" expected one that makes at most {_MAX_VALUES} values"
+        )
     rows_resized = _resize_rows(image.astype(np.float64), scale)
     resized = _resize_rows(rows_resized.swapaxes(0, 1), scale).swapaxes(0, 1)
     return np.ascontiguousarray(resized, dtype=image.dtype)
@@ -63,7 +73,7 @@ def _resize_rows(image: np.ndarray, scale: float) -> np.ndarray:
 def _taps(length: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the input samples that each output sample is made of, and their weights: both (out, taps)."""
     stretch = min(scale, 1.0)
-    width = 4 / stretch
+    width = _KERNEL_WIDTH / stretch
     centres = np.arange(1, math.ceil(scale * length) + 1) / scale + (1 - 1 / scale) / 2
     # MATLAB takes two more taps than the kernel is wide, so that rounding in `centres` can never lose one.
     samples = np.floor(centres - width / 2)[:, None] + np.arange(math.ceil(width) + 2)

@@ -117,7 +117,7 @@ def test_bad_arguments(tmp_path, tiny, capsys):
         ([*upscale, source, source, "-o", str(tmp_path / "b.png")], "one file for 2 pictures"),
         ([*upscale, source, source], "would both become"),
         ([*upscale, source, "-o", str(Path(source) / "x")], "cannot be made a folder"),
-        ([*upscale, source, "--method", "fft"], "method 'fft': expected one of"),
+        ([*upscale, source, "--method", "fft"], "--method 'fft': expected one of"),
         ([*upscale, source, "--threads", "0"], "expected a number of threads"),
         (["upscale", source, "--weights", str(tmp_path / "none.npz")], "no such file"),
         (["info", str(tmp_path / "none.npz")], "no such file"),

@@ -9,7 +9,8 @@ from lowrank_sr.network import auto
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(tmp_path, monkeypatch):
+def empty_cache(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "lowrank_sr")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(auto, "_known", {})
     monkeypatch.setattr(auto, "TIMING_SECONDS", 0)
@@ -51,9 +52,22 @@ def test_a_damaged_file_is_measured_anew(empty_cache, content):
     assert set(auto.seconds_by_method((4, 5, 3))) == set(METHODS)
 
 
-def test_a_cache_that_cannot_be_written_does_no_harm(empty_cache):
+def test_a_cache_that_cannot_be_written_does_no_harm_and_is_said_once(empty_cache, caplog):
     empty_cache.write_text("a file where the folder should be")
     assert auto.fastest((4, 5, 3)) in METHODS
+    auto.fastest((5, 4, 3))
+    (said,) = caplog.messages[1:]  # the first: that methods are timed
+    assert str(empty_cache) in said
+
+
+def test_a_file_that_cannot_be_read_is_replaced_by_one_that_can(empty_cache, monkeypatch):
+    empty_cache.mkdir()
+    auto._path().touch(mode=0o000)
+    monkeypatch.setattr(auto.os, "access", lambda path, mode: bool(auto.os.stat(path).st_mode & 0o400))  # as for a user
+    times = auto.seconds_by_method((4, 5, 3))
+    assert auto._path().stat().st_mode & 0o400
+    monkeypatch.setattr(auto, "_known", {})  # another process
+    assert auto.seconds_by_method((4, 5, 3)) == times
 
 
 def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch):

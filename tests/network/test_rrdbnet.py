@@ -189,3 +189,9 @@ def test_random_is_reproducible():
     assert (a.layers["conv_first"].weight != c.layers["conv_first"].weight).any()
     with pytest.raises(lsr.InputError, match="scale 3: expected 1, 2, 4 or 8"):
         lsr.RRDBNet.random(scale=3)
+
+
+@pytest.mark.parametrize("sizes", [{"num_feat": 0}, {"num_block": 0}, {"num_grow_ch": -1}, {"num_feat": 8.0}])
+def test_sizes_that_no_network_has(sizes):
+    with pytest.raises(lsr.InputError, match=f"^{next(iter(sizes))} .*: expected a whole number from 1"):
+        lsr.RRDBNet.random(**sizes)

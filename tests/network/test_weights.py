@@ -1,5 +1,6 @@
 import json
 import pickle
+import tracemalloc
 import zipfile
 from contextlib import suppress
 
@@ -9,6 +10,7 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.layers import CP, Separable
 from lowrank_sr.network import weights
+from lowrank_sr.network.architecture import Architecture
 
 
 @pytest.fixture
@@ -178,3 +180,68 @@ def test_missing_files_and_single_arrays(tmp_path):
 def test_only_npz_is_written(tmp_path):
     with pytest.raises(lsr.InputError, match=r"ends in \.npz"):
         lsr.load().save(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("key", ["HRconv.weight", "spare.weight", "spare", "meta"])
+def test_a_bomb_is_not_inflated(tmp_path, arrays, key):
+    """15 GB of zeros are 15 MB (here 1 GB, 1 MB): what does not belong is refused by its header."""
+    path = tmp_path / "bomb.npz"
+    megabyte = bytes(2**20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            if name != key:
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, array)
+        dtype = "<U268435456" if key == "meta" else "<f4"
+        shape = () if key == "meta" else (2**28,)
+        with archive.open(f"{key}.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+            for _ in range(2**10):
+                file.write(megabyte)
+    assert path.stat().st_size < 10_000_000
+    tracemalloc.start()
+    with pytest.raises(lsr.InputError, match=rf"^{path}: {key.partition(chr(46))[0]}"):
+        lsr.load(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_more_parameters_than_a_network_has(tmp_path):
+    """Shapes that fit each other, but unfold to gigabytes."""
+    path = tmp_path / "bomb.npz"
+    design = Architecture(2**13, 1, 2**13, 0, 3, 3)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, (n, c, d) in design.shapes().items():
+            for field, shape in (("weight", (n, c, d, d)), ("bias", (n,))):
+                entry = zipfile.ZipInfo(f"{name}.{field}.npy")
+                with archive.open(entry, "w") as file:
+                    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+                entry.file_size += 4 * int(np.prod(shape))  # as the directory will claim
+    with pytest.raises(lsr.InputError, match="claims more than 134217728 parameters"):
+        lsr.load(path)
+
+
+def test_sizes_that_the_directory_and_the_header_give_differently(tmp_path, arrays):
+    path = tmp_path / "bad.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array)
+                file.write(b"more")
+    with pytest.raises(lsr.InputError, match="not a weights file"):
+        lsr.load(path)
+
+
+def test_a_name_in_capitals(tmp_path):
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
+    net.save(tmp_path / "X.NPZ")
+    assert [path.name for path in tmp_path.iterdir()] == ["X.NPZ"]
+    assert lsr.load(tmp_path / "X.NPZ").parameters == net.parameters
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float64, "float16x", None])
+def test_a_dtype_that_is_not_written(tmp_path, dtype):
+    with pytest.raises(lsr.InputError, match="expected float16 or float32"):
+        lsr.load().save(tmp_path / "a.npz", dtype)
+    assert not list(tmp_path.iterdir())

@@ -113,3 +113,9 @@ def test_channels_are_independent_and_not_clipped():
 def test_refuses(image, scale, message):
     with pytest.raises(InputError, match=message):
         imresize(image, scale)
+
+
+@pytest.mark.parametrize("scale", [1e9, 1e300, 1e-9, 2e4])
+def test_sizes_beyond_any_memory(scale):
+    with pytest.raises(InputError, match="expected one that makes at most 2147483648 values"):
+        imresize(np.zeros((5, 6, 3)), scale)

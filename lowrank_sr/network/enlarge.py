@@ -1,0 +1,244 @@
+"""Enlarge a picture in the memory that there is: whole where it fits, in overlapping tiles where it does not.
+
+A picture here is an (H, W, C) array: the channels that the network takes or, for a network of RGB, those that picture
+files store: C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha. Grey passes as three equal channels, of which the mean
+is taken, and so does alpha, as in Real-ESRGAN.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from lowrank_sr.errors import InputError
+from lowrank_sr.machine.memory import free_bytes, size_text
+from lowrank_sr.machine.threads import thread_count
+from lowrank_sr.network.footprint import alignment, call_bytes, default_overlap
+from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
+
+MEMORY = 2 * 10**9  # bytes that a call needs at most where nobody says otherwise
+SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
+_CHUNK = 2**20  # values that are rounded at a time
+
+Progress = Callable[[float], object]
+"""progress(share): called after each step with the share of the work that was done in it; together about 1."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tile with its pixels: all that a process needs beside the network to compute it.
+
+    `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`.
+    """
+
+    tile: Tile
+    values: np.ndarray
+    dtype: np.dtype
+
+
+Compute = Callable[[RRDBNet, Iterable[Piece]], Iterable[np.ndarray]]
+"""compute(net, pieces): `enlarge_piece` of each, in order, wherever that happens; a piece is read as it is taken."""
+
+
+def enlarge(
+    net: RRDBNet,
+    image: np.ndarray,
+    memory: int | None = None,
+    overlap: int | None = None,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Enlarge an image in at most `memory` bytes beside itself and the result.
+
+    Parameters
+    ----------
+    net : RRDBNet
+        The network.
+    image : (H, W, C) array of floats, 0..1, or of uint8 or uint16
+        The channels that the network takes; for a network of RGB also 1 grey, 2 grey + alpha, 4 RGB + alpha.
+    memory : int, optional
+        Bytes. By default 2 GB, or 80% of what is free where that is less. An image that does not fit is cut into
+        overlapping tiles, as large as fit.
+    overlap : int, optional
+        Pixels of context around a tile. By default 16 (times the factor of a network that unshuffles its input), or the
+        receptive field where that is less: the image of the whole, but for differences below 0.001 / 255 of its range.
+    progress : function of float, optional
+        Called after each step with the share of the work that was done in it.
+
+    Returns
+    -------
+    (scale H, scale W, C) array
+        float32, not clipped, for floats; else of the image's dtype, clipped and rounded to nearest.
+
+    Raises
+    ------
+    InputError
+        Where the image has another shape or dtype, or not even the smallest tile fits into `memory`.
+    """
+    image = np.asarray(image)
+    dtype = np.dtype(np.float32) if image.dtype.kind == "f" else image.dtype
+    if image.ndim != 3 or 0 in image.shape or dtype not in (np.float32, np.uint8, np.uint16):
+        raise InputError(
+            f"image of {image.dtype} of shape {image.shape}: expected (height, width, channels) floats, uint8 or uint16"
+        )
+    _parts(net, image[:1, :1])
+    height, width, channels = image.shape
+    plan = plan_picture(net, height, width, channels, dtype, memory_to_use(memory), overlap)
+    out = np.empty((net.scale * height, net.scale * width, channels), dtype)
+    start = 0
+    for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress):
+        out[start : start + len(rows)] = rows
+        start += len(rows)
+    return out
+
+
+def memory_to_use(memory: int | None) -> int:
+    """Bytes that may be needed now: `memory`, by default MEMORY, but no more than SHARE of what is free."""
+    return min(MEMORY if memory is None else memory, int(SHARE * free_bytes()))
+
+
+def plan_picture(
+    net: RRDBNet,
+    height: int,
+    width: int,
+    channels: int,
+    dtype: np.dtype,
+    budget: int,
+    overlap: int | None = None,
+    source_bytes: int = 0,
+) -> TilePlan:
+    """The cheapest plan whose most hungry moment needs no more than `budget` bytes.
+
+    That are: the rows of tiles as they are read, of `source_bytes` a value, where the picture is not in memory anyway;
+    one tile's `call_bytes`; and the row of finished tiles, of `dtype`.
+
+    Raises InputError, which says what would do, where the smallest tile does not fit, and for a negative `overlap`.
+    """
+    if overlap is not None and overlap < 0:
+        raise InputError(f"an overlap of {overlap} pixels: expected 0 or more")
+    chosen = default_overlap(net.architecture) if overlap is None else overlap
+    threads = thread_count()
+
+    def needs(plan: TilePlan) -> int:
+        read = 2 * source_bytes * plan.computed_height * width * channels  # the next rows meet those before
+        finished = net.scale**2 * plan.tile_height * width * channels * dtype.itemsize
+        return read + 2 * finished + call_bytes(net, plan.computed_height, plan.computed_width, threads)
+
+    step = alignment(net.architecture)
+    plan = cheapest_plan(height, width, chosen, step, needs, budget)
+    if plan is None:
+        least = needs(least_plan(height, width, chosen, step))
+        raise InputError(
+            f"{width} x {height} pixels need {size_text(least)} of memory even in small tiles,"
+            f" of which {size_text(max(budget, 0))} can be used"
+        )
+    return plan
+
+
+def enlarged_rows(
+    net: RRDBNet,
+    plan: TilePlan,
+    read: Callable[[int, int], np.ndarray],
+    dtype: np.dtype,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield the enlarged picture from the top, as many rows at a time as a row of tiles gives: (h, W, C) of `dtype`.
+
+    `read(top, bottom)` gives the rows of the picture, (h, W, C); `top` does not decrease. `compute` computes the tiles
+    somewhere else.
+    """
+    tile_rows = list(plan.rows())
+
+    def pieces() -> Iterator[Piece]:
+        for tiles in tile_rows:
+            rows = read(tiles[0].computed.top, tiles[0].computed.bottom)
+            for tile in tiles:
+                yield Piece(tile, rows[:, tile.computed.left : tile.computed.right], dtype)
+
+    share = partial(_share, plan)
+    here = partial(_compute_here, share, progress)
+    results = iter((compute or here)(net, pieces()))
+    for tiles in tile_rows:
+        done = None
+        for tile, values in zip(tiles, results, strict=False):
+            if done is None:
+                height = net.scale * tile.kept.height
+                done = np.empty((height, net.scale * plan.width, values.shape[2]), dtype)
+            done[:, net.scale * tile.kept.left : net.scale * tile.kept.right] = values
+            if compute and progress:
+                progress(share(tile))
+        assert done is not None
+        yield done
+
+
+def _share(plan: TilePlan, tile: Tile) -> float:
+    return tile.computed.height * tile.computed.width / plan.computed_pixels
+
+
+def _compute_here(
+    share: Callable[[Tile], float], progress: Progress | None, net: RRDBNet, pieces: Iterable[Piece]
+) -> Iterator[np.ndarray]:
+    for piece in pieces:
+        yield enlarge_piece(net, piece, _scaled(progress, share(piece.tile)))
+
+
+def _scaled(progress: Progress | None, factor: float) -> Progress | None:
+    return None if progress is None else lambda done: progress(factor * done)
+
+
+def enlarge_piece(net: RRDBNet, piece: Piece, progress: Progress | None = None) -> np.ndarray:
+    """The enlarged pixels of `piece.tile.kept`, (scale h, scale w, C) of `piece.dtype`; whole numbers are rounded.
+
+    Raises InputError where the network gives values that are not finite and whole numbers are asked for.
+    """
+    computed, kept = piece.tile
+    inner = tuple(
+        slice(net.scale * (start - origin), net.scale * (end - origin))
+        for start, end, origin in (
+            (kept.top, kept.bottom, computed.top),
+            (kept.left, kept.right, computed.left),
+        )
+    )
+    parts = _parts(net, piece.values)
+    report = _scaled(progress, 1 / (len(parts) * net.flops(computed.height, computed.width)))
+    out = np.empty((net.scale * kept.height, net.scale * kept.width, piece.values.shape[2]), piece.dtype)
+    for channels in parts:
+        image = _as_floats(piece.values[:, :, channels])
+        grey = image.shape[2] < net.architecture.image_channels
+        larger = net(np.repeat(image, 3, axis=2) if grey else image, report)[inner]
+        _store(larger.mean(axis=2, keepdims=True) if grey else larger, out[:, :, channels])
+    return out
+
+
+def _parts(net: RRDBNet, values: np.ndarray) -> list[slice]:
+    """The channels that pass through the network together; raises InputError for a number that does not fit."""
+    channels, taken = values.shape[2], net.architecture.image_channels
+    if channels == taken:
+        return [slice(0, channels)]
+    if taken != 3 or channels not in (1, 2, 4):
+        raise InputError(f"image of {channels} channels: the network takes {taken}")
+    colours = 3 if channels == 4 else 1
+    return [slice(start, end) for start, end in ((0, colours), (colours, channels)) if start < end]
+
+
+def _as_floats(values: np.ndarray) -> np.ndarray:
+    """float32 of 0..1; floats as they are."""
+    if values.dtype.kind == "f":
+        return values
+    scaled: np.ndarray = values / np.float32(np.iinfo(values.dtype).max)
+    return scaled
+
+
+def _store(values: np.ndarray, out: np.ndarray) -> None:
+    """Write float32 `values` into `out`: as they are, or clipped and rounded to its whole numbers."""
+    if out.dtype.kind == "f":
+        out[:] = values
+        return
+    if not np.isfinite(values).all():
+        raise InputError("some enlarged values are infinite or not a number")
+    most = np.iinfo(out.dtype).max
+    rows = max(1, _CHUNK // (values.shape[1] * values.shape[2]))
+    for start in range(0, len(values), rows):
+        out[start : start + rows] = np.rint(np.clip(values[start : start + rows], 0, 1) * most)

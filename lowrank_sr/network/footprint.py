@@ -1,0 +1,68 @@
+"""What a call of the network needs: how much memory, and how far around a pixel it looks."""
+
+import math
+
+from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
+from lowrank_sr.machine.caches import l2_bytes
+from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
+from lowrank_sr.network.rrdbnet import CHANNEL_SKEW, GROWTHS, RRDBNet
+from lowrank_sr.network.tail import tail_bytes
+
+CONTEXT = 16  # pixels of features
+"""The context around a tile beyond which nothing reaches the picture.
+
+A cut 16 pixels away moves a value by less than 0.001 of a step of 8 bits, no more than float32 rounds: measured on the
+bundled network and on He-initialised ones of 3, 8 and 23 blocks, 8 pixels away by up to 0.25, 12 by 0.005
+(benchmarks/tiles.py).
+"""
+_CACHES_A_THREAD = 4  # what the loops keep in second-level caches, and what is lost between allocations
+
+
+def receptive_field(design: Architecture) -> int:
+    """How many pixels of the image in each direction an output pixel depends on, at most.
+
+    One for each convolution of the trunk, and of the tail one for each at its own resolution: as many pixels of
+    features, each of `unshuffle` pixels of the image.
+    """
+    trunk = 1 + CONVOLUTIONS * DENSE_BLOCKS * design.num_block + 1
+    # upconv i at 2^i times the resolution, HRconv and conv_last at the last: pixels there, rounded up to features
+    enlargement: int = 2**design.upsamplings
+    tail: int = sum(enlargement // 2**i for i in range(1, design.upsamplings + 1)) + 2
+    return (trunk + -(-tail // enlargement)) * design.unshuffle
+
+
+def alignment(design: Architecture) -> int:
+    """Pixels of the image: tiles that begin at multiples of them are folded and transformed as the whole would be."""
+    return OUTPUT_TILE * design.unshuffle
+
+
+def default_overlap(design: Architecture) -> int:
+    """CONTEXT in pixels of the image, or the receptive field where that is less."""
+    return min(CONTEXT * design.unshuffle, receptive_field(design))
+
+
+def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:
+    """The most memory that net(image) holds for an image of `height` x `width`, image and result included."""
+    design = net.architecture
+    image = 4 * height * width * design.image_channels
+    height, width = -(-height // design.unshuffle), -(-width // design.unshuffle)
+    if design.unshuffle > 1:
+        image += 2 * 4 * height * width * design.in_channels
+    pixels = allocated_bytes(height, width, design.in_channels)
+    features = allocated_bytes(height, width, design.num_feat)
+    block = allocated_bytes(height, width, 2 * design.num_feat + GROWTHS * design.num_grow_ch + CHANNEL_SKEW)
+    factors = [2] * design.upsamplings + [1, 1]
+    enlargement = math.prod(factors)
+    tail = tail_bytes(height, width, design.num_feat, factors)
+    out = 4 * height * width * enlargement**2 * design.out_channels
+    return image + pixels + features + max(block, tail + out) + _scratch(net, height, width, threads)
+
+
+def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
+    """What the methods need beside the feature maps: a few caches a thread, rows for some, all patches for im2col."""
+    design = net.architecture
+    widest = design.num_feat + GROWTHS * design.num_grow_ch
+    out_width: int = width * 2**design.upsamplings
+    row = 4 * 3 * max(width * widest, out_width * design.num_feat)  # kn2row: the products of one row, a thread
+    patches = 4 * 10 * height * width * widest if net.method == "im2col" else 0
+    return threads * (_CACHES_A_THREAD * l2_bytes() + row) + patches

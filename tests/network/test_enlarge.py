@@ -1,0 +1,198 @@
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_rrdbnet import random_net
+
+import lowrank_sr as lsr
+from lowrank_sr.network import enlarge as module
+from lowrank_sr.network.architecture import Architecture
+from lowrank_sr.network.enlarge import enlarge_piece, enlarged_rows, plan_picture
+from lowrank_sr.network.footprint import alignment, call_bytes, default_overlap, receptive_field
+from lowrank_sr.network.tiles import TilePlan
+
+TINY = Architecture(num_feat=8, num_block=1, num_grow_ch=4, upsamplings=2, in_channels=3, out_channels=3)
+NET = random_net(TINY).with_method("direct")
+RNG = np.random.default_rng(0)
+
+
+def tiled(net, image, plan, dtype=np.float32):
+    return np.concatenate(list(enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], np.dtype(dtype))))
+
+
+@pytest.mark.parametrize(("scale", "unshuffle"), [(4, 1), (1, 1), (2, 2), (1, 4), (8, 1)])
+def test_the_receptive_field_is_how_far_a_pixel_reaches(scale, unshuffle):
+    design = Architecture(4, 1, 2, (scale * unshuffle).bit_length() - 1, 3 * unshuffle**2, 3)
+    net, reach = random_net(design).with_method("direct"), receptive_field(design)
+    side = 2 * (reach + unshuffle) // unshuffle * unshuffle + unshuffle
+    image = RNG.random((side, side, 3), dtype=np.float32)
+    changed = image.copy()
+    middle = side // 2 // unshuffle * unshuffle
+    changed[middle : middle + unshuffle, middle : middle + unshuffle] = 1e4  # large: weights far off are small
+    rows = np.flatnonzero((net(image) != net(changed)).any(axis=(1, 2)))
+    above, below = middle - rows[0] / scale, (rows[-1] + 1) / scale - middle - unshuffle
+    assert 0.9 * reach - unshuffle <= max(above, below) <= reach
+
+
+def plans_of(height, width, overlap, step=4):
+    side = st.integers(1, 12).map(lambda steps: steps * step)
+    return st.builds(TilePlan, st.just(height), st.just(width), side, side, st.just(overlap))
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.data())
+@settings(deadline=None, max_examples=20)
+def test_context_of_the_receptive_field_changes_no_bit(height, width, data):
+    image = RNG.random((height, width, 3), dtype=np.float32)
+    overlap = receptive_field(TINY) + -receptive_field(TINY) % 4
+    plan = data.draw(plans_of(height, width, overlap))
+    np.testing.assert_array_equal(tiled(NET, image, plan), NET(image))
+
+
+@given(st.integers(100, 200), st.data())
+@settings(deadline=None, max_examples=5)
+def test_winograd_with_four_times_that(height, data):
+    """A Winograd tile of 4 x 4 pixels is computed from the whole tiles around it: bits reach 4 pixels a layer."""
+    net = NET.with_method("winograd")
+    image = RNG.random((height, 24, 3), dtype=np.float32)
+    reach = 4 * receptive_field(TINY)
+    whole = net(image)
+    np.testing.assert_array_equal(tiled(net, image, TilePlan(height, 24, 40, 24, reach)), whole)
+    plan = data.draw(plans_of(height, 24, receptive_field(TINY) + -receptive_field(TINY) % 4))
+    np.testing.assert_allclose(tiled(net, image, plan), whole, rtol=0, atol=2e-5 * np.ptp(whole))  # as in test_rrdbnet
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("size", [(150, 97), (151, 20)])
+def test_tiles_of_an_unshuffled_image(factor, size):
+    design = Architecture(4, 1, 2, 2, 3 * factor**2, 3)
+    net = random_net(design).with_method("direct")
+    image = RNG.random((*size, 3), dtype=np.float32)
+    step = alignment(design)
+    overlap = receptive_field(design) + -receptive_field(design) % step
+    np.testing.assert_array_equal(tiled(net, image, TilePlan(*size, 2 * step, step, overlap)), net(image))
+
+
+def test_the_default_context_of_the_bundled_network():
+    net = lsr.load(method="winograd")
+    image = lsr.imresize(RNG.random((40, 40, 3)), 3).astype(np.float32).clip(0, 1)
+    overlap = default_overlap(net.architecture)
+    assert overlap == 16
+    whole = net(image)
+    difference = np.abs(tiled(net, image, TilePlan(120, 120, 40, 60, overlap)) - whole)
+    assert difference.max() < 0.001 / 255  # as the documentation says
+    assert (np.abs(tiled(net, image, TilePlan(120, 120, 40, 60, 8)) - whole)).max() > difference.max()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_what_picture_files_store(channels, dtype):
+    image = RNG.random((9, 7, channels), dtype=np.float32)
+    most = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    stored = (most * image).astype(dtype)
+    done = []
+    out = lsr.enlarge(NET, stored, progress=done.append)
+    assert (out.dtype, out.shape) == (dtype, (36, 28, channels))
+    assert sum(done) == pytest.approx(1, abs=0.01)  # conv_first is computed twice
+    parts = {1: [0], 2: [0, 1], 3: [slice(3)], 4: [slice(3), 3]}[channels]
+    for part in parts:
+        scaled = (stored / np.float32(most))[:, :, part]
+        expected = NET(scaled) if scaled.ndim == 3 else NET(np.repeat(scaled[:, :, None], 3, axis=2)).mean(axis=2)
+        if most > 1:
+            expected = np.rint(expected.clip(0, 1) * most)
+        np.testing.assert_array_equal(out[:, :, part], expected)
+
+
+def test_little_memory_gives_the_same_picture_in_tiles():
+    image = RNG.integers(0, 256, (200, 150, 3), np.uint8)
+    plan = plan_picture(NET, 200, 150, 3, image.dtype, 14_000_000)
+    assert plan.count > 1
+    whole = lsr.enlarge(NET, image)
+    differences = np.abs(lsr.enlarge(NET, image, memory=14_000_000).astype(int) - whole)
+    assert differences.max() <= 1
+    assert (differences > 0).mean() < 1e-4
+    reach = receptive_field(TINY)
+    np.testing.assert_array_equal(lsr.enlarge(NET, image, memory=14_000_000, overlap=reach), whole)
+
+
+def test_pieces_are_computed_somewhere_else():
+    image = RNG.integers(0, 256, (50, 40, 3), np.uint8)
+    plan = TilePlan(50, 40, 20, 20, 4)
+    taken, done = [], []
+
+    def elsewhere(net, pieces):
+        for piece in pieces:
+            taken.append(piece.tile)
+            yield enlarge_piece(net, pickle.loads(pickle.dumps(piece)))
+
+    rows = enlarged_rows(NET, plan, lambda top, bottom: image[top:bottom], image.dtype, done.append, elsewhere)
+    first = next(rows)
+    assert len(taken) == 2  # read as they are needed
+    assert first.shape == (80, 160, 3)
+    np.testing.assert_array_equal(np.concatenate([first, *rows]), tiled(NET, image, plan, np.uint8))
+    assert sum(done) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        Architecture(64, 1, 32, 2, 3, 3),
+        Architecture(16, 1, 8, 3, 3, 3),
+        Architecture(64, 1, 32, 0, 3, 3),
+        Architecture(32, 1, 16, 2, 12, 3),
+        Architecture(32, 1, 16, 2, 48, 3),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [(200, 160), (31, 500), (300, 20)])
+def test_memory_is_what_the_model_says(design, size):
+    net = random_net(design).with_method("winograd")
+    piece = np.zeros((*size, 3), np.float32)
+    net(piece[:8, :8])  # prepares the kernels
+    needed = call_bytes(net, *size, threads=1)
+    tracemalloc.start()
+    try:
+        net(piece + 0)
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Numba's own arrays, a second-level cache or two a thread, are not traced; the model allows four and some rows.
+    assert held <= needed
+    assert needed - held < 0.12 * held + call_bytes(net, 1, size[1], threads=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"memory": 1000}, r"^40 x 30 pixels need .* MB of memory even in small tiles, of which 1 KB can be used"),
+        ({"overlap": -1}, "an overlap of -1 pixels: expected 0 or more"),
+    ],
+)
+def test_what_cannot_be_done(arguments, message):
+    with pytest.raises(lsr.InputError, match=message):
+        lsr.enlarge(NET, np.zeros((30, 40, 3)), **arguments)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4)), np.zeros((4, 0, 3)), np.zeros((4, 4, 5)), np.zeros((4, 4, 3), np.int32)],
+    ids=["no channels", "empty", "five channels", "int32"],
+)
+def test_images_that_do_not_fit(image):
+    with pytest.raises(lsr.InputError, match=r"^image of "):
+        lsr.enlarge(NET, image)
+
+
+def test_what_is_not_finite_is_not_rounded():
+    bad = NET.layers["conv_last"]
+    net = lsr.RRDBNet({**NET.layers, "conv_last": lsr.Dense(bad.weight, np.full(3, np.inf, np.float32))}, "direct")
+    with pytest.raises(lsr.InputError, match="not a number"):
+        tiled(net, np.zeros((4, 4, 3), np.uint8), TilePlan(4, 4, 4, 4, 0), np.uint8)
+
+
+def test_no_more_than_is_free(monkeypatch):
+    monkeypatch.setattr(module, "free_bytes", lambda: 10**9)
+    assert module.memory_to_use(None) == module.memory_to_use(10**12) == 8 * 10**8
+    assert module.memory_to_use(10**6) == 10**6
