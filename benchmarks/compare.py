@@ -29,7 +29,7 @@ from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.study.measure.full_size import factorised
-from lowrank_sr.study.measure.networks import noise
+from lowrank_sr.study.measure.speed import noise
 from lowrank_sr.study.technique import DIRECT
 from lowrank_sr.text import progress, table
 

@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         complain(error)
         return 2
-    except KeyboardInterrupt:
-        complain("interrupted")
+    except KeyboardInterrupt as interruption:
+        complain(str(interruption) or "interrupted")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `lowrank-sr info | head`
         sys.stderr.close()

@@ -48,15 +48,16 @@ def _mode(path: Path) -> int:
 def write_json(path: str | os.PathLike[str], data: object) -> None:
     """Write `data` as indented JSON, infinities and NaN as null; raises InputError where `path` cannot be written."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(_finite(data), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(finite(data), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _finite(data: object) -> object:
+def finite(data: object) -> object:
+    """`data` as JSON can hold it, None in place of infinities and NaN."""
     match data:
         case dict():
-            return {key: _finite(value) for key, value in data.items()}
+            return {key: finite(value) for key, value in data.items()}
         case list() | tuple():
-            return [_finite(value) for value in data]
+            return [finite(value) for value in data]
         case float() if not math.isfinite(data):
             return None
     return data

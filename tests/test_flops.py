@@ -25,3 +25,12 @@ def test_flops_are_multiply_adds_of_the_factors_twice(form):
     layer = random_layer(SHAPE, form, 5)
     assert flops.per_pixel(layer) == flops.factorised(form, *SHAPE, 5) == 2 * (layer.parameters - N)
     assert flops.per_pixel(random_layer(SHAPE)) == flops.dense(*SHAPE) == 2 * d * d * N * C
+
+
+def test_multiplications_are_half_the_flops_but_for_winograd():
+    dense, pair, cp = random_layer((8, 4, 3)), random_layer((8, 4, 3), "svd", 5), random_layer((8, 4, 3), "cp", 5)
+    for layer in (dense, pair, cp):
+        assert flops.multiplications(layer, "direct") == flops.per_pixel(layer) / 2
+    assert flops.multiplications(dense, "winograd") == 36 / 16 * 8 * 4  # a tile's elements for its pixels
+    assert flops.multiplications(pair, "winograd") == 6 / 4 * 5 * (4 + 8)
+    assert flops.multiplications(cp, "winograd") == flops.per_pixel(cp) / 2

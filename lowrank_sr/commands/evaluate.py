@@ -4,32 +4,38 @@ import argparse
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowrank_sr.commands.options import (
     DATA_HELP,
     Subparsers,
+    add_cluster,
     add_command,
     add_json,
     add_method,
     add_threads,
     load_network,
     network_name,
+    open_pool,
     report,
 )
 from lowrank_sr.commands.upscale_file import check_rgb
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.images import Image, enlarge
-from lowrank_sr.pictures.pairs import find_pairs
+from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.quality import enlarge_bicubic, measure_quality
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
+
+if TYPE_CHECKING:
+    from lowrank_sr.cluster.pool import Pool
+    from lowrank_sr.cluster.sent_file import SentFile
 
 # The numbers of a row, with the table's header and format.
 MEASURES = {
@@ -44,18 +50,13 @@ _WARM_UP_SIDE = 8  # pixels of the picture that every network enlarges before an
 Row = dict[str, Any]
 
 
-class _Contestant(NamedTuple):
-    network: str
-    method: str | None
-    enlarge: Callable[[Image], Image]
-
-
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
     text = "Print PSNR and SSIM of networks on pictures, with bicubic for orientation."
     parser = add_command(subparsers, "evaluate", run, text)
     add_method(parser)
     add_threads(parser)
+    add_cluster(parser)
     parser.add_argument(
         "weights",
         nargs="*",
@@ -74,24 +75,27 @@ def run(options: argparse.Namespace) -> None:
     if len(set(names)) < len(names):  # files of one name in several folders
         names = [str(path) for path in paths]
     networks = {name: load_network(path, options.method) for name, path in zip(names, paths, strict=True)}
-    rows = evaluate(networks, options.data or IMAGES)
+    with open_pool(options) as pool:
+        rows = evaluate(networks, options.data or IMAGES, pool)
     report(summary(rows), rows, options.json)
 
 
-def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike[str] = IMAGES) -> list[Row]:
-    """Enlarge every picture in `folder` by bicubic and by each of `networks`, given by name.
+def evaluate(
+    networks: Mapping[str, RRDBNet], folder: str | os.PathLike[str] = IMAGES, pool: "Pool | None" = None
+) -> list[Row]:
+    """Enlarge every picture in `folder` by bicubic and by each of `networks`, given by name; on the workers of `pool`.
 
     Returns
     -------
     list of rows
-        `image`, `network`, `method`, `psnr_y`, `ssim_y` (dB and index on luma), `psnr_rgb`, `ssim_rgb` and `seconds`;
-        after the pictures, for each network, the row of means, whose `image` is "mean".
+        `image`, `network`, `method`, `psnr_y`, `ssim_y` (dB and index on luma), `psnr_rgb`, `ssim_rgb` and `seconds`,
+        where it was computed; after the pictures, for each network, the row of means, whose `image` is "mean".
 
     Raises
     ------
     InputError
-        As `find_pairs` and `Pair.read_images` do, for a network that does not take RGB, and where the networks enlarge
-        by different scales.
+        As `find_pairs`, `Pair.read_images` and `Pool.run` do, for a network that does not take RGB, and where the
+        networks enlarge by different scales.
     """
     scales = {net.scale for net in networks.values()}
     if len(scales) != 1:
@@ -102,23 +106,75 @@ def evaluate(networks: Mapping[str, RRDBNet], folder: str | os.PathLike[str] = I
     pairs = find_pairs(folder)
     for pair in pairs:
         pair.read_images(scale)  # a picture that cannot be used is refused before the first is enlarged
-    for net in networks.values():  # compile, choose methods and prepare kernels before anything is timed
+
+    contestants: dict[str, RRDBNet | None] = {"bicubic": None, **networks}
+    measures = _measured_here if pool is None else partial(_measured_by, pool)
+    results: dict[tuple[str, str], dict[str, float]] = {}
+    with progress(len(pairs) * len(contestants), "evaluate", "image") as bar:
+        for pair, name, measured in measures(contestants, pairs, scale):
+            results[pair.name, name] = measured
+            bar.update()
+    rows = [
+        {"image": pair.name, "network": name, "method": net and net.method, **results[pair.name, name]}
+        for pair in pairs
+        for name, net in contestants.items()
+    ]
+    return [*rows, *_means(rows)]
+
+
+def _measured_here(
+    contestants: Mapping[str, RRDBNet | None], pairs: list[Pair], scale: int
+) -> Iterator[tuple[Pair, str, dict[str, float]]]:
+    for net in contestants.values():
+        _warm_up(net)
+    for pair in pairs:
+        low, high = pair.read_images(scale)
+        for name, net in contestants.items():
+            yield pair, name, _measure(net, low, high, scale)
+
+
+def _measured_by(
+    pool: "Pool", contestants: Mapping[str, RRDBNet | None], pairs: list[Pair], scale: int
+) -> Iterator[tuple[Pair, str, dict[str, float]]]:
+    """The same, in the order in which the workers of `pool` are done with each."""
+    sent = {name: net and pool.send(net) for name, net in contestants.items()}
+    calls = (
+        ((pair, name), (net, pair.name, _sent_files(pair, pool.shared_files), scale))
+        for pair in pairs
+        for name, net in sent.items()
+    )
+    for (pair, name), measured in pool.run(_measure_sent, calls, lambda label: f"{label[0].high} by {label[1]}"):
+        if isinstance(measured, InputError):
+            raise measured
+        yield pair, name, measured
+
+
+def _sent_files(pair: Pair, shared: bool) -> list["SentFile"]:
+    from lowrank_sr.cluster.sent_file import SentFile
+
+    return [SentFile.of(path, shared) for path in (pair.high, pair.low) if path is not None]
+
+
+def _measure_sent(net: RRDBNet | None, name: str, files: list["SentFile"], scale: int) -> dict[str, float]:
+    from lowrank_sr.cluster.sent_file import received
+
+    _warm_up(net)
+    with received(*files) as (high, *low):
+        return _measure(net, *Pair(name, high, low[0] if low else None).read_images(scale), scale)
+
+
+def _warm_up(net: RRDBNet | None) -> None:
+    """Compile, choose methods and prepare kernels before anything is timed."""
+    if net is not None:
         net(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.float32))
 
-    contestants = [_Contestant("bicubic", None, partial(enlarge_bicubic, scale=scale))]
-    contestants += [_Contestant(name, net.method, partial(enlarge, network=net)) for name, net in networks.items()]
-    rows: list[Row] = []
-    with progress(len(pairs) * len(contestants), "evaluate", "image") as bar:
-        for pair in pairs:
-            low, high = pair.read_images(scale)
-            for contestant in contestants:
-                start = time.perf_counter()
-                estimate = contestant.enlarge(low)
-                seconds = time.perf_counter() - start
-                row = {"image": pair.name, "network": contestant.network, "method": contestant.method}
-                rows.append({**row, **measure_quality(estimate, high, scale), "seconds": seconds})
-                bar.update()
-    return [*rows, *_means(rows)]
+
+def _measure(net: RRDBNet | None, low: Image, high: Image, scale: int) -> dict[str, float]:
+    """MEASURES of `low` enlarged by `net`, or by bicubic."""
+    start = time.perf_counter()
+    estimate = enlarge_bicubic(low, scale) if net is None else enlarge(low, net)
+    seconds = time.perf_counter() - start
+    return {**measure_quality(estimate, high, scale), "seconds": seconds}
 
 
 def _means(rows: list[Row]) -> Iterator[Row]:

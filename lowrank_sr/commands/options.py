@@ -2,13 +2,18 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import WEIGHTS
+
+if TYPE_CHECKING:
+    from lowrank_sr.cluster.pool import Pool
 
 Command = Callable[[argparse.Namespace], int | None]
 """command(options): run it and return the exit status, None for 0."""
@@ -41,6 +46,35 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", metavar="N", help="threads to compute on (default: LOWRANK_SR_THREADS, or all cores)"
     )
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add --workers, --cluster and --shared-files."""
+    group = parser.add_argument_group("several processes or machines (extra: cluster)")
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, metavar="N", help="compute in N processes, which divide the threads")
+    where.add_argument("--cluster", metavar="ADDRESS", help="compute on a Dask scheduler's workers: tcp://host:8786")
+    group.add_argument(
+        "--shared-files",
+        action="store_true",
+        help="the workers of --cluster have this machine's files under the same paths: read and write them there",
+    )
+
+
+def open_pool(options: argparse.Namespace) -> AbstractContextManager["Pool | None"]:
+    """The workers that --workers or --cluster asks for, until the end of the block; None without either.
+
+    Raises InputError as `cluster.connection` does, and for --shared-files without --cluster.
+    """
+    if options.shared_files and options.cluster is None:
+        raise InputError("--shared-files: expected with --cluster, for whose workers it speaks")
+    if options.cluster is None and options.workers is None:
+        return nullcontext()
+    from lowrank_sr.cluster import connection
+
+    if options.cluster is not None:
+        return connection.connected(options.cluster, options.shared_files)
+    return connection.started(options.workers)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,11 @@ def add_parser(subparsers: Subparsers) -> None:
         help="some of direct, im2col, kn2row, winograd, svd, cp (default: all; direct is always measured)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="measure everything anew; the results.json of an earlier study is kept as results-1.json",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -43,5 +48,6 @@ def run(options: argparse.Namespace) -> None:
         full_size=options.full_size,
         methods=options.methods,
         seed=options.seed,
+        fresh=options.fresh,
     )
     print(summary(results, options.output))

@@ -4,9 +4,11 @@
                                   t  the layer's output there in the dense network
 
 so that errors of earlier layers are corrected by later ones instead of piling up (Zhang et al. 2015, section 3.3).
+Or the bias alone is fitted, b' = E[t] - W' E[p], to factors W' of the kernel.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from lowrank_sr.compression.walk import forward, on_stacks
 from lowrank_sr.layers import Layer
 from lowrank_sr.network.rrdbnet import RRDBNet
 
+FACTORS, BIAS = "factors", "bias"  # what is fitted: factors and bias, or the bias alone, to factors of the kernel
 FIT_PATCHES = 32768  # a layer: 19 for each of the 1728 numbers in a patch of 192 channels
 
 
@@ -27,13 +30,15 @@ def factorised(
     low: np.ndarray | None,
     seed: int,
     report: Callable[[], object],
+    part: str = FACTORS,
 ) -> tuple[RRDBNet, dict[str, float]]:
     """`net` with layers of these `ranks` in `form`, and their errors by name.
 
-    They are fitted to crops `low`, (B, h, h, 3) float32, where there are some; `report` is called after each layer.
+    They, or the biases alone as `part` says, are fitted to crops `low`, (B, h, h, 3) float32, where there are some;
+    `report` is called after each layer.
     """
     dense = factorise.dense_layers(net)
-    if low is not None:
+    if low is not None and part == FACTORS:
         fitted = _fit(net, form, ranks, low, seed, report)
     else:
         fitted = {}
@@ -41,7 +46,10 @@ def factorised(
             fitted[name] = factorise.from_kernel(dense[name], form, rank, seed)
             report()
     layers = {name: fitted[name][0] if name in fitted else layer for name, layer in dense.items()}
-    return RRDBNet(layers, net.method, net.meta), {name: error for name, (_, error) in fitted.items()}
+    small = RRDBNet(layers, net.method, net.meta)
+    if low is not None and part == BIAS:
+        small = refit_biases(net, small, low)
+    return small, {name: error for name, (_, error) in fitted.items()}
 
 
 def _fit(
@@ -71,3 +79,24 @@ def _fit(
 
     forward(net.architecture, np.stack([low, low]), convolve)
     return fitted
+
+
+def refit_biases(net: RRDBNet, small: RRDBNet, low: np.ndarray) -> RRDBNet:
+    """`small` with biases b' = E[t] - W' E[p] where its layers are not those of the dense `net`; kernels stay.
+
+    Each output channel of a factorised layer gets the mean that it has in `net` on the crops `low` (B, h, h, 3).
+    """
+    layers: dict[str, Layer] = dict(small.layers)
+
+    def convolve(name: str, maps: np.ndarray) -> np.ndarray:
+        out = np.stack(
+            [on_stacks(each.layers[name], each.method)(x) for each, x in zip((net, small), maps, strict=True)]
+        )
+        if small.layers[name].rank is not None:
+            difference = (out[0] - out[1]).mean(axis=tuple(range(out.ndim - 2)), dtype=np.float64).astype(np.float32)
+            layers[name] = replace(small.layers[name], bias=small.layers[name].bias + difference)
+            out[1] += difference
+        return out
+
+    forward(net.architecture, np.stack([low, low]), convolve)
+    return RRDBNet(layers, small.method, small.meta)

@@ -44,6 +44,7 @@ def compress(
     images: Sequence[np.ndarray] | None = None,
     seed: int = 0,
     target: str = "flops",
+    fitted: str = "factors",
 ) -> RRDBNet:
     """Factorise the layers of a dense network; exactly one of the five rules says how far.
 
@@ -73,6 +74,8 @@ def compress(
         Of CP's start and of the crops and patches drawn.
     target : "flops" or "measured"
         Whether a layer's cost is counted or timed.
+    fitted : "factors" or "bias"
+        What is fitted to the calibration pictures: factors and bias, or the bias alone, to factors of the kernel.
 
     Returns
     -------
@@ -97,11 +100,15 @@ def compress(
         raise InputError(f"method {form!r}: expected one of {', '.join(FORMS)}")
     if target not in TARGETS:
         raise InputError(f"target {target!r}: expected one of {', '.join(TARGETS)}")
+    if fitted not in (fit.FACTORS, fit.BIAS):
+        raise InputError(f"fitted {fitted!r}: expected {fit.FACTORS} or {fit.BIAS}")
     dense = dense_layers(net)
     conditions = _condition_numbers(dense)
     selected = _select(conditions, layers, select_condition)
     crops = _crops(net, images, seed)
     low = None if crops is None else crops.low
+    if fitted == fit.BIAS and low is None:
+        raise InputError("a bias is fitted to calibration pictures: expected some")
 
     passes = {"speedup": 3, "max_drop": 2 + ATTEMPTS}.get(rule, 1) if crops is not None else 1
     with progress(passes * len(selected), f"compress ({form})", "layer") as bar:
@@ -109,13 +116,13 @@ def compress(
             if crops is None:
                 raise InputError("max_drop is measured on calibration pictures: expected some")
             every = _candidates(net, selected, form, TARGETS[target], low, seed, bar.update)
-            small, errors = _within_drop(net, form, every, value, crops, seed, bar.update)
+            small, errors = _within_drop(net, form, every, value, crops, seed, bar.update, fitted)
         else:
             if rule == "speedup":
                 ranks = within_cost(_candidates(net, selected, form, TARGETS[target], low, seed, bar.update), value)
             else:
                 ranks = by_rule({name: dense[name] for name in selected}, form, TARGETS[target].costs, rule, value)
-            small, errors = fit.factorised(net, form, ranks, low, seed, bar.update)
+            small, errors = fit.factorised(net, form, ranks, low, seed, bar.update, fitted)
 
     small.meta["compression"] = {
         "method": form,
@@ -123,6 +130,7 @@ def compress(
         "select_condition": select_condition,
         "pattern": layers,
         "target": target,
+        "fitted": fitted if crops is not None else None,
         "seed": seed,
         "calibration": _about(crops, images),
         **record.describe(net, small, conditions, errors),
@@ -185,6 +193,7 @@ def _within_drop(
     crops: Crops,
     seed: int,
     report: Callable[[], object],
+    fitted: str,
 ) -> tuple[RRDBNet, dict[str, float]]:
     """The cheapest network found whose PSNR on the crops is at most `drop` dB below that of the dense one.
 
@@ -200,7 +209,7 @@ def _within_drop(
         ranks = within_loss(every, estimate)
         if not ranks:
             break
-        small, errors = fit.factorised(net, form, ranks, crops.low, seed, report)
+        small, errors = fit.factorised(net, form, ranks, crops.low, seed, report, fitted)
         lost = _square_error(small, crops) - before
         if lost <= allowed and (best is None or small.flops_per_pixel < best[0].flops_per_pixel):
             best = small, errors

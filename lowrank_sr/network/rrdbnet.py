@@ -47,8 +47,14 @@ Conv = Callable[..., None]
 class RRDBNet:
     """An RRDBNet with its layers and the method by which they are computed. Call it with an image."""
 
-    def __init__(self, layers: Mapping[str, Layer], method: str = AUTO, meta: Mapping[str, Any] | None = None) -> None:
-        """A network of `layers` by name.
+    def __init__(
+        self,
+        layers: Mapping[str, Layer],
+        method: str = AUTO,
+        meta: Mapping[str, Any] | None = None,
+        choices: Mapping[str, str] | None = None,
+    ) -> None:
+        """A network of `layers` by name; `choices` are the methods by layer that "auto" has chosen elsewhere.
 
         Raises InputError for layers that are no RRDBNet (naming the one that does not fit) and for an unknown method.
         """
@@ -57,10 +63,11 @@ class RRDBNet:
         self.layers: Mapping[str, Layer] = MappingProxyType({name: layers[name] for name in self.architecture.shapes()})
         self.method = method
         self.meta = dict(meta or {})
+        self._choices = choices
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What a copy or another process is given: not the prepared kernels, which it can prepare itself."""
-        return type(self), (dict(self.layers), self.method, self.meta)
+        return type(self), (dict(self.layers), self.method, self.meta, self._choices)
 
     @classmethod
     def random(
@@ -99,9 +106,18 @@ class RRDBNet:
         """How many numbers the network is made of."""
         return sum(layer.parameters for layer in self.layers.values())
 
+    @cached_property
+    def methods(self) -> Mapping[str, str]:
+        """The method that computes each layer, by its name, where "auto" has chosen for this machine."""
+        return self._choices or {name: concrete(layer, self.method) for name, layer in self.layers.items()}
+
     def with_method(self, method: str) -> "RRDBNet":
         """The same layers, computed another way."""
         return RRDBNet(self.layers, method, self.meta)
+
+    def with_choices(self) -> "RRDBNet":
+        """The same network, which computes each layer by the same method on any machine that it is sent to."""
+        return RRDBNet(self.layers, self.method, self.meta, self.methods)
 
     def save(self, path: str | os.PathLike[str], dtype: type = DTYPE) -> None:
         """Write the weights to an .npz file, the arrays in `dtype`, float16 or float32.
@@ -239,7 +255,7 @@ class RRDBNet:
         for name, layer in self.layers.items():
             if name.startswith(mirrored):
                 layer = reorder_inputs(layer, mirrored_inputs(layer.shape[1], design))
-            convolutions[name] = convolution(layer, concrete(layer, self.method))
+            convolutions[name] = convolution(layer, self.methods[name])
         return convolutions
 
 

@@ -1,45 +1,63 @@
 """results.json: what each step of `run.py` measured, under the step's name; and `Results`, made from all of them.
 
-It is written after every step, so that an interrupted study goes on.
+It is written after every step, so that an interrupted study goes on. Beside each step stand two digests: of what it was
+measured from, so that what has changed is measured again, and of what it found, so that an edited one is, too.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from lowrank_sr.files import write_json
+from lowrank_sr.errors import InputError
+from lowrank_sr.files import finite, write_json
 from lowrank_sr.study.encoding import FORMAT, decode, encode
+from lowrank_sr.study.measure.ablation import Ablated, Alone
 from lowrank_sr.study.measure.crops import Crop
-from lowrank_sr.study.measure.full_size import FullSize
+from lowrank_sr.study.measure.full_size import FullSize, FullSizeTime
 from lowrank_sr.study.measure.layers import LayerTimes, Sgemm
-from lowrank_sr.study.measure.networks import Memory, Quality, Times
+from lowrank_sr.study.measure.memory import Memory
+from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
-from lowrank_sr.study.measure.sweeps import SpeedupPoint, ThresholdPoint, TruncationPoint
+from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times
+from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
 from lowrank_sr.study.report.poster import TABLE1
 from lowrank_sr.study.technique import BY_NAME, Technique
+from lowrank_sr.text import complain
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a study measures; `layers` by the layer's name."""
+    """Everything that a study measures; `layers` by the layer's name, `repeats` the times of some techniques again."""
 
     network: Network
     condition_numbers: ConditionNumbers
+    ablation: tuple[Ablated, ...]
+    alone: tuple[Alone, ...]
     speedups: tuple[SpeedupPoint, ...]
     thresholds: tuple[ThresholdPoint, ...]
     truncations: tuple[TruncationPoint, ...]
+    limits: tuple[LimitPoint, ...]
     bicubic: Quality
     quality: dict[Technique, Quality]
     times: Times
+    repeats: dict[Technique, Speed]
     memory: dict[Technique, Memory]
     crop: Crop
     sgemm: Sgemm
     layers: dict[str, LayerTimes]
     full_size: FullSize | None
+
+
+class Step(NamedTuple):
+    """What a step found, encoded, and the digest of what it was measured from."""
+
+    inputs: str
+    found: Any
 
 
 def assemble(steps: dict[str, Any]) -> Results:
@@ -52,50 +70,112 @@ def assemble(steps: dict[str, Any]) -> Results:
     def by_technique(kind: type[T], prefix: str) -> dict[Technique, T]:
         return {BY_NAME[name]: value for name, value in group(kind, prefix).items() if name in BY_NAME}
 
+    times = by_technique(SpeedAndSize, "time/")
     return Results(
         network=decode(Network, steps["network"]),
         condition_numbers=decode(ConditionNumbers, steps["condition numbers"]),
+        ablation=tuple(group(Ablated, "ablation/").values()),
+        alone=tuple(group(Alone, "alone/").values()),
         speedups=tuple(group(SpeedupPoint, "speed-up/").values()),
         thresholds=tuple(group(ThresholdPoint, "threshold/").values()),
         truncations=tuple(group(TruncationPoint, "truncation/").values()),
+        limits=tuple(group(LimitPoint, "limit/").values()),
         bicubic=decode(Quality, steps["quality/bicubic"]),
         quality=by_technique(Quality, "quality/"),
-        times=decode(Times, steps["time"]),
+        times=Times(next(iter(times.values())).side, times),
+        repeats=by_technique(Speed, "self-check/"),
         memory=by_technique(Memory, "memory/"),
         crop=decode(Crop, steps["crop"]),
         sgemm=decode(Sgemm, steps["sgemm"]),
         layers=group(LayerTimes, "layer/"),
-        full_size=decode(FullSize, steps["full size"]) if "full size" in steps else None,
+        full_size=_full_size(by_technique(FullSizeTime, "full size/")),
     )
 
 
-def read(path: Path, fingerprint: str) -> dict[str, Any]:
-    """The encoded steps in `path`, by name; none where there is no such file or its fingerprint is another."""
+def _full_size(rows: dict[Technique, FullSizeTime]) -> FullSize | None:
+    if not rows:
+        return None
+    first = next(iter(rows.values()))
+    speeds = {technique: row.speed for technique, row in rows.items()}
+    return FullSize(first.speed.side, first.num_block, first.speedup, speeds)
+
+
+def read(path: Path, identity: dict[str, str]) -> dict[str, Step]:
+    """The steps in `path` by name; none where there is no such file. Steps that have been edited are left out.
+
+    A file that cannot be understood is renamed, and one sentence says so, as one does for every step left out.
+
+    Raises InputError where the file cannot be read, or is of a study of another `identity`.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(content["steps"]) if content["fingerprint"] == fingerprint else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
         return {}
+    except UnicodeDecodeError:
+        text = ""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        content = json.loads(text)
+        version, theirs = content["format"], dict(content.get("identity", {}))
+        steps = {name: (dict(content.get("keys", {}).get(name, {})), found) for name, found in content["steps"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        complain(f"{path}: is damaged: it is kept as {set_aside(path).name}, and the study starts anew")
+        return {}
+    differences = _differences(theirs, identity) if version == FORMAT else ["it is of another version of lowrank-sr"]
+    if differences:
+        raise InputError(
+            f"{path.parent} holds another study: {'; '.join(differences)}: expected another folder, or --fresh, which "
+            f"keeps its {path.name} under another name"
+        )
+    known = {}
+    for name, (key, found) in steps.items():
+        if key.get("found") == digest(found):
+            known[name] = Step(str(key.get("inputs")), found)
+        else:
+            complain(f"{path}: the step {name!r} has been changed: it is measured again")
+    return known
+
+
+def _differences(theirs: dict[str, str], ours: dict[str, str]) -> list[str]:
+    return [f"{name} {theirs.get(name)}, here {value}" for name, value in ours.items() if theirs.get(name) != value]
+
+
+def set_aside(path: Path) -> Path:
+    """Rename `path`, results.json, to the first of results-1.json, results-2.json, ... that is free; return that."""
+    number = 1
+    while (free := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
+        number += 1
+    try:
+        return path.rename(free)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be renamed to {free.name}: {error.strerror}") from error
+
+
+def digest(value: object) -> str:
+    """Of a value as JSON."""
+    return hashlib.sha256(json.dumps(finite(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def write(
     path: Path,
-    fingerprint: str,
+    identity: dict[str, str],
     settings: dict[str, Any],
     machine: dict[str, Any],
-    steps: dict[str, Any],
+    steps: dict[str, Step],
     claims: Sequence[object] = (),
 ) -> None:
-    """Write the encoded `steps` and what they belong to; raises InputError where `path` cannot be written.
+    """Write the `steps` and what they belong to; raises InputError where `path` cannot be written.
 
     Whatever depends on the clock or on the machine stands under keys named `measured`.
     """
     content = {
         "format": FORMAT,
-        "fingerprint": fingerprint,
+        "identity": identity,
         "settings": settings,
         "measured": {"machine": machine},
-        "steps": steps,
+        "steps": {name: step.found for name, step in steps.items()},
+        "keys": {name: {"inputs": step.inputs, "found": digest(step.found)} for name, step in steps.items()},
         "poster": encode(TABLE1),
         "claims": encode(claims),
     }

@@ -1,20 +1,28 @@
 """The command `study`: measure what has not been measured yet, then write the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
 from lowrank_sr.study import record
-from lowrank_sr.study.encoding import encode
-from lowrank_sr.study.measure import crops, full_size, layers, networks, spectra, sweeps
+from lowrank_sr.study.encoding import decode, encode
+from lowrank_sr.study.measure import ablation, crops, full_size, layers, memory, quality, spectra, speed, sweeps
 from lowrank_sr.study.report import figures, markdown, page, style, tables
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.content import Report
 from lowrank_sr.study.settings import Study, check_methods, open_study
-from lowrank_sr.study.technique import Technique
-from lowrank_sr.text import progress, table
+from lowrank_sr.study.technique import ALL, DIRECT
+from lowrank_sr.text import complain, progress, table
+
+
+class Measurement(NamedTuple):
+    """A step: the function that returns its dataclass, and what that depends on beside the study's identity."""
+
+    measure: Callable[[], object]
+    uses: tuple[str, ...] = ()
 
 
 def study(
@@ -25,13 +33,15 @@ def study(
     full_size: bool = False,
     methods: list[str] | None = None,
     seed: int = 0,
+    fresh: bool = False,
 ) -> Report:
     """Run the study into `folder`: results.json, report.html, report.md, figures/, crops/ and networks/.
 
     Steps that an earlier run with the same settings, files, machine and code has left there are not computed again.
+    With `fresh` they are, and that run's results.json is kept under another name.
 
-    Raises InputError where Matplotlib is missing, for an unknown method, and for weights, pictures or a folder that
-    cannot be used.
+    Raises InputError where Matplotlib is missing, for an unknown method, for weights, pictures or a folder that cannot
+    be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on, when interrupted.
     """
     style.need_matplotlib()
     compared = check_methods(methods)
@@ -42,61 +52,101 @@ def study(
         raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
     work = open_study(folder, weights, data, quick, full_size, compared, seed)
     path, settings, machine = folder / "results.json", work.settings.describe(), cpu.describe()
+    if fresh and path.exists():
+        complain(f"{path}: kept as {record.set_aside(path).name}")
     todo = steps(work)
-    earlier = record.read(path, work.fingerprint)
-    done = {name: earlier[name] for name in todo if name in earlier}
+    known = _known(work, path)
+    inputs = {name: record.digest([work.identity, name, step.uses]) for name, step in todo.items()}
+    done = {name: known[name] for name in todo if name in known and known[name].inputs == inputs[name]}
+    others = {name: step for name, step in known.items() if name not in todo}  # of methods that are not asked for now
 
-    with progress(len(todo), "study", "step") as bar:
-        bar.update(len(done))
-        for name, measure in todo.items():
-            if name not in done:
-                bar.set_description(name)
-                done[name] = encode(measure())
-                record.write(path, work.fingerprint, settings, machine, done)
-                bar.update()
-    ordered = {name: done[name] for name in todo}
-    results = record.assemble(ordered)
+    def write(claims: Sequence[object] = ()) -> None:
+        ordered = {name: done[name] for name in todo if name in done}
+        record.write(path, work.identity, settings, machine, ordered | others, claims)
+
+    try:
+        with progress(len(todo), "study", "step") as bar:
+            bar.update(len(done))
+            for name, step in todo.items():
+                if name not in done:
+                    bar.set_description(name)
+                    done[name] = record.Step(inputs[name], encode(step.measure()))
+                    write()
+                    bar.update()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted: {len(done)} of {len(todo)} steps are in {path}: the same command goes on from there"
+        ) from None
+    results = record.assemble({name: done[name].found for name in todo})
     report = Report(work.settings, machine, results, judge(results))
-    record.write(path, work.fingerprint, settings, machine, ordered, report.claims)
+    write(report.claims)
     figures.write(results, folder)
     markdown.write(report, folder)
     page.write(report, folder)
     return report
 
 
-def steps(study: Study) -> dict[str, Callable[[], object]]:
-    """The steps of a study in order, by their names in results.json; each returns a dataclass.
+def _known(study: Study, path: Path) -> dict[str, record.Step]:
+    """The steps in `path`, but for that of the details where one of their files is not as it was written."""
+    known = record.read(path, study.identity)
+    if "crop" in known:
+        file = crops.changed(decode(crops.Crop, known["crop"].found), study.folder)
+        if file is not None:
+            complain(f"{study.folder / file}: is missing or has been changed: the details are made again")
+            del known["crop"]
+    return known
+
+
+def steps(study: Study) -> dict[str, Measurement]:
+    """The steps of a study in order, by their names in results.json.
 
     `record.assemble` reads these names.
     """
-    extent = study.extent
-    todo: dict[str, Callable[[], object]] = {
-        "network": partial(spectra.network, study.net),
-        "condition numbers": partial(spectra.condition_numbers, study.net),
+    todo = {
+        "network": Measurement(partial(spectra.network, study.net)),
+        "condition numbers": Measurement(partial(spectra.condition_numbers, study.net)),
+        "quality/bicubic": Measurement(partial(quality.bicubic, study)),
     }
+    for technique in study.techniques:
+        todo[f"quality/{technique.name}"] = Measurement(partial(quality.of_technique, study, technique))
+    for technique in study.techniques:
+        todo[f"time/{technique.name}"] = Measurement(partial(speed.of_technique, study, technique))
     for form in study.forms:
-        for fitted, speedups in ((False, extent.speedups), (True, extent.fitted_speedups)):
-            technique = Technique(form, fitted)
-            for speedup in speedups:
-                todo[f"speed-up/{technique.name}/{speedup:g}"] = partial(sweeps.at_speedup, study, technique, speedup)
-    if "svd" in study.forms:
-        for fraction in extent.marked:
-            todo[f"threshold/{fraction:g}"] = partial(sweeps.above_threshold, study, fraction)
-        for kappa in extent.condition:
-            todo[f"truncation/{kappa:g}"] = partial(sweeps.at_condition, study, kappa)
-
-    todo["quality/bicubic"] = partial(networks.bicubic_quality, study)
+        if form in study.extent.ablated:
+            for combination in ablation.COMBINATIONS:
+                name = "/".join(("ablation", form, *combination))
+                todo[name] = Measurement(partial(ablation.ablated, study, form, *combination))
+    todo |= _sweeps(study)
     for technique in study.techniques:
-        todo[f"quality/{technique.name}"] = partial(networks.technique_quality, study, technique)
-    todo["time"] = partial(networks.times, study)
-    for technique in study.techniques:
-        todo[f"memory/{technique.name}"] = partial(networks.memory, study, technique)
-    todo["crop"] = partial(crops.crop, study)
-    todo["sgemm"] = partial(layers.sgemm, study)
+        todo[f"memory/{technique.name}"] = Measurement(partial(memory.of_technique, study, technique))
+    shown = tuple(technique.name for technique in crops.shown(study))
+    todo["crop"] = Measurement(partial(crops.crop, study), shown)
+    todo["sgemm"] = Measurement(partial(layers.sgemm, study))
     for name, area in layers.distinct(study.net).items():
-        todo[f"layer/{name}"] = partial(layers.layer_times, study, name, area)
+        todo[f"layer/{name}"] = Measurement(partial(layers.layer_times, study, name, area), study.settings.methods)
     if study.settings.full_size:
-        todo["full size"] = partial(full_size.times, study)
+        for technique in full_size.techniques(study):
+            todo[f"full size/{technique.name}"] = Measurement(partial(full_size.of_technique, study, technique))
+    for technique in study.techniques:
+        if technique.layers == ALL and not (technique.fitted and technique.method == DIRECT):  # not the same time twice
+            todo[f"self-check/{technique.name}"] = Measurement(partial(speed.again, study, technique))
+    return todo
+
+
+def _sweeps(study: Study) -> dict[str, Measurement]:
+    """The steps that go through speed-ups and thresholds."""
+    extent, todo = study.extent, {}
+    for technique, value in sweeps.speedups(study):
+        todo[f"speed-up/{technique.name}/{value:g}"] = Measurement(partial(sweeps.at_speedup, study, technique, value))
+    if "svd" in study.forms:
+        for name in ablation.layers_alone(study):
+            todo[f"alone/{name}"] = Measurement(partial(ablation.alone, study, name))
+        for fraction in extent.marked:
+            todo[f"threshold/{fraction:g}"] = Measurement(partial(sweeps.above_threshold, study, fraction))
+        for kappa in extent.condition:
+            todo[f"truncation/{kappa:g}"] = Measurement(partial(sweeps.at_condition, study, kappa))
+        for fraction in extent.dropped:
+            todo[f"limit/{fraction:g}"] = Measurement(partial(sweeps.above_limit, study, fraction))
     return todo
 
 

@@ -9,12 +9,10 @@ from typing import Any
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
-from lowrank_sr.machine.compiled import kernels_digest
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.resources import IMAGES, WEIGHTS
-from lowrank_sr.study.encoding import FORMAT
 from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared
 
 
@@ -29,8 +27,12 @@ class Extent:
     memory_sides: tuple[int, ...]
     speedups: tuple[float, ...]  # theoretical, of the whole network, for factors of the kernels alone
     fitted_speedups: tuple[float, ...]  # the same for fitted factors, which take longer to compute
+    block_speedups: tuple[float, ...]  # the same for factors of the kernels of the dense blocks alone
+    ablated: tuple[str, ...]  # the forms of the ablation
+    every_layer_alone: bool  # or only those outside the dense blocks
     marked: tuple[float, ...]  # fractions of the layers that a threshold of the condition number marks
     condition: tuple[float, ...]  # condition numbers to truncate at
+    dropped: tuple[float, ...]  # fractions of all singular values that are below a limit
     layer_side: int
     full_side: int  # for ESRGAN's 23 blocks
 
@@ -43,8 +45,12 @@ QUICK = Extent(
     memory_sides=(48, 96),
     speedups=(2,),
     fitted_speedups=(2,),
+    block_speedups=(1.5, 2),
+    ablated=("svd",),
+    every_layer_alone=False,
     marked=(0.1, 1),
     condition=(4, 16),
+    dropped=(0.5, 0.9),
     layer_side=48,
     full_side=32,
 )
@@ -56,8 +62,12 @@ FULL = Extent(
     memory_sides=(32, 64, 96, 128, 256),
     speedups=(1.5, 2, 3, 4, 6),
     fitted_speedups=(1.5, 2, 3, 4, 6),
-    marked=(0.05, 0.1, 0.25, 0.5, 0.75, 1),
+    block_speedups=(1.25, 1.5, 2),
+    ablated=("svd", "cp"),
+    every_layer_alone=True,
+    marked=(0.05, 0.1, 0.25, 0.5, 1),
     condition=(2, 4, 8, 16, 32),
+    dropped=(0.3, 0.5, 0.7, 0.9),
     layer_side=96,
     full_side=64,
 )
@@ -94,8 +104,13 @@ class Study:
     net: RRDBNet
     pictures: tuple[tuple[str, Image, Image], ...]  # name, low resolution, high resolution
     settings: Settings
-    fingerprint: str
+    identity: dict[str, str]
     folder: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def extent(self) -> Extent:
@@ -155,13 +170,25 @@ def open_study(
         seed=seed,
         pictures=tuple(name for name, _, _ in pictures),
     )
-    return Study(net, pictures, settings, fingerprint(settings, weights, data), folder)
+    return Study(net, pictures, settings, identity(settings, weights, data), folder)
 
 
-def fingerprint(settings: Settings, weights: Path | None, data: Path | None) -> str:
-    """What two runs must have in common to share results: settings, contents of the files, machine, kernels' code."""
-    described = [FORMAT, settings.describe(), cpu.describe(), kernels_digest()]
-    digest = hashlib.sha256(json.dumps(described).encode())
-    for path in [Path(weights or WEIGHTS), *images_in(data or IMAGES)]:
-        digest.update(path.read_bytes())
+def identity(settings: Settings, weights: Path | None, data: Path | None) -> dict[str, str]:
+    """What two runs must have in common to share a folder, in words for the reader who is told that they do not."""
+    machine = cpu.describe()
+    pictures = images_in(data or IMAGES)
+    return {
+        "weights": f"{settings.weights} ({_digest([Path(weights or WEIGHTS)])})",
+        "data": f"{settings.data} ({_digest(pictures)})",
+        "extent": "quick" if settings.quick else "full",
+        "seed": str(settings.seed),
+        **{name: str(value) for name, value in machine.items()},
+    }
+
+
+def _digest(paths: list[Path]) -> str:
+    """Of the names and the contents of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -6,6 +6,8 @@ from lowrank_sr.conv.methods import METHODS
 
 DIRECT, WINOGRAD = "direct", "winograd"
 FORMS = ("svd", "cp")
+ALL, BLOCKS, MARKED, UNMARKED = "all", "blocks", "marked", "unmarked"  # which layers are factorised
+_LAYERS = {BLOCKS: "dense blocks", MARKED: "marked layers", UNMARKED: "unmarked layers"}
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,19 @@ LOOKS = tuple(_LOOKS.values())
 
 @dataclass(frozen=True)
 class Technique:
-    """The form of the layers, how their factors are found, and the method that computes them.
+    """The form of the layers, how their factors are found, which layers have it, and the method that computes them.
 
     `form` is None for the network as it is, "svd" or "cp". `fitted` factors minimise the error of the layers' outputs
     on calibration pictures, the others that of the kernels. `method` computes the dense layers, and the SVD pairs
-    directly or, where it is "winograd", by F(4, 3).
+    directly or, where it is "winograd", by F(4, 3). `layers` are those of this form: "all" that can have it, those in
+    the dense "blocks", or the poster's recipe in its two readings: those whose condition number is above the threshold
+    of Figure 2, "marked", or those below it, "unmarked".
     """
 
     form: str | None = None
     fitted: bool = False
     method: str = DIRECT
+    layers: str = ALL
 
     @property
     def name(self) -> str:
@@ -50,6 +55,8 @@ class Technique:
         if self.form is None:
             return self.method
         words = [self.form]
+        if self.layers != ALL:
+            words.append(self.layers)
         if self.fitted:
             words.append("fitted")
         if self.method != DIRECT:
@@ -63,11 +70,13 @@ class Technique:
 
     @property
     def label(self) -> str:
-        """The name in tables and figures, such as "SVD, fitted, F(4, 3)"."""
+        """The name in tables and figures: "SVD, fitted, F(4, 3)" or "SVD, kernel, marked layers"."""
         if self.form is None:
             return self.look.label
         factors = "fitted" if self.fitted else "kernel"
         label = f"{_LOOKS[self.form, DIRECT].label}, {factors}"
+        if self.layers != ALL:
+            label += f", {_LAYERS[self.layers]}"
         return label if self.method == DIRECT else f"{label}, F(4, 3)"
 
     @property
@@ -86,13 +95,25 @@ CP_KERNEL = Technique("cp")
 CP_FITTED = Technique("cp", fitted=True)
 
 _DENSE = tuple(Technique(method=method) for method in METHODS)
-_LOW_RANK = (SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED)
+_LOW_RANK = (
+    *(SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED),
+    *(Technique(form, layers=layers) for form in FORMS for layers in _LAYERS),
+)
 BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK)}
 
 
 def compared(methods: tuple[str, ...]) -> tuple[Technique, ...]:
     """What Table 1 and the figures compare of some `methods` and forms: dense methods first, then low-rank forms."""
     dense = [technique for technique in _DENSE if technique.method in methods]
-    low_rank = [Technique(form, fitted) for form in FORMS if form in methods for fitted in (False, True)]
+    low_rank = [technique for form in FORMS if form in methods for technique in _of_form(form)]
     both = [SVD_FITTED_WINOGRAD] if {"svd", WINOGRAD} <= set(methods) else []
     return (*dense, *low_rank, *both)
+
+
+def recipes(form: str) -> tuple[Technique, Technique]:
+    """The poster's recipe in its two readings: the kernels of the marked layers, and those of the others."""
+    return Technique(form, layers=MARKED), Technique(form, layers=UNMARKED)
+
+
+def _of_form(form: str) -> list[Technique]:
+    return [Technique(form), *recipes(form), Technique(form, fitted=True)]

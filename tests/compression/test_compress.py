@@ -125,6 +125,30 @@ def test_pictures_help_much(net, halved):
     assert difference(net, halved, unseen) < 0.3 * difference(net, alone, unseen)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_bias_alone_is_fitted(net, form):
+    """Every channel of a factorised layer has the mean that it has in the dense network; kernels are those without."""
+    picture = photograph(side=256)
+    kernels = lsr.compress(net, form, rank=2, images=())
+    small = lsr.compress(net, form, rank=2, images=[picture], fitted="bias")
+    low = calibration.crops([picture], net.scale).low
+    outputs = [{}, {}]
+
+    def keep(name, maps):
+        for i, each in enumerate((net, small)):
+            outputs[i][name] = walk.on_stacks(each.layers[name], "direct")(maps[i])
+        return np.stack([outputs[i][name] for i in (0, 1)])
+
+    walk.forward(net.architecture, np.stack([low, low]), keep)
+    for name, layer in small.layers.items():
+        for key, array in layer.arrays().items():
+            assert key == "bias" or np.array_equal(array, kernels.layers[name].arrays()[key])
+        if layer.rank is not None:
+            dense, factorised = (outputs[i][name].mean(axis=(0, 1, 2), dtype=float) for i in (0, 1))
+            # the layer's own rounding, and that of the methods before it
+            np.testing.assert_allclose(factorised, dense, atol=100 * EPS * np.abs(outputs[0][name]).max())
+
+
 @pytest.mark.parametrize("method", FORMS)
 def test_without_pictures_the_factors_are_the_kernels_own(net, method):
     small = lsr.compress(net, method, rank=5, images=(), layers="*conv5", seed=1)
@@ -224,6 +248,8 @@ def halved_rows(net):
         ({"max_drop": 0.1}, "expected some"),
         ({"rank": 3, "method": "tucker"}, "'tucker': expected one of svd, cp"),
         ({"rank": 3, "target": "joules"}, "'joules': expected one of flops, measured"),
+        ({"rank": 3, "fitted": "weights"}, "'weights': expected factors or bias"),
+        ({"rank": 3, "fitted": "bias"}, "a bias is fitted to calibration pictures: expected some"),
         ({"rank": 3, "layers": "conv7"}, "no layer is called conv7"),
         ({"rank": 3, "select_condition": 1e9}, "no layer has a condition number above 1e[+]09"),
         ({"rank": 3, "images": [np.zeros((60, 200, 3))]}, "60 pixels high or wide: expected at least 64"),

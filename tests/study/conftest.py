@@ -48,7 +48,7 @@ def written(tmp_path_factory):
     settings = Settings("tiny.npz", "pictures", True, True, METHODS_OF_EXAMPLE, 0, ("eye", "nose"))
     report = Report(settings, cpu.describe(), example(), judge(example()))
     (folder / "crops").mkdir()
-    for i, panel in enumerate(report.results.crop.panels):
+    for i, panel in enumerate((*report.results.crop.panels, *report.results.crop.tail)):
         write_image(folder / panel.file, Image(np.full((32, 32, 3), (i + 1) / 8, np.float32)))
     figures.write(report.results, folder)
     markdown.write(report, folder)

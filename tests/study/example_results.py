@@ -1,21 +1,16 @@
 """Results as a small study would have them, made up: for tests of the report that need no measurement."""
 
+from lowrank_sr.machine.load import Load
+from lowrank_sr.study.measure.ablation import COMBINATIONS, Ablated, Alone
 from lowrank_sr.study.measure.crops import Crop, Panel
 from lowrank_sr.study.measure.full_size import FullSize
-from lowrank_sr.study.measure.layers import LayerRow, LayerTime, LayerTimes, Rate, Sgemm
-from lowrank_sr.study.measure.networks import (
-    Memory,
-    MemoryAt,
-    Peak,
-    PictureQuality,
-    Quality,
-    Speed,
-    SpeedAndSize,
-    Times,
-    Timing,
-)
+from lowrank_sr.study.measure.layers import LayerRow, LayerTimes, Sgemm
+from lowrank_sr.study.measure.memory import Memory, MemoryAt, Peak
+from lowrank_sr.study.measure.quality import PictureQuality, Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, LayerSpectrum, Network
+from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times, Timing
 from lowrank_sr.study.measure.sweeps import (
+    LimitPoint,
     LowRankNetwork,
     PointTimings,
     SpeedupPoint,
@@ -24,6 +19,7 @@ from lowrank_sr.study.measure.sweeps import (
 )
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.technique import (
+    BLOCKS,
     CP_KERNEL,
     REFERENCE,
     SVD_KERNEL,
@@ -34,50 +30,65 @@ from lowrank_sr.study.technique import (
 
 METHODS = ("direct", "im2col", "winograd", "svd", "cp")
 SIDE = 48
+QUIET = Load(0.0, 0.1, 0.0)
 
 
-def quality(psnr, ssim=0.8):
-    pictures = tuple(PictureQuality(name, psnr + 1, ssim, psnr, ssim) for name in ("eye", "nose"))
-    return Quality(psnr, ssim, psnr + 1, ssim, pictures)
+def quality(psnr, ssim=0.8, matched=None):
+    pictures = tuple(PictureQuality(name, psnr + 1, ssim, psnr, ssim, matched) for name in ("eye", "nose"))
+    return Quality(psnr, ssim, psnr + 1, ssim, pictures, matched)
 
 
-def timing(speedup):
-    return Timing(1 / speedup, 0.9 / speedup, 1.1 / speedup, speedup, 0.95 * speedup, 1.05 * speedup, 100 * speedup)
+def timing(speedup, load=QUIET):
+    rate = 100 * speedup
+    return Timing(1 / speedup, 0.9 / speedup, 1.1 / speedup, speedup, 0.95 * speedup, 1.05 * speedup, rate, 7, load)
 
 
 def network(psnr, speedup):
     timings = PointTimings(timing(speedup), timing(1.5 * speedup))
-    return LowRankNetwork(10, 1000, quality(psnr), 1 / speedup, speedup, timings)
+    return LowRankNetwork(10, 1000, quality(psnr, matched=psnr), 1 / speedup, speedup, timings)
 
 
 def layer(n, c):
     rank = round(n * c / (n + c))
     rows = [
-        LayerRow(REFERENCE, None, 1.0, 1.0, LayerTime(0.01, 1.0, 100.0)),
-        LayerRow(SVD_KERNEL, 24, 0.5, 2.0, LayerTime(0.006, 1.7, 80.0)),
-        LayerRow(SVD_KERNEL_WINOGRAD, 24, 0.5, 2.0, LayerTime(0.004, 2.5, 120.0)),
-        LayerRow(CP_KERNEL, rank, 0.125, 8.0, LayerTime(0.002, 5.0, 60.0), poster_bound=True, error=0.9),
+        LayerRow(REFERENCE, None, 1.0, 1.0, 0.5, timing(1.0)),
+        LayerRow(SVD_KERNEL, 24, 0.5, 2.0, 0.25, timing(1.7)),
+        LayerRow(SVD_KERNEL_WINOGRAD, 24, 0.5, 2.0, 0.125, timing(2.5)),
+        LayerRow(CP_KERNEL, rank, 0.125, 8.0, 0.0625, timing(5.0), poster_bound=True, error=0.9),
     ]
     return LayerTimes((n, c, 3), SIDE, tuple(rows))
+
+
+def speed(value):
+    return Speed(SIDE, 1 / value, value, 0.5 / value, timing(value))
 
 
 def example(methods=METHODS):
     techniques = compared(methods)
     speedup = {technique: 1.25 if technique.form is None else 2.0 for technique in techniques} | {REFERENCE: 1.0}
     rows = {
-        technique: SpeedAndSize(1 / value, value, timing(value), 1000, 0.004) for technique, value in speedup.items()
+        technique: SpeedAndSize(**vars(speed(value)), parameters=1000, size_mb=0.004)
+        for technique, value in speedup.items()
     }
     spectra = (
         LayerSpectrum("conv_first", (8, 3, 3), 10.0, False, 3, 9, 100 / 3),
         LayerSpectrum("trunk_conv", (8, 8, 3), 1000.0, True, 12, 24, 50.0),
     )
-    panels = (Panel("ground truth", "crops/ground-truth.png"), Panel("svd", "crops/svd.png", 27.5, 0.8))
+    panels = (Panel("ground truth", "crops/ground-truth.png", "12ab"), Panel("svd", "crops/svd.png", "34cd", 27.5, 0.8))
+    tail = (Panel("upconv2 alone", "crops/tail-upconv2-alone.png", "56ef", 19.5, 0.7),)
     return Results(
         network=Network(4, 8, 1, 4, 21, 1000, 2e6),
         condition_numbers=ConditionNumbers(100.0, ("trunk_conv",), spectra),
+        ablation=tuple(
+            Ablated(form, *combination, 10, 2.0, quality(27.0, matched=27.5))
+            for form in ("svd",)
+            for combination in COMBINATIONS
+        ),
+        alone=(Alone("trunk_conv", 12, 0.3, 1.01, quality(26.0, matched=27.0)),),
         speedups=(
             SpeedupPoint(technique=SVD_KERNEL, speedup=2.0, network=network(27.0, 2.0)),
             SpeedupPoint(technique=SVD_KERNEL, speedup=9.0, refused="too fast"),
+            SpeedupPoint(technique=Technique("svd", layers=BLOCKS), speedup=2.0, network=network(27.6, 2.0)),
             SpeedupPoint(technique=Technique("cp", fitted=True), speedup=2.0, network=network(27.8, 2.0)),
         ),
         thresholds=tuple(
@@ -88,14 +99,17 @@ def example(methods=METHODS):
             TruncationPoint(condition=kappa, network=network(psnr, speed))
             for kappa, psnr, speed in ((4.0, 20.0, 3.0), (16.0, 26.0, 1.5))
         ),
+        limits=tuple(
+            LimitPoint(limit=limit, dropped=dropped, network=network(psnr, speed), unguarded=network(psnr, speed - 0.5))
+            for limit, dropped, psnr, speed in ((0.5, 0.5, 27.0, 1.3), (1.0, 0.9, 20.0, 2.5))
+        ),
         bicubic=quality(26.0),
         quality={technique: quality(28.0 if technique.form is None else 27.0) for technique in techniques},
         times=Times(SIDE, rows),
+        repeats={technique: speed(value) for technique, value in speedup.items()},
         memory={technique: Memory((MemoryAt(SIDE, Peak(30.0)), MemoryAt(96, Peak(120.0)))) for technique in techniques},
-        crop=Crop("eye", 4, 8, 32, panels),
-        sgemm=Sgemm(1536, Rate(200.0)),
+        crop=Crop("eye", 4, 8, 32, panels, tail),
+        sgemm=Sgemm(1536, timing(2.0)),
         layers={"RRDB_trunk.0.RDB1.conv5": layer(64, 192)},
-        full_size=FullSize(
-            32, 23, 4, {REFERENCE: Speed(10.0, 1.0, timing(1.0)), SVD_KERNEL_WINOGRAD: Speed(4.0, 2.5, timing(2.0))}
-        ),
+        full_size=FullSize(SIDE, 23, 4, {REFERENCE: speed(1.0), SVD_KERNEL_WINOGRAD: speed(2.0)}),
     )

@@ -3,7 +3,8 @@ import pytest
 from tiny_study import opened
 
 import lowrank_sr as lsr
-from lowrank_sr.study.measure import crops, full_size, layers, networks, spectra, sweeps
+from lowrank_sr import flops
+from lowrank_sr.study.measure import ablation, crops, full_size, layers, low_rank, quality, spectra, speed, sweeps
 from lowrank_sr.study.technique import CP_KERNEL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL, Technique
 
 
@@ -17,48 +18,129 @@ def same_layers(net, other):
 
 def test_a_factorised_network_is_kept(root, tmp_path, monkeypatch):
     study = opened(root, tmp_path)
-    first = networks.network(study, SVD_KERNEL)
+    first = low_rank.network(study, SVD_KERNEL)
     assert (tmp_path / "networks" / "svd.npz").exists()
-    monkeypatch.setattr(networks, "compress", lambda *_, **__: pytest.fail("compressed again"))
-    assert same_layers(networks.network(study, SVD_KERNEL), first)
+    monkeypatch.setattr(low_rank, "at_speedup", lambda *_, **__: pytest.fail("compressed again"))
+    assert same_layers(low_rank.network(study, SVD_KERNEL), first)
 
 
 @pytest.mark.parametrize("changed", [{"weights": "other.npz"}, {"seed": 1}])
 def test_another_studys_network_is_not_used(root, tmp_path, changed):
     """CP's factors depend on the seed, and all of them on the network."""
-    networks.network(opened(root, tmp_path), CP_KERNEL)
+    low_rank.network(opened(root, tmp_path), CP_KERNEL)
     (tmp_path / "first").mkdir()
     study = opened(root, tmp_path, **changed)
-    net = networks.network(study, CP_KERNEL)
-    assert same_layers(net, networks.compressed(study, CP_KERNEL, speedup=networks.TABLE1_SPEEDUP))
-    assert not same_layers(net, networks.network(opened(root, tmp_path / "first"), CP_KERNEL))
+    net = low_rank.network(study, CP_KERNEL)
+    assert same_layers(net, low_rank.at_speedup(study, "cp", False, low_rank.TABLE1_SPEEDUP))
+    assert not same_layers(net, low_rank.network(opened(root, tmp_path / "first"), CP_KERNEL))
 
 
-def test_a_damaged_network_is_not_used(root, tmp_path):
+def test_a_damaged_network_is_computed_again(root, tmp_path, capsys):
     study = opened(root, tmp_path)
-    first = networks.network(study, SVD_KERNEL)
-    (tmp_path / "networks" / "svd.npz").write_bytes(b"PK")
-    assert same_layers(networks.network(study, SVD_KERNEL), first)
+    first = low_rank.network(study, SVD_KERNEL)
+    path = tmp_path / "networks" / "svd.npz"
+    path.write_bytes(b"PK")
+    assert same_layers(low_rank.network(study, SVD_KERNEL), first)
+    assert f"{path}: is damaged: the network is computed again" in capsys.readouterr().err
+    changed = lsr.load(path)
+    doubled = lsr.Dense(2 * changed.layers["conv_first"].weight, changed.layers["conv_first"].bias)
+    lsr.RRDBNet(dict(changed.layers) | {"conv_first": doubled}, meta=changed.meta).save(path)
+    assert same_layers(low_rank.network(study, SVD_KERNEL), first)
+    assert f"{path}: has been changed: the network is computed again" in capsys.readouterr().err
 
 
 def test_a_technique_is_computed_by_its_method(root, tmp_path):
     study = opened(root, tmp_path, methods=("direct", "winograd", "svd"))
-    assert networks.network(study, REFERENCE).method == "direct"
-    assert networks.network(study, SVD_KERNEL).method == "direct"
-    assert networks.network(study, Technique("svd", method="winograd")).method == "winograd"
+    assert low_rank.network(study, REFERENCE).method == "direct"
+    assert low_rank.network(study, SVD_KERNEL).method == "direct"
+    assert low_rank.network(study, Technique("svd", method="winograd")).method == "winograd"
     assert study.techniques[-1] == SVD_FITTED_WINOGRAD
 
 
-def test_speeds_are_over_the_first_network(root):
+def test_speeds_are_over_the_dense_network(root):
     net = lsr.load(root / "tiny.npz", method="direct")
-    small = lsr.compress(net, "svd", rank=1, images=()).with_method("direct")
-    speeds = networks.compare_networks({REFERENCE: net, SVD_KERNEL: small}, side=8, rounds=3)
-    dense, pair = speeds[REFERENCE], speeds[SVD_KERNEL]
-    assert dense.measured.speedup == dense.measured.speedup_low == dense.measured.speedup_high == 1
+    small = lsr.compress(net, "svd", rank=1, images=()).with_method("winograd")
+    pair = speed.compare_with(net, {SVD_KERNEL: small}, side=8, rounds=3)[SVD_KERNEL]
     assert pair.gflop == small.flops(8, 8) / 1e9
     assert pair.theoretical_speedup == net.flops(8, 8) / small.flops(8, 8)
     assert pair.measured.gflops == net.flops(8, 8) / pair.measured.seconds / 1e9
     assert pair.measured.seconds_low <= pair.measured.seconds <= pair.measured.seconds_high
+    assert pair.measured.rounds == 3
+    # all layers but the first and the last are pairs: half their multiplications; of the others a quarter
+    ends = sum(flops.per_pixel(net.layers[name]) * net.area(name) for name in low_rank.ENDS)
+    expected = 64 * (ends / 2 / 4 + (small.flops_per_pixel - ends) / 2 / 2) / 1e9
+    assert pair.multiplications == pytest.approx(expected)
+
+
+def test_colours_are_matched():
+    rng = np.random.default_rng(0)
+    picture = rng.random((9, 8, 3), dtype=np.float32)
+    tinted = picture * np.float32([0.5, 0.8, 2]) + np.float32([0.1, -0.2, 0])
+    np.testing.assert_allclose(quality.matched(tinted, picture), picture, atol=1e-6)  # a few eps of values below 2
+
+
+def test_the_same_network_is_not_enlarged_twice(root, tmp_path, monkeypatch):
+    study = opened(root, tmp_path)
+    small = low_rank.network(study, SVD_KERNEL)
+    first = quality.of_network(study, small)
+    assert first.psnr_rgb_matched > first.psnr_rgb
+    assert quality.of_network(study, study.net.with_method("direct")).psnr_rgb_matched is None
+    monkeypatch.setattr(quality, "enlarge", lambda *_: pytest.fail("enlarged again"))
+    assert quality.of_network(study, lsr.RRDBNet(small.layers, "direct")) is first
+
+
+@pytest.mark.parametrize("layers", ["all", "blocks", "marked", "unmarked"])
+def test_what_the_ablation_factorises(root, tmp_path, layers):
+    study = opened(root, tmp_path)
+    row = ablation.ablated(study, "svd", "uniform", layers, "kernel")
+    net = ablation.network(study, "svd", "uniform", layers, "kernel")
+    marked = set(spectra.condition_numbers(study.net).marked)
+    for name, layer in net.layers.items():
+        if layer.rank is not None:
+            assert name not in ("conv_first", "conv_last")
+            assert layers != "blocks" or name.startswith("RRDB")
+            assert layers not in ("marked", "unmarked") or (name in marked) == (layers == "marked")
+    assert row.factorised == sum(layer.rank is not None for layer in net.layers.values())
+    assert row.theoretical_speedup == pytest.approx(study.net.flops(8, 8) / net.flops(8, 8))
+
+
+@pytest.mark.parametrize("layers", ["blocks", "marked"])
+def test_the_ablation_shares_fits_where_they_are_the_same(root, tmp_path, layers):
+    """A fit goes from the first layer to the last: without the layers behind, the blocks' factors are the same."""
+    study = opened(root, tmp_path)
+    ranks = low_rank.uniform_ranks(study, "svd", 2)
+    names = low_rank.chosen_layers(study.net, layers)
+    alone = low_rank.factorised(study, "svd", {name: rank for name, rank in ranks.items() if name in names}, "fitted")
+    assert same_layers(ablation.network(study, "svd", "uniform", layers, "fitted"), alone)
+
+
+def test_one_layer_alone(root, tmp_path):
+    study = opened(root, tmp_path)
+    row = ablation.alone(study, "upconv1")
+    net, _, _ = ablation.layer_alone(study, "upconv1")
+    assert [name for name, layer in net.layers.items() if layer.rank is not None] == ["upconv1"]
+    assert flops.per_pixel(net.layers["upconv1"]) * 2 <= flops.per_pixel(study.net.layers["upconv1"])
+    assert row.rank == net.layers["upconv1"].rank
+    assert "upconv1" in ablation.layers_alone(study)
+    assert not any(name.startswith("RRDB") for name in ablation.layers_alone(study))  # of a quick study
+
+
+@pytest.mark.parametrize(("measure", "value"), [(sweeps.at_condition, 1e9), (sweeps.above_limit, 0.0)])
+def test_without_the_guard_ranks_are_those_of_the_threshold(root, tmp_path, measure, value):
+    """Here every singular value is kept, and every layer would cost more than it does dense."""
+    study = opened(root, tmp_path)
+    point = measure(study, value)
+    assert point.network is None
+    assert point.refused == "no layer would cost less than it does dense"
+    assert point.unguarded.theoretical_speedup < 1
+    assert point.unguarded.factorised == len(low_rank.inner_layers(study.net))
+
+
+def test_a_limit_drops_the_fraction_asked_for(root, tmp_path):
+    study = opened(root, tmp_path)
+    point = sweeps.above_limit(study, 0.75)
+    sigma = np.concatenate(list(low_rank.inner_singular_values(study.net).values()))
+    assert np.mean(sigma < point.limit) == pytest.approx(0.75, abs=1 / len(sigma))
 
 
 def test_a_refused_point_says_why(root, tmp_path):
@@ -90,7 +172,8 @@ def test_the_layers_variants(root, tmp_path):
     names = [row.technique.name for row in timed.rows]
     assert names == ["direct", "winograd", *2 * ["svd", "svd winograd", "cp"], "cp"]
     assert [row.poster_bound for row in timed.rows] == [None] * 4 + [False, None, None, False, True]
-    assert timed.rows[0].measured.speedup == 1
+    assert timed.rows[0].measured.speedup == timed.rows[0].measured.speedup_high == 1
+    assert all(row.measured.rounds == study.extent.rounds for row in timed.rows)
 
 
 def test_every_shape_is_measured_once(root):

@@ -167,5 +167,5 @@ def still_page(browser, written):
 def test_without_javascript_the_stills_are_there(still_page):
     assert not still_page.find_element("css selector", ".compare").is_displayed()
     stills = still_page.find_elements("css selector", ".details img")
-    assert len(stills) == 2
+    assert len(stills) == 3
     assert all(still.is_displayed() and still.size["width"] > 100 for still in stills)

@@ -3,16 +3,22 @@ import json
 import pytest
 from example_results import example, layer, network, quality, timing
 
+from lowrank_sr.errors import InputError
 from lowrank_sr.study import record
 from lowrank_sr.study.encoding import decode, encode
 from lowrank_sr.study.measure.crops import Panel
+from lowrank_sr.study.measure.full_size import FullSizeTime
 from lowrank_sr.study.measure.layers import LayerTimes
-from lowrank_sr.study.measure.networks import MemoryAt, Peak, Quality, SpeedAndSize
+from lowrank_sr.study.measure.memory import MemoryAt, Peak
+from lowrank_sr.study.measure.quality import Quality
+from lowrank_sr.study.measure.speed import SpeedAndSize
 from lowrank_sr.study.measure.sweeps import SpeedupPoint, ThresholdPoint, TruncationPoint
 from lowrank_sr.study.technique import SVD_FITTED
 
 SECONDS = {"seconds", "seconds_low", "seconds_high", "speedup", "speedup_low", "speedup_high", "gflops"}
-LOW_RANK = {"factorised", "parameters", "psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "pictures"}
+SECONDS |= {"rounds", "load"}
+QUALITY = {"psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "psnr_rgb_matched"}
+LOW_RANK = {"factorised", "parameters", "pictures"} | QUALITY
 LOW_RANK |= {"gflop", "theoretical_speedup", "measured"}
 
 
@@ -26,17 +32,24 @@ def test_the_keys_of_results_json():
     point = encode(ThresholdPoint(threshold=9.0, marked=3, energy=0.9, network=network(27.0, 2.0)))
     assert point.keys() == {"threshold", "marked", "energy"} | LOW_RANK
     assert encode(TruncationPoint(condition=4, refused="why")) == {"condition": 4, "refused": "why"}
+    point = encode(example().limits[0])
+    assert point.keys() == {"limit", "dropped", "unguarded"} | LOW_RANK
+    assert point["unguarded"].keys() == LOW_RANK
     pictures = encode(quality(28.0))["pictures"]
-    assert [row.keys() for row in pictures] == 2 * [{"picture", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"}]
+    assert [row.keys() for row in pictures] == 2 * [{"picture"} | QUALITY - {"psnr_rgb_matched"}]
+    combination = {"form", "ranks", "layers", "factors", "factorised", "theoretical_speedup", "pictures"} | QUALITY
+    assert encode(example().ablation[0]).keys() == combination
+    assert encode(example().alone[0]).keys() == {"layer", "rank", "error", "theoretical_speedup", "pictures"} | QUALITY
     direct, *_, cp = encode(layer(64, 192))["rows"]
-    row = {"technique", "rank", "gflop", "theoretical_speedup", "measured"}
+    row = {"technique", "rank", "gflop", "theoretical_speedup", "multiplications", "measured"}
     assert direct.keys() == row
     assert direct["rank"] is None
     assert cp.keys() == row | {"poster_bound", "error"}
-    assert encode(SpeedAndSize(1.0, 2.0, timing(2.0), 10, 4e-5)).keys() == {
-        "gflop", "theoretical_speedup", "measured", "parameters", "size_mb",
+    assert encode(SpeedAndSize(48, 1.0, 2.0, 0.5, timing(2.0), 10, 4e-5)).keys() == {
+        "side", "gflop", "theoretical_speedup", "multiplications", "measured", "parameters", "size_mb",
     }  # fmt: skip
-    assert encode(Panel("ground truth", "a.png")) == {"name": "ground truth", "file": "a.png"}
+    assert encode(timing(2.0))["load"] == {"before": 0.0, "after": 0.1, "spare": 0.0}
+    assert encode(Panel("ground truth", "a.png", "1f")) == {"name": "ground truth", "file": "a.png", "digest": "1f"}
     assert encode(MemoryAt(48, Peak(None))) == {"side": 48, "measured": {"peak_mb": None}}
 
 
@@ -49,6 +62,8 @@ def test_the_keys_of_results_json():
         TruncationPoint(condition=4, refused="why"),
         example().times,
         example().full_size,
+        example().limits[0],
+        example().ablation[0],
         example().crop,
     ],
 )
@@ -60,12 +75,16 @@ def encoded_steps(results):
     steps = {
         "network": results.network,
         "condition numbers": results.condition_numbers,
+        **{f"ablation/{i}": row for i, row in enumerate(results.ablation)},
+        **{f"alone/{row.layer}": row for row in results.alone},
         **{f"speed-up/{point.technique.name}/{point.speedup:g}": point for point in results.speedups},
         **{f"threshold/{point.marked}": point for point in results.thresholds},
         **{f"truncation/{point.condition:g}": point for point in results.truncations},
+        **{f"limit/{point.dropped:g}": point for point in results.limits},
         "quality/bicubic": results.bicubic,
         **{f"quality/{technique.name}": value for technique, value in results.quality.items()},
-        "time": results.times,
+        **{f"time/{technique.name}": value for technique, value in results.times.techniques.items()},
+        **{f"self-check/{technique.name}": value for technique, value in results.repeats.items()},
         **{f"memory/{technique.name}": value for technique, value in results.memory.items()},
         "crop": results.crop,
         "sgemm": results.sgemm,
@@ -76,7 +95,9 @@ def encoded_steps(results):
 
 def test_results_are_assembled_from_the_steps():
     results, steps = example(), encoded_steps(example())
-    steps["full size"] = encode(results.full_size)
+    full = results.full_size
+    for technique, speed in full.techniques.items():
+        steps[f"full size/{technique.name}"] = encode(FullSizeTime(full.num_block, full.speedup, speed))
     assert record.assemble(steps) == results
 
 
@@ -84,18 +105,58 @@ def test_without_full_size():
     assert record.assemble(encoded_steps(example())).full_size is None
 
 
-def test_a_file_is_read_again_by_its_fingerprint(tmp_path):
+IDENTITY = {"seed": "0", "threads": "2"}
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A results.json with two steps."""
     path = tmp_path / "results.json"
-    steps = {"quality/bicubic": encode(quality(26.0))}
-    record.write(path, "mark", {"seed": 0}, {"cpu": "some"}, steps)
-    assert record.read(path, "mark") == steps
-    assert record.read(path, "another") == {}
-    assert record.read(tmp_path / "missing.json", "mark") == {}
+    steps = {name: record.Step("mark", encode(quality(psnr))) for name, psnr in (("one", 26.0), ("two", 27.0))}
+    record.write(path, IDENTITY, {"seed": 0}, {"cpu": "some"}, steps)
+    return path, steps
+
+
+def test_a_file_is_read_again(kept):
+    path, steps = kept
+    assert record.read(path, IDENTITY) == steps
+    assert record.read(path.with_name("missing.json"), IDENTITY) == {}
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["poster"]["svd"] == {"psnr": 23.31, "ssim": 0.68}
-    assert list(content) == ["format", "fingerprint", "settings", "measured", "steps", "poster", "claims"]
-    path.write_text("{")
-    assert record.read(path, "mark") == {}
+    keys = ["format", "identity", "settings", "measured", "steps", "keys", "poster", "claims"]
+    assert list(content) == keys
+
+
+def test_another_study_is_refused_and_stays(kept):
+    path, _ = kept
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"holds another study: seed 0, here 1; threads 2, here 4: .* --fresh"):
+        record.read(path, {"seed": "1", "threads": "4"})
+    assert path.read_bytes() == before
+    path.write_text('{"format": 2, "steps": {}}')
+    with pytest.raises(InputError, match="of another version"):
+        record.read(path, IDENTITY)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 3}', '{"format": 3, "steps": []}', "\xff"])
+def test_a_damaged_file_is_kept_beside(kept, capsys, text):
+    path, _ = kept
+    path.write_bytes(text.encode("latin-1"))
+    path.with_name("results-1.json").write_text("an earlier one")
+    assert record.read(path, IDENTITY) == {}
+    assert path.with_name("results-2.json").read_bytes() == text.encode("latin-1")
+    assert not path.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("results.json: is damaged: it is kept as results-2.json, and the study starts anew")
+
+
+def test_an_edited_step_is_left_out(kept, capsys):
+    path, steps = kept
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["steps"]["two"]["psnr_rgb"] = 30.0
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert record.read(path, IDENTITY) == {"one": steps["one"]}
+    assert "the step 'two' has been changed: it is measured again" in capsys.readouterr().err
 
 
 def test_encoded_types():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -72,14 +73,14 @@ def test_flops_and_speedups_are_those_of_the_formulas(report, results):
                 cost = d * rank * (c + n) if isinstance(layer, lsr.Separable) else rank * (c + 2 * d + n)
             enlarged = {"upconv1": 2, "upconv2": 4, "HRconv": 4, "conv_last": 4}.get(layer_name, 1)
             count += 2 * cost * (side * enlarged) ** 2
-        row = results["steps"]["time"]["techniques"][name.replace("-", " ")]
+        row = results["steps"]["time/" + name.replace("-", " ")]
         assert row["gflop"] == pytest.approx(count / 1e9)
         assert row["theoretical_speedup"] >= 2
         assert row["parameters"] == sum(
             array.size for layer in net.layers.values() for array in layer.arrays().values()
         )
-    for row in results["steps"]["time"]["techniques"].values():
-        dense = results["steps"]["time"]["techniques"]["direct"]["gflop"]
+    dense = results["steps"]["time/direct"]["gflop"]
+    for row in (step for step_name, step in results["steps"].items() if step_name.startswith("time/")):
         assert row["measured"]["gflops"] == pytest.approx(dense / row["measured"]["seconds"])
         assert row["theoretical_speedup"] == pytest.approx(dense / row["gflop"])
 
@@ -92,7 +93,8 @@ def test_condition_numbers_are_numpys(root, results):
         assert row["condition"] == pytest.approx(np.linalg.cond(matrix), rel=1e-6)
         energy = np.cumsum(np.linalg.svd(matrix, compute_uv=False) ** 2)
         assert row["rank_90"] == np.argmax(energy >= 0.9 * energy[-1]) + 1
-        assert row["marked"] == (row["condition"] > found["threshold"])
+        ends = ("conv_first", "conv_last")
+        assert row["marked"] == (row["condition"] > found["threshold"] and row["name"] not in ends)
     assert found["marked"] == [row["name"] for row in found["layers"] if row["marked"]]
 
 
@@ -119,15 +121,19 @@ def test_every_number_of_the_tables_is_in_the_results(report, results):
 def test_results_hold_every_step(results):
     steps = results["steps"]
     assembled = record.assemble(steps)
-    assert encode(assembled.times) == steps["time"]
     assert encode(assembled.crop) == steps["crop"]
     assert encode(assembled.sgemm) == steps["sgemm"]
     assert encode(assembled.condition_numbers) == steps["condition numbers"]
     groups = {
         "quality": {technique.name: value for technique, value in assembled.quality.items()},
+        "time": {technique.name: value for technique, value in assembled.times.techniques.items()},
+        "self-check": {technique.name: value for technique, value in assembled.repeats.items()},
         "memory": {technique.name: value for technique, value in assembled.memory.items()},
         "layer": assembled.layers,
         "speed-up": {f"{point.technique.name}/{point.speedup:g}": point for point in assembled.speedups},
+        "ablation": {"/".join((row.form, row.ranks, row.layers, row.factors)): row for row in assembled.ablation},
+        "alone": {row.layer: row for row in assembled.alone},
+        "limit": {f"{point.dropped:g}": point for point in assembled.limits},
         "truncation": {f"{point.condition:g}": point for point in assembled.truncations},
     }
     groups["quality"]["bicubic"] = assembled.bicubic
@@ -143,7 +149,10 @@ def test_outputs_name_no_path_of_this_machine(root, report):
 
 def test_a_second_run_recomputes_nothing(root, report, results, monkeypatch):
     def refuse(study):
-        return {name: lambda name=name: pytest.fail(f"{name} was computed again") for name in real(study)}
+        return {
+            name: step._replace(measure=lambda name=name: pytest.fail(f"{name} was computed again"))
+            for name, step in real(study).items()
+        }
 
     real = run.steps
     monkeypatch.setattr("lowrank_sr.study.run.steps", refuse)
@@ -153,17 +162,20 @@ def test_a_second_run_recomputes_nothing(root, report, results, monkeypatch):
     assert (report / "figures" / "layers.svg").read_bytes() == drawing
 
 
-def test_an_interrupted_study_goes_on_and_agrees_but_for_times(root, report, results, tmp_path, monkeypatch):
+def test_an_interrupted_study_goes_on_and_agrees_but_for_times(root, report, results, tmp_path, monkeypatch, capsys):
     computed = []
 
     def stopping(study):
         def run(name, step):
             computed.append(name)
-            if computed.count("quality/bicubic") == 1 and name == "quality/bicubic":
+            if computed.count("limit/0.9") == 1 and name == "limit/0.9":
                 raise KeyboardInterrupt
-            return step()
+            return step.measure()
 
-        return {name: lambda name=name, step=step: run(name, step) for name, step in real(study).items()}
+        return {
+            name: step._replace(measure=lambda name=name, step=step: run(name, step))
+            for name, step in real(study).items()
+        }
 
     real = run.steps
     monkeypatch.setattr("lowrank_sr.study.run.steps", stopping)
@@ -171,19 +183,98 @@ def test_an_interrupted_study_goes_on_and_agrees_but_for_times(root, report, res
     assert main(fewer) == 130
     kept = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["steps"]
     assert "truncation/4" in kept
-    assert "quality/bicubic" not in kept
+    assert "limit/0.9" not in kept
+    assert f"steps are in {tmp_path / 'results.json'}: the same command goes on from there" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
     assert main(fewer) == 0
     assert computed.count("speed-up/svd fitted/2") == 1
     again = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["steps"]
-    common = again.keys() - {"time", "crop"} - {name for name in again if name.startswith("layer/")}
+    common = again.keys() - {"crop"} - {name for name in again if name.startswith("layer/")}
     assert {"speed-up/svd fitted/2", "threshold/1", "quality/direct"} <= common
     for name in common:
         assert without_measured(again[name]) == without_measured(results["steps"][name])
     assert (tmp_path / "figures/figure2.svg").read_bytes() == (report / "figures/figure2.svg").read_bytes()
     first, second = (lsr.load(folder / "networks" / "svd-fitted.npz") for folder in (report, tmp_path))
-    assert first.meta.pop("study") != second.meta.pop("study")  # the methods differ
     assert first.meta == second.meta
     for name, layer in first.layers.items():
         for key, array in layer.arrays().items():
             np.testing.assert_array_equal(array, second.layers[name].arrays()[key])
+
+
+def measured_again(monkeypatch):
+    """A list that the names of the steps that are measured from now on are added to."""
+    names = []
+    real = run.steps
+
+    def noting(study):
+        return {
+            name: step._replace(measure=lambda name=name, step=step: names.append(name) or step.measure())
+            for name, step in real(study).items()
+        }
+
+    monkeypatch.setattr("lowrank_sr.study.run.steps", noting)
+    return names
+
+
+@pytest.fixture
+def copied(root, report, tmp_path):
+    """A copy of the study's folder, and the command that goes on with it."""
+    shutil.copytree(report, tmp_path / "report")
+    return tmp_path / "report", arguments(root, tmp_path / "report")
+
+
+def test_one_more_method_measures_one_more(root, copied, monkeypatch):
+    folder, command = copied
+    names = measured_again(monkeypatch)
+    before = json.loads((folder / "results.json").read_text(encoding="utf-8"))["steps"]
+    assert main([*command, "kn2row"]) == 0
+    assert [name for name in names if not name.startswith("layer/")] == [
+        "quality/kn2row", "time/kn2row", "memory/kn2row", "self-check/kn2row",
+    ]  # fmt: skip
+    after = json.loads((folder / "results.json").read_text(encoding="utf-8"))["steps"]
+    assert {name: after[name] for name in before if not name.startswith("layer/")} == {
+        name: step for name, step in before.items() if not name.startswith("layer/")
+    }
+    names.clear()
+    assert main([*command[: command.index("--methods")], "--methods", "direct"]) == 0  # fewer: nothing is lost
+    assert set(json.loads((folder / "results.json").read_text(encoding="utf-8"))["steps"]) == set(after)
+
+
+@pytest.mark.parametrize("damage", ["delete", "edit"])
+def test_a_damaged_detail_is_made_again(copied, monkeypatch, capsys, damage):
+    folder, command = copied
+    path = folder / "crops" / "svd.png"
+    before = path.read_bytes()
+    path.unlink() if damage == "delete" else path.write_bytes(before[:-1])
+    names = measured_again(monkeypatch)
+    assert main(command) == 0
+    assert names == ["crop"]
+    assert path.read_bytes() == before
+    assert f"{path}: is missing or has been changed: the details are made again" in capsys.readouterr().err
+
+
+def test_an_edited_step_is_measured_again(copied, monkeypatch, capsys):
+    folder, command = copied
+    path = folder / "results.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["steps"]["quality/bicubic"] = {"psnr_rgb": "much"}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    names = measured_again(monkeypatch)
+    assert main(command) == 0
+    assert names == ["quality/bicubic"]
+    assert "the step 'quality/bicubic' has been changed" in capsys.readouterr().err
+
+
+def test_another_study_is_refused_or_kept_aside(copied, only_sentence, monkeypatch):
+    folder, command = copied
+    before = (folder / "results.json").read_bytes()
+    assert main([*command, "--seed", "1"]) == 2
+    assert "holds another study: seed 0, here 1: expected another folder, or --fresh" in only_sentence()
+    assert (folder / "results.json").read_bytes() == before
+    monkeypatch.setattr("lowrank_sr.study.run.steps", lambda _: {"network": run.Measurement(stop)})
+    assert main([*command, "--seed", "1", "--fresh"]) == 130
+    assert (folder / "results-1.json").read_bytes() == before
+
+
+def stop():
+    raise KeyboardInterrupt

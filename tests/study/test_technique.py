@@ -12,6 +12,8 @@ from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared
         (Technique("svd", fitted=True), "svd fitted", "SVD, fitted"),
         (Technique("svd", fitted=True, method="winograd"), "svd fitted winograd", "SVD, fitted, F(4, 3)"),
         (Technique("cp", fitted=True), "cp fitted", "CP, fitted"),
+        (Technique("svd", layers="marked"), "svd marked", "SVD, kernel, marked layers"),
+        (Technique("cp", layers="blocks"), "cp blocks", "CP, kernel, dense blocks"),
     ],
 )
 def test_name_and_label(value, name, label):
@@ -37,5 +39,6 @@ def test_looks_can_be_told_apart():
 
 def test_what_is_compared():
     names = [value.name for value in compared(("cp", "svd", "winograd", "direct"))]
-    assert names == ["direct", "winograd", "svd", "svd fitted", "cp", "cp fitted", "svd fitted winograd"]
-    assert [value.name for value in compared(("direct", "svd"))] == ["direct", "svd", "svd fitted"]
+    svd, cp = (["svd", "svd marked", "svd unmarked", "svd fitted"], ["cp", "cp marked", "cp unmarked", "cp fitted"])
+    assert names == ["direct", "winograd", *svd, *cp, "svd fitted winograd"]
+    assert [value.name for value in compared(("direct", "svd"))] == ["direct", *svd]

@@ -1,40 +1,53 @@
-"""Figure 4: the detail in which the techniques differ most, as each of them enlarges it."""
+"""Figure 4: the detail in which the techniques differ most, as each enlarges it; and what the tail does there."""
 
+import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.study.measure import networks
+from lowrank_sr.study.measure import ablation, low_rank, sweeps
+from lowrank_sr.study.measure.low_rank import BIAS, FITTED, KERNEL
+from lowrank_sr.study.measure.quality import matched
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import DIRECT
+from lowrank_sr.study.technique import ALL, BLOCKS, DIRECT, SVD_KERNEL, WINOGRAD, Technique
 
-DETAIL_SIDE = 96  # in pixels of the high resolution
+DETAIL_SIDE = 128  # in pixels of the high resolution
 BICUBIC, LOW_RESOLUTION, GROUND_TRUTH = "bicubic", "low resolution", "ground truth"  # panels that are no technique's
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The detail as a PNG file; the low resolution and the ground truth have no PSNR and SSIM."""
+    """The detail as a PNG file, and the file's digest; low resolution and ground truth have no PSNR and SSIM."""
 
     name: str
     file: str
+    digest: str
     psnr_rgb: float | None = None
     ssim_rgb: float | None = None
 
 
 @dataclass(frozen=True)
 class Crop:
-    """Where the detail is, in pixels of the high resolution, and a panel for each technique."""
+    """Where the detail is, in pixels of the high resolution, and a panel for each technique.
+
+    `tail` shows the same detail with single layers outside the dense blocks factorised, with all of them, and with
+    what mends it; `sweep` the networks of the sweep of speed-ups, named by technique and speed-up, "svd fitted/3".
+    """
 
     picture: str
     top: int
     left: int
     side: int
     panels: tuple[Panel, ...]
+    tail: tuple[Panel, ...] = ()
+    sweep: tuple[Panel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,23 +62,65 @@ class Square:
 
 def crop(study: Study) -> Crop:
     """Write the detail as PNG files into crops/; return where it is and how close each technique comes there."""
-    # Another method gives the same picture: direct convolution stands for all of them.
-    techniques = [technique for technique in study.techniques if technique.method == DIRECT]
-    compared = {technique.name: networks.network(study, technique) for technique in techniques}
+    compared = {technique.name: low_rank.network(study, technique) for technique in shown(study)}
     scale = study.net.scale
-    best, picture, panels = None, "", {}
-    for name, low, high in study.pictures:
+    best, place, panels = None, 0, {}
+    for i, (_, low, high) in enumerate(study.pictures):
         estimates = {BICUBIC: imresize(low.pixels, scale)}
         estimates |= {technique: net(low.pixels) for technique, net in compared.items()}
         square = most_different(_sound(estimates, high.pixels), scale)
         if best is None or square.difference > best.difference:
             magnified = low.pixels.repeat(scale, 0).repeat(scale, 1)
-            best, picture = square, name
+            best, place = square, i
             panels = {LOW_RESOLUTION: magnified, GROUND_TRUTH: high.pixels} | estimates
     assert best is not None, "a study has at least one picture"
-    window = slice(best.top, best.top + best.side), slice(best.left, best.left + best.side)
-    details = {name: np.ascontiguousarray(pixels[window].clip(0, 1), np.float32) for name, pixels in panels.items()}
-    return Crop(picture, best.top, best.left, best.side, _write(study, details))
+    name, low, high = study.pictures[place]
+    return Crop(
+        name,
+        best.top,
+        best.left,
+        best.side,
+        _write(study, panels, high.pixels, best, ""),
+        _write(study, _tail(study, low), high.pixels, best, "tail-"),
+        _write(study, _sweep(study, low), high.pixels, best, ""),
+    )
+
+
+def shown(study: Study) -> list[Technique]:
+    """The techniques of Figure 4: another method gives the same picture, so direct convolution stands for all."""
+    return [technique for technique in study.techniques if technique.method == DIRECT]
+
+
+def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
+    """The enlargements of `low` that show what the layers outside the dense blocks do, by what was done to them."""
+    if "svd" not in study.forms:
+        return {}
+    dense = study.net.with_method(WINOGRAD)(low.pixels)
+    estimates = {}
+    for name in ablation.layers_alone(study):
+        if not name.startswith(low_rank.DENSE_BLOCKS):
+            estimates[f"{name} alone"] = ablation.layer_alone(study, name)[0](low.pixels)
+    every = low_rank.network(study, SVD_KERNEL).with_method(WINOGRAD)(low.pixels)
+    estimates["all layers"] = every
+    estimates["all layers, colours matched"] = matched(every, dense)
+    for label, layers, factors in (
+        ("all layers, bias fitted", ALL, BIAS),
+        ("dense blocks alone", BLOCKS, KERNEL),
+        ("all layers, fitted", ALL, FITTED),
+    ):
+        estimates[label] = ablation.network(study, "svd", ablation.UNIFORM, layers, factors)(low.pixels)
+    return estimates
+
+
+def _sweep(study: Study, low: Image) -> dict[str, np.ndarray]:
+    """The enlargements of `low` by the networks of the sweep of speed-ups, but for those of Figure 4."""
+    estimates = {}
+    for technique, speedup in sweeps.speedups(study):
+        if speedup != low_rank.TABLE1_SPEEDUP or technique.layers != ALL:
+            with suppress(InputError):  # no network is so cheap
+                net = sweeps.compressed(study, technique, speedup).with_method(WINOGRAD)
+                estimates[f"{technique.name}/{speedup:g}"] = net(low.pixels)
+    return estimates
 
 
 def _sound(estimates: dict[str, np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
@@ -75,20 +130,37 @@ def _sound(estimates: dict[str, np.ndarray], truth: np.ndarray) -> list[np.ndarr
     return sound if len(sound) > 1 else list(estimates.values())
 
 
-def _write(study: Study, details: dict[str, np.ndarray]) -> tuple[Panel, ...]:
-    """Write a PNG file for each detail."""
-    folder, truth = study.folder / "crops", details[GROUND_TRUTH]
+def _write(
+    study: Study, pictures: dict[str, np.ndarray], truth: np.ndarray, square: Square, prefix: str
+) -> tuple[Panel, ...]:
+    """Write a PNG file of the square in each of `pictures`, (H, W, 3), into crops/."""
+    folder = study.folder / "crops"
     folder.mkdir(exist_ok=True)
+    window = slice(square.top, square.top + square.side), slice(square.left, square.left + square.side)
     panels = []
-    for name, detail in details.items():
-        file = f"{name.replace(' ', '-')}.png"
-        write_image(folder / file, Image(detail))
-        panel = Panel(name, f"crops/{file}")
+    for name, picture in pictures.items():
+        detail = np.ascontiguousarray(picture[window].clip(0, 1), np.float32)
+        file = f"crops/{prefix}{name.replace(',', '').replace(' ', '-').replace('/', '-')}.png"
+        write_image(study.folder / file, Image(detail))
+        near: tuple[float, ...] = ()
         if name not in (LOW_RESOLUTION, GROUND_TRUTH):
-            near = (measure(detail, truth, channels="rgb") for measure in (psnr, ssim))
-            panel = Panel(name, panel.file, *near)
-        panels.append(panel)
+            near = tuple(measure(detail, truth[window], channels="rgb") for measure in (psnr, ssim))
+        panels.append(Panel(name, file, file_digest(study.folder / file), *near))
     return tuple(panels)
+
+
+def file_digest(path: Path) -> str:
+    """Of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def changed(crop: Crop, folder: Path) -> str | None:
+    """The first file of the details that is not in `folder` as it was written, None where all are."""
+    for panel in (*crop.panels, *crop.tail, *crop.sweep):
+        path = folder / panel.file
+        if not path.is_file() or file_digest(path) != panel.digest:
+            return panel.file
+    return None
 
 
 def most_different(estimates: list[np.ndarray], border: int) -> Square:

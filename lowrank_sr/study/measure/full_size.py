@@ -7,7 +7,7 @@ from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.study.measure.networks import Speed, compare_networks
+from lowrank_sr.study.measure.speed import Speed, compare_with
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, DIRECT, SVD_KERNEL, SVD_KERNEL_WINOGRAD, WINOGRAD, Technique
 
@@ -18,8 +18,17 @@ LOW_RANK_METHODS = {SVD_KERNEL: DIRECT, SVD_KERNEL_WINOGRAD: WINOGRAD, CP_KERNEL
 
 
 @dataclass(frozen=True)
+class FullSizeTime:
+    """A technique in turn with direct convolution; its dense blocks at a theoretical `speedup` of each layer."""
+
+    num_block: int
+    speedup: float
+    speed: Speed
+
+
+@dataclass(frozen=True)
 class FullSize:
-    """Every technique on a picture of `side` x `side` pixels, dense blocks of low rank at a theoretical `speedup`."""
+    """Every technique on a picture of `side` x `side` pixels."""
 
     side: int
     num_block: int
@@ -41,12 +50,23 @@ def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: 
     return RRDBNet(layers, method)
 
 
-def times(study: Study) -> FullSize:
-    """Every technique in turn."""
+def techniques(study: Study) -> list[Technique]:
+    """What is compared, direct convolution first."""
+    dense = [Technique(method=method) for method in study.dense_methods]
+    low_rank = [
+        technique
+        for technique, method in LOW_RANK_METHODS.items()
+        if technique.form in study.forms and method in study.dense_methods
+    ]
+    return dense + low_rank
+
+
+def of_technique(study: Study, technique: Technique) -> FullSizeTime:
+    """One technique."""
     net, side = RRDBNet.random(seed=study.settings.seed), study.extent.full_side
-    compared = {Technique(method=method): net.with_method(method) for method in study.dense_methods}
-    for technique, method in LOW_RANK_METHODS.items():
-        if technique.form in study.forms and method in study.dense_methods:
-            compared[technique] = factorised(net, technique.form, method=method)
-    speeds = compare_networks(compared, side, study.extent.rounds)
-    return FullSize(side, net.architecture.num_block, BLOCK_SPEEDUP, speeds)
+    if technique.form is None:
+        compared = net.with_method(technique.method)
+    else:
+        compared = factorised(net, technique.form, method=LOW_RANK_METHODS[technique])
+    speeds = compare_with(net.with_method(DIRECT), {technique: compared}, side, study.extent.rounds)
+    return FullSizeTime(net.architecture.num_block, BLOCK_SPEEDUP, speeds[technique])

@@ -13,50 +13,40 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Dense, Layer
 from lowrank_sr.lowrank.ranks import speedup_rank
+from lowrank_sr.machine.load import Load, busy_elsewhere, spare_cores
 from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.study.measure import low_rank
+from lowrank_sr.study.measure.speed import SAMPLE_SECONDS, Timing, timing
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL_WINOGRAD, Technique
 
 LAYER_SPEEDUPS = (2, 4)  # theoretical, of a layer
-LAYER_SECONDS = 0.3  # of measuring a layer, at least: some of them take a tenth of a millisecond
 SGEMM_SIDE = 1536  # of square matrices: large enough for the highest rate of sgemm
 
 
 @dataclass(frozen=True)
-class Rate:
-    """GFLOP/s."""
-
-    gflops: float
-
-
-@dataclass(frozen=True)
 class Sgemm:
-    """The rate of a product of two `side` x `side` matrices in float32."""
+    """The time and the rate of a product of two `side` x `side` matrices in float32, measured as layers are."""
 
     side: int
-    measured: Rate
-
-
-@dataclass(frozen=True)
-class LayerTime:
-    """The least seconds of a layer, its speed-up over direct convolution, and GFLOP/s by the formula of its form."""
-
-    seconds: float
-    speedup: float
-    gflops: float
+    measured: Timing
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A layer by one technique; for CP, whether its rank is the poster's, and the kernel's relative error."""
+    """A layer by one technique; for CP, whether its rank is the poster's, and the kernel's relative error.
+
+    `multiplications` are those done, in 10^9. The rate in `measured` is by the formula of the layer's form.
+    """
 
     technique: Technique
     rank: int | None
     gflop: float
     theoretical_speedup: float
-    measured: LayerTime
+    multiplications: float
+    measured: Timing
     poster_bound: bool | None = None
     error: float | None = None
 
@@ -84,8 +74,15 @@ def sgemm(study: Study) -> Sgemm:
     """GFLOP/s of one large single-precision matrix product on the threads in use."""
     a = np.random.default_rng(0).random((SGEMM_SIDE, SGEMM_SIDE), dtype=np.float32)
     with blas_threads(thread_count()):
-        seconds = min(interleaved({"sgemm": lambda: a @ a}, study.extent.rounds)["sgemm"])
-    return Sgemm(SGEMM_SIDE, Rate(2 * SGEMM_SIDE**3 / seconds / 1e9))
+        seconds, load = _times({"sgemm": lambda: a @ a}, study.extent.rounds)
+    return Sgemm(SGEMM_SIDE, timing(seconds["sgemm"], seconds["sgemm"], 2 * SGEMM_SIDE**3, load))
+
+
+def _times(runs: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[str, list[float]], Load]:
+    """The seconds of each run in turn, and what else the machine did."""
+    before = busy_elsewhere()
+    seconds = interleaved(runs, rounds, sample=SAMPLE_SECONDS)
+    return seconds, Load(before, busy_elsewhere(), spare_cores())
 
 
 def distinct(net: RRDBNet) -> dict[str, float]:
@@ -98,25 +95,25 @@ def distinct(net: RRDBNet) -> dict[str, float]:
 
 def layer_times(study: Study, name: str, area: float) -> LayerTimes:
     """Layer `name` by every technique, on the map that it has in a picture of `layer_side`; R = NC/(N+C) among them."""
-    dense = study.net.layers[name]
-    assert isinstance(dense, Dense)  # `open_study` refuses a network that is compressed already
+    dense = low_rank.dense_layer(study, name)
     side = round(study.extent.layer_side * area**0.5)
     variants = _variants(study, dense)
     runs = {str(i): run for i, run in enumerate(_runs(dense, variants, side))}
-    # The least time, not the median: a layer can take less time than the scheduler gives to another process.
-    least = [min(seconds) for seconds in interleaved(runs, study.extent.rounds, LAYER_SECONDS).values()]
-    direct = least[0]
+    times, load = _times(runs, study.extent.rounds)
+    direct = times["0"]
     rows = []
-    for variant, seconds in zip(variants, least, strict=True):
-        work = flops.per_pixel(variant.layer) * side**2
+    for variant, seconds in zip(variants, times.values(), strict=True):
+        layer, method = variant.layer, variant.technique.method
+        work = flops.per_pixel(layer) * side**2
         is_cp = variant.technique == CP_KERNEL
         rows.append(
             LayerRow(
                 technique=variant.technique,
-                rank=variant.layer.rank,
+                rank=layer.rank,
                 gflop=work / 1e9,
-                theoretical_speedup=flops.per_pixel(dense) / flops.per_pixel(variant.layer),
-                measured=LayerTime(seconds, direct / seconds, work / seconds / 1e9),
+                theoretical_speedup=flops.per_pixel(dense) / flops.per_pixel(layer),
+                multiplications=flops.multiplications(layer, method) * side**2 / 1e9,
+                measured=timing(seconds, direct, work, load),
                 poster_bound=variant.poster_bound if is_cp else None,
                 error=variant.error if is_cp else None,
             )
@@ -124,7 +121,7 @@ def layer_times(study: Study, name: str, area: float) -> LayerTimes:
     return LayerTimes(dense.shape, side, tuple(rows))
 
 
-def _runs(dense: Dense, variants: list[Variant], side: int) -> list[Callable[[], None]]:
+def _runs(dense: Dense, variants: list[Variant], side: int) -> list[Callable[[], object]]:
     """What to time: each variant on the same map of noise."""
     n, c, _ = dense.shape
     noise = np.random.default_rng(0).standard_normal((side, side, c), dtype=np.float32)

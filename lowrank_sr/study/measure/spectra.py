@@ -2,8 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
+
+from lowrank_sr.compression.network import ENDS
+from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.lowrank.conditioning import select, spectrum
 from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.network.rrdbnet import RRDBNet
@@ -60,18 +65,33 @@ def network(net: RRDBNet) -> Network:
     )
 
 
+@lru_cache(maxsize=4)
 def condition_numbers(net: RRDBNet) -> ConditionNumbers:
-    """The condition number of every layer's kernel, and a threshold in their widest gap."""
-    spectra = {name: spectrum(singular_values(layer.kernel())) for name, layer in net.layers.items()}
+    """The condition number of every layer's kernel, and a threshold in the widest gap of those inside the network.
+
+    The first and the last layer are not marked: they stay dense.
+    """
+    spectra = {name: spectrum(sigma) for name, sigma in singular_values_of(net).items()}
     kappas = {name: min(values.condition, LARGEST_CONDITION) for name, values in spectra.items()}
-    threshold = widest_gap(list(kappas.values()))
-    marked = select(kappas, threshold)
+    inner = {name: kappa for name, kappa in kappas.items() if name not in ENDS}
+    threshold = widest_gap(list(inner.values()))
+    marked = select(inner, threshold)
     rows = []
     for name, layer in net.layers.items():
         n, c, d = layer.shape
         full, rank = d * min(n, c), spectra[name].rank_90
         rows.append(LayerSpectrum(name, (n, c, d), kappas[name], name in marked, rank, full, 100 * rank / full))
     return ConditionNumbers(threshold, tuple(marked), tuple(rows))
+
+
+@lru_cache(maxsize=4)
+def singular_values_of(net: RRDBNet) -> dict[str, np.ndarray]:
+    """The singular values of every layer's matricised kernel, largest first, by name."""
+    values = {}
+    for name, layer in net.layers.items():
+        with serial_blas(layer.shape):
+            values[name] = singular_values(layer.kernel())
+    return values
 
 
 def widest_gap(kappas: list[float]) -> float:

@@ -1,21 +1,24 @@
 """The points of the sweeps: low-rank networks with their quality, and their speed over direct convolution."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
 
-from lowrank_sr.compression.network import ENDS
+from lowrank_sr import flops
 from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank.conditioning import condition_number
-from lowrank_sr.lowrank.svd import singular_values
+from lowrank_sr.lowrank.ranks import condition_rank, energy_rank
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.encoding import FLAT
-from lowrank_sr.study.measure import networks
-from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP, Quality, Timing
+from lowrank_sr.study.measure import low_rank, quality, speed
+from lowrank_sr.study.measure.low_rank import KERNEL, TABLE1_SPEEDUP
+from lowrank_sr.study.measure.quality import Quality
+from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import REFERENCE, SVD_KERNEL, WINOGRAD, Technique
+from lowrank_sr.study.technique import ALL, BLOCKS, SVD_KERNEL, WINOGRAD, Technique
 
 MARKED_ENERGY = 0.9  # the fraction that marked layers keep in the sweep of thresholds
 
@@ -42,7 +45,7 @@ class LowRankNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One network of a sweep, or the reason why `compress` refused to make it."""
+    """One network of a sweep, or the reason why there is none."""
 
     network: Annotated[LowRankNetwork | None, FLAT] = None
     refused: str | None = None
@@ -57,8 +60,22 @@ class SpeedupPoint(Point):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThresholdPoint(Point):
-    """The `marked` layers, whose condition number is above `threshold`, at a fraction of their energy."""
+class GuardedPoint(Point):
+    """SVD of the kernel where a threshold gives the ranks: layers that would cost more than dense stay dense.
+
+    `unguarded` is the network in which they do not, None where there are no such layers.
+    """
+
+    unguarded: LowRankNetwork | None = None
+
+    def fewest_guards(self) -> LowRankNetwork | None:
+        """The network in which the ranks are those that the threshold gives, whatever they cost."""
+        return self.unguarded or self.network
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdPoint(GuardedPoint):
+    """The threshold selects layers: those whose condition number is above it, `marked`, keep a fraction of energy."""
 
     threshold: float
     marked: int
@@ -66,74 +83,114 @@ class ThresholdPoint(Point):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruncationPoint(Point):
-    """Every layer at a condition number."""
+class TruncationPoint(GuardedPoint):
+    """The threshold is a condition number: every layer keeps the singular values above its largest over `condition`."""
 
     condition: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitPoint(GuardedPoint):
+    """The threshold is a limit for the singular values themselves: every layer keeps those of at least `limit`.
+
+    `dropped` is the fraction of all singular values that are below it.
+    """
+
+    limit: float
+    dropped: float
 
 
 P = TypeVar("P", bound=Point)
 
 
 def measured(points: Iterable[P]) -> list[tuple[P, LowRankNetwork]]:
-    """The points of a sweep that `compress` did not refuse, each with its network."""
+    """The points of a sweep that have a network, each with it."""
     return [(point, point.network) for point in points if point.network is not None]
+
+
+def speedups(study: Study) -> list[tuple[Technique, float]]:
+    """The networks of the sweep of theoretical speed-ups."""
+    extent, every = study.extent, []
+    for form in study.forms:
+        every += [(Technique(form), value) for value in extent.speedups]
+        every += [(Technique(form, layers=BLOCKS), value) for value in extent.block_speedups]
+        every += [(Technique(form, fitted=True), value) for value in extent.fitted_speedups]
+    return every
+
+
+@lru_cache(maxsize=32)
+def compressed(study: Study, technique: Technique, speedup: float) -> RRDBNet:
+    """The network of `technique` at a theoretical speed-up of the whole; raises InputError where there is none."""
+    assert technique.form is not None
+    if speedup == TABLE1_SPEEDUP and technique.layers == ALL:
+        return low_rank.network(study, technique)
+    return low_rank.at_speedup(study, technique.form, technique.fitted, speedup, technique.layers)
 
 
 def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoint:
     """A theoretical speed-up of the whole network."""
-
-    def compress() -> RRDBNet:
-        if speedup == TABLE1_SPEEDUP:
-            return networks.network(study, technique)
-        return networks.compressed(study, technique, speedup=speedup)
-
-    return SpeedupPoint(technique=technique, speedup=speedup, **_point(study, technique, compress))
+    try:
+        net = compressed(study, technique, speedup)
+    except InputError as error:
+        return SpeedupPoint(technique=technique, speedup=speedup, refused=str(error))
+    return SpeedupPoint(technique=technique, speedup=speedup, network=_network(study, technique, net))
 
 
 def above_threshold(study: Study, fraction: float) -> ThresholdPoint:
-    """The poster's recipe: the layers whose condition number is above a threshold, which `fraction` of them are."""
-    inner = [layer for name, layer in study.net.layers.items() if name not in ENDS]  # what `compress` chooses from
-    kappas = sorted((condition_number(singular_values(layer.kernel())) for layer in inner), reverse=True)
-    marked = max(1, round(fraction * len(kappas)))
-    below = kappas[marked] if marked < len(kappas) else 1.0
-    threshold = float(np.sqrt(kappas[marked - 1] * below))
-
-    def compress() -> RRDBNet:
-        return networks.compressed(study, SVD_KERNEL, energy=MARKED_ENERGY, select_condition=threshold)
-
-    point = _point(study, SVD_KERNEL, compress)
-    return ThresholdPoint(threshold=threshold, marked=marked, energy=MARKED_ENERGY, **point)
+    """The layers whose condition number is above a threshold, which `fraction` of them are."""
+    kappas = {name: condition_number(sigma) for name, sigma in _spectra(study).items()}
+    largest = sorted(kappas.values(), reverse=True)
+    marked = max(1, round(fraction * len(largest)))
+    below = largest[marked] if marked < len(largest) else 1.0
+    threshold = float(np.sqrt(largest[marked - 1] * below))
+    ranks = {
+        name: energy_rank(sigma, MARKED_ENERGY) for name, sigma in _spectra(study).items() if kappas[name] > threshold
+    }
+    return ThresholdPoint(threshold=threshold, marked=marked, energy=MARKED_ENERGY, **_guarded(study, ranks))
 
 
 def at_condition(study: Study, kappa: float) -> TruncationPoint:
-    """Every layer truncated where its singular values fall below the largest over `kappa`."""
-
-    def compress() -> RRDBNet:
-        return networks.compressed(study, SVD_KERNEL, condition=kappa)
-
-    return TruncationPoint(condition=kappa, **_point(study, SVD_KERNEL, compress))
+    """Every layer truncated where its singular values fall below its largest over `kappa`."""
+    ranks = {name: condition_rank(sigma, kappa) for name, sigma in _spectra(study).items()}
+    return TruncationPoint(condition=kappa, **_guarded(study, ranks))
 
 
-def _point(study: Study, technique: Technique, compress: Callable[[], RRDBNet]) -> dict[str, Any]:
-    """The fields of `Point`: the network that `compress` makes in the form of `technique`, or why it makes none."""
-    try:
-        small = compress()
-    except InputError as error:
-        return {"refused": str(error)}
-    by_winograd = Technique(technique.form, technique.fitted, WINOGRAD)
-    compared = {
-        REFERENCE: study.net.with_method(REFERENCE.method),
-        technique: small,
-        by_winograd: small.with_method(WINOGRAD),
+def above_limit(study: Study, dropped: float) -> LimitPoint:
+    """Every layer truncated at one singular value, below which a fraction `dropped` of those of all layers are."""
+    limit = float(np.quantile(np.concatenate(list(_spectra(study).values())), dropped))
+    ranks = {name: max(1, int(np.count_nonzero(sigma >= limit))) for name, sigma in _spectra(study).items()}
+    return LimitPoint(limit=limit, dropped=dropped, **_guarded(study, ranks))
+
+
+def _spectra(study: Study) -> dict[str, np.ndarray]:
+    return low_rank.inner_singular_values(study.net)
+
+
+def _guarded(study: Study, ranks: Mapping[str, int]) -> dict[str, Any]:
+    """The fields of `GuardedPoint`: the network of these ranks, with and without those that cost more than dense."""
+    cheaper = {
+        name: rank for name, rank in ranks.items() if rank < flops.break_even("svd", *study.net.layers[name].shape)
     }
-    speeds = networks.compare_networks(compared, study.extent.side, study.extent.rounds)
-    low_rank = LowRankNetwork(
-        factorised=sum(layer.rank is not None for layer in small.layers.values()),
-        parameters=small.parameters,
-        quality=networks.network_quality(study, small),
+    fields: dict[str, Any] = {}
+    if cheaper:
+        fields["network"] = _network(study, SVD_KERNEL, low_rank.factorised(study, "svd", cheaper, KERNEL))
+    else:
+        fields["refused"] = "no layer would cost less than it does dense"
+    if len(cheaper) < len(ranks):
+        fields["unguarded"] = _network(study, SVD_KERNEL, low_rank.factorised(study, "svd", ranks, KERNEL))
+    return fields
+
+
+def _network(study: Study, technique: Technique, net: RRDBNet) -> LowRankNetwork:
+    """Quality and times of a network in the form of `technique`."""
+    by_winograd = Technique(technique.form, technique.fitted, WINOGRAD)
+    compared = {technique: net.with_method(technique.method), by_winograd: net.with_method(WINOGRAD)}
+    speeds = speed.compare(study, compared)
+    return LowRankNetwork(
+        factorised=sum(layer.rank is not None for layer in net.layers.values()),
+        parameters=net.parameters,
+        quality=quality.of_network(study, net.with_method(WINOGRAD)),
         gflop=speeds[technique].gflop,
         theoretical_speedup=speeds[technique].theoretical_speedup,
         measured=PointTimings(speeds[technique].measured, speeds[by_winograd].measured),
     )
-    return {"network": low_rank}

@@ -10,11 +10,13 @@ from html import escape
 from pathlib import Path
 
 from lowrank_sr.study.measure.crops import Panel
+from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report.figure_quality import panel_title
+from lowrank_sr.study.report.figure_quality import panel_name, panel_title
 from lowrank_sr.study.report.tables import seconds
 from lowrank_sr.study.technique import BY_NAME, DIRECT, SVD_FITTED, Technique
 
+OTHERS = "To compare with"  # a group of choices
 GAINS = (2, 8, 32)  # of the amplified difference
 
 
@@ -25,26 +27,40 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the divider can show: its value and name, the picture of it, and what stands beside it."""
+    """What the divider can show: its group, value and name, the picture of it, and what stands beside it."""
 
+    group: str
     value: str
     name: str
     panel: Panel
-    time: str
-    speedup: str
+    time: str = ""
+    speedup: str = ""
 
 
 def choices(results: Results) -> list[Choice]:
     """Every panel that is no technique, then every technique; methods that compute the same network share a panel."""
     panels = {panel.name: panel for panel in results.crop.panels}
-    found = [Choice(name, name, panel, "", "") for name, panel in panels.items() if name not in BY_NAME]
+    found = [Choice(OTHERS, name, name, panel) for name, panel in panels.items() if name not in BY_NAME]
     for technique, row in results.times.techniques.items():
         panel = panels.get(_pictured(technique).name)
         if panel is not None:
             speedup = f"{row.measured.speedup:.2f} × direct, {row.theoretical_speedup:.2f} in theory"
             time = f"{seconds(row.measured.seconds)} s for {results.times.side} x {results.times.side} pixels"
-            found.append(Choice(technique.name, technique.label, panel, time, speedup))
+            found.append(Choice("Table 1", technique.name, technique.label, panel, time, speedup))
+    found += [_of_sweep(results, panel) for panel in results.crop.sweep]
+    found += [Choice("SVD outside the dense blocks", panel.name, panel.name, panel) for panel in results.crop.tail]
     return found
+
+
+def _of_sweep(results: Results, panel: Panel) -> Choice:
+    """The choice of a network of the sweep, by the name of its panel."""
+    name, _, asked = panel.name.partition("/")
+    speedup = ""
+    for point, network in measured(results.speedups):
+        if point.technique.name == name and f"{point.speedup:g}" == asked:
+            clock = network.measured.winograd.speedup
+            speedup = f"{clock:.2f} × direct by Winograd, {network.theoretical_speedup:.2f} in theory"
+    return Choice("Other speed-ups", panel.name, panel_name(panel), panel, "", speedup)
 
 
 def _pictured(technique: Technique) -> Technique:
@@ -93,7 +109,7 @@ def divider(results: Results) -> str:
 
 
 def _select(every: Sequence[Choice], selected: str) -> str:
-    options = []
+    groups: dict[str, list[str]] = {}
     for choice in every:
         panel = choice.panel
         beside = {"picture": picture_id(panel), "seconds": choice.time, "speedup": choice.speedup}
@@ -101,5 +117,7 @@ def _select(every: Sequence[Choice], selected: str) -> str:
             beside |= {"psnr": f"{panel.psnr_rgb:.2f} dB", "ssim": f"SSIM {panel.ssim_rgb:.4f} in the detail"}
         data = " ".join(f'data-{key}="{escape(value)}"' for key, value in beside.items() if value)
         chosen = " selected" if choice.value == selected else ""
-        options.append(f'<option value="{escape(choice.value)}" {data}{chosen}>{escape(choice.name)}</option>')
-    return f"<select>{''.join(options)}</select>"
+        option = f'<option value="{escape(choice.value)}" {data}{chosen}>{escape(choice.name)}</option>'
+        groups.setdefault(choice.group, []).append(option)
+    parts = (f'<optgroup label="{escape(group)}">{"".join(some)}</optgroup>' for group, some in groups.items())
+    return f"<select>{''.join(parts)}</select>"

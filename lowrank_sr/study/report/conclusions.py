@@ -1,12 +1,14 @@
 """What each figure shows, in a sentence or two, from the numbers that it draws."""
 
 import statistics
+from collections.abc import Sequence
 
-from lowrank_sr.study.measure.sweeps import measured
+from lowrank_sr.study.measure.ablation import UNIFORM
+from lowrank_sr.study.measure.low_rank import FITTED, KERNEL
+from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork, measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report.figure_layers import multiplications
 from lowrank_sr.study.report.figure_quality import panel_name
-from lowrank_sr.study.technique import IM2COL, REFERENCE, Technique
+from lowrank_sr.study.technique import ALL, BLOCKS, IM2COL, REFERENCE, Technique
 
 INVISIBLE = 0.1  # dB: a smaller loss is hard to see
 
@@ -51,7 +53,7 @@ def layers(results: Results) -> str:
     rows = [row for layer in results.layers.values() for row in layer.rows]
     sgemm = results.sgemm.measured.gflops
     by_flops = [row.gflop / row.measured.seconds / sgemm for row in rows]
-    by_products = [2 * multiplications(row) / row.measured.seconds / sgemm for row in rows]
+    by_products = [2 * row.multiplications / row.measured.seconds / sgemm for row in rows]
     return (
         f"By FLOPs, {_above(by_flops)} of {len(rows)} points are faster than sgemm, at {sgemm:.0f} GFLOP/s; by the "
         f"multiplications that are done, {_above(by_products)}. The median point does "
@@ -81,14 +83,58 @@ def pareto(results: Results) -> str:
 
 
 def thresholds(results: Results) -> str:
-    """The range of quality and of speed over the thresholds."""
-    networks = [net for _, net in measured([*results.thresholds, *results.truncations])]
-    psnr = [net.quality.psnr_rgb for net in networks]
-    speed = [net.measured.direct.speedup for net in networks]
-    return (
-        f"Over these thresholds PSNR goes from {min(psnr):.2f} to {max(psnr):.2f} dB, and the measured speed-up from "
-        f"{min(speed):.2f} to {max(speed):.2f}."
-    )
+    """What a lower threshold does to the speed in each reading, without the break-even guard."""
+    said = []
+    for name, lower, higher in (
+        ("selects layers", *_ends(results.thresholds, "threshold")),
+        ("truncates at a condition number", *_ends(results.truncations, "condition")),
+        ("limits singular values", *_ends(results.limits, "limit")),
+    ):
+        if lower and higher:
+            slow, fast = lower.measured.direct, higher.measured.direct
+            said.append(f"where it {name}, {slow.speedup:.2f} at the lowest and {fast.speedup:.2f} at the highest")
+    return f"Measured speed-up, whatever the ranks cost: {'; '.join(said)}." if said else ""
+
+
+def _ends(points: Sequence[GuardedPoint], key: str) -> tuple[LowRankNetwork | None, LowRankNetwork | None]:
+    """The networks at the lowest and the highest threshold, which is the field `key`."""
+    networks = [(getattr(point, key), point.fewest_guards()) for point in points]
+    known = sorted(((at, network) for at, network in networks if network), key=lambda pair: pair[0])
+    return (known[0][1], known[-1][1]) if len(known) > 1 else (None, None)
+
+
+def ablation(results: Results) -> str:
+    """What SVD loses with all layers, with the dense blocks alone, and with fitted factors."""
+    found = {(point.form, point.ranks, point.layers, point.factors): point for point in results.ablation}
+    said = []
+    for layers, factors, name in (
+        (ALL, KERNEL, "all layers by factors of the kernel"),
+        (BLOCKS, KERNEL, "the dense blocks alone"),
+        (ALL, FITTED, "all layers by fitted factors"),
+    ):
+        point = found.get(("svd", UNIFORM, layers, factors))
+        if point is not None:
+            gain = point.quality.psnr_rgb - results.quality[REFERENCE].psnr_rgb
+            said.append(f"{name}: {gain:+.2f} dB at ×{point.theoretical_speedup:.2f}")
+    return f"SVD at uniform ranks. {'; '.join(said)}." if said else ""
+
+
+def alone(results: Results) -> str:
+    """The layers that cost most alone, and what colours explain of it."""
+    dense = results.quality[REFERENCE].psnr_rgb
+    worst = sorted(results.alone, key=lambda row: row.quality.psnr_rgb)[:4]
+    said = []
+    for row in worst:
+        matched = row.quality.psnr_rgb_matched
+        after = f" ({matched - dense:+.2f} once colours match)" if matched is not None else ""
+        said.append(f"{row.layer} {row.quality.psnr_rgb - dense:+.2f} dB{after}")
+    return f"Most is lost by {', '.join(said)}."
+
+
+def tail(results: Results) -> str:
+    """The PSNR of the detail with all layers factorised, and with what mends it."""
+    shown = [panel for panel in results.crop.tail if panel.name.startswith(("all layers", "dense blocks"))]
+    return "; ".join(f"{panel.name}: {panel.psnr_rgb:.2f} dB" for panel in shown) + "." if shown else ""
 
 
 def memory(results: Results) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import introduction, tables
 from lowrank_sr.study.report.claims import Claim
@@ -46,12 +47,14 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
         ("The network and its low-rank forms", _forms(results, present("figure1"))),
         ("Words", [introduction.WORDS]),
         ("Quality and speed", [tables.table1(results), FITTED, tables.poster_table1(results), *present("figure3")]),
-        ("Look", [Comparison(), *present("figure4")]),
         ("The poster's claims", [report.claims]),
+        ("Where the loss comes from", present("ablation", "alone", "tail")),
+        ("Look", [Comparison(), *present("figure4")]),
         ("Which layers", present("figure2")),
     ]
     if "pareto" in drawn:
-        parts.append(("Quality against speed-up", [*present("pareto"), tables.speedups(results)]))
+        sweep = [*present("pareto"), tables.speedups(results), *present("sweep")]
+        parts.append(("Quality against speed-up", sweep))
     if "thresholds" in drawn:
         parts.append(("Thresholds", [*present("thresholds"), tables.thresholds(results)]))
     layers = present("layers")
@@ -68,7 +71,7 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
         )
         parts.append(("ESRGAN at full size", [full, note]))
     parts.append(("How it was measured", _method(report)))
-    return parts
+    return [(heading, blocks) for heading, blocks in parts if blocks]
 
 
 def summary(report: Report) -> str:
@@ -106,8 +109,9 @@ def _method(report: Report) -> list[Block]:
         f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, {machine['simd_bits']}-bit vectors, "
         f"{machine['l2_bytes'] // 1024} KiB of second-level cache; {machine['system']}; Python {machine['python']}, "
         f"NumPy {machine['numpy']}, Numba {machine['numba']}, lowrank-sr {machine['lowrank_sr']}.",
-        f"Times: the techniques run in turn, {settings.extent.rounds} rounds after one that is not counted; median and "
-        "quartiles. A speed-up is the median of the ratios within each round. Single layers: the least time. Memory: "
+        f"Times: each technique runs in turn with direct convolution, {settings.extent.rounds} rounds of at least "
+        f"{1000 * SAMPLE_SECONDS:.0f} ms after one that is not counted; median and quartiles. A speed-up is the median "
+        "of the ratios within each round. Single layers and sgemm are timed in the same way. Memory: "
         "the peak of the process's resident memory above what it held before. FLOPs: 2 for each multiply-add, by the "
         "paper's formulas; effective GFLOP/s: FLOPs of the dense network over seconds. Quality: PSNR and SSIM on 8-bit "
         "values; as many pixels as the network's scale are cut from each border. SVD pairs, and dense layers in "

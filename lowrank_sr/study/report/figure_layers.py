@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lowrank_sr.study.measure.layers import LayerRow
-from lowrank_sr.study.measure.spectra import LayerSpectrum
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.style import GRID, INK, MUTED, PAPER, canvas, look
 from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, SVD_KERNEL
@@ -39,7 +37,7 @@ def conditions(results: Results, wide: bool) -> "Figure":
     marked = np.array([row.marked for row in rows])
     order = np.arange(len(rows))
     for axis in (above, below):
-        _name_layers(axis, rows, wide)
+        name_layers(axis, [row.name for row in rows], wide)
     _stems(above, order, np.array([row.condition for row in rows]), marked)
     _stems(below, order, np.array([row.rank_90_percent for row in rows]), marked)
     above.axhline(threshold, color=INK, linestyle="--", linewidth=1.2)
@@ -53,9 +51,9 @@ def conditions(results: Results, wide: bool) -> "Figure":
     return figure
 
 
-def _name_layers(axis: "Axes", rows: Sequence[LayerSpectrum], wide: bool) -> None:
+def name_layers(axis: "Axes", names: Sequence[str], wide: bool) -> None:
     """Stripes for every other dense block; under the axis the blocks' names, and those of the layers beside them."""
-    groups = [(key, list(some)) for key, some in groupby(range(len(rows)), lambda i: _place(rows[i].name))]
+    groups = [(key, list(some)) for key, some in groupby(range(len(names)), lambda i: _place(names[i]))]
     blocks = [some for (block, _), some in groups if block]
     by_block = not wide or len(blocks) > MOST_NAMES
     ticks: dict[float, str] = {}
@@ -64,14 +62,14 @@ def _name_layers(axis: "Axes", rows: Sequence[LayerSpectrum], wide: bool) -> Non
             axis.axvspan(some[0] - 0.5, some[-1] + 0.5, color=GRID, alpha=0.45, linewidth=0)
     for (block, dense_block), some in groups:
         if not block:
-            ticks[some[0]] = rows[some[0]].name
+            ticks[some[0]] = names[some[0]]
         elif not by_block:
             ticks[sum(some) / len(some)] = f"block {block}\n{dense_block}"
         elif dense_block == "RDB2":  # the middle of its block
             ticks[sum(some) / len(some)] = f"block {block}"
     axis.set_xticks(list(ticks), list(ticks.values()), rotation=90, fontsize=9)
     axis.grid(axis="x", visible=False)
-    axis.set_xlim(-0.8, len(rows) - 0.2)
+    axis.set_xlim(-0.8, len(names) - 0.2)
 
 
 def _place(name: str) -> tuple[str, str]:
@@ -90,15 +88,10 @@ def _stems(axis: "Axes", order: np.ndarray, values: np.ndarray, marked: np.ndarr
     )
 
 
-def multiplications(row: LayerRow) -> float:
-    """10^9."""
-    return row.gflop / (2 if row.technique.method != "winograd" else 4 if row.technique.form else 8)
-
-
 def layers(results: Results, wide: bool) -> "Figure":
     """Every layer of the study: time against FLOPs, and against the multiplications done."""
     points = [
-        Timed(name, row.technique.name, row.gflop, multiplications(row), row.measured.seconds)
+        Timed(name, row.technique.name, row.gflop, row.multiplications, row.measured.seconds)
         for name, layer in results.layers.items()
         for row in layer.rows
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lowrank_sr.study.measure.sweeps import LowRankNetwork, SpeedupPoint, measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, look
-from lowrank_sr.study.technique import REFERENCE
+from lowrank_sr.study.technique import ALL, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,7 @@ def pareto(results: Results, wide: bool) -> "Figure":
         axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
         axis.yaxis.set_major_formatter("{x:g}")
         axis.axvline(1, color=MUTED, linewidth=1)
-        if dense - results.bicubic.psnr_rgb > LEAST_LOSS:
-            level(axis, dense - results.bicubic.psnr_rgb, "bicubic")
+        level_of_bicubic(axis, results)
     axes[0].invert_yaxis()  # better is higher, on both: they share the axis
     axes[0].set_xlabel("speed-up in theory: FLOPs of dense / FLOPs")
     axes[1].set_xlabel("measured speed-up over direct, by Winograd where possible")
@@ -36,7 +35,7 @@ def pareto(results: Results, wide: bool) -> "Figure":
         speedup = results.times.techniques[best].measured.speedup
         axes[1].axvline(speedup, color=best.look.day, linewidth=1.4, linestyle="-.", label=f"{best.label}, lossless")
     handles, labels = axes[1].get_legend_handles_labels()
-    columns = 5 if wide else 2
+    columns = 4 if wide else 2
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2, handletextpad=0.5)
     return figure
 
@@ -52,8 +51,11 @@ def _front(
     for technique in dict.fromkeys(point.technique for point, _ in points):
         style = look(technique.name)
         marker = {"marker": style.pop("marker"), "color": style["color"], "linestyle": "none"}
-        marker["markerfacecolor"] = style["color"] if technique.fitted else PAPER
+        marker |= {"fillstyle": "full" if technique.fitted else "none" if technique.layers == ALL else "left"}
+        marker |= {"markerfacecoloralt": PAPER, "markersize": 8}
         line = {"linestyle": "-" if technique.fitted else "--", "color": style["color"]}
+        if technique.layers != ALL:
+            line["linestyle"] = ":"
         places = []
         for speedup, (point, network) in zip(speedups, points, strict=True):
             if point.technique == technique:
@@ -66,6 +68,13 @@ def _front(
 def slug(point: SpeedupPoint) -> str:
     """A point's name as part of an id: "svd-fitted-1.5"."""
     return f"{point.technique.name.replace(' ', '-')}-{point.speedup:g}"
+
+
+def level_of_bicubic(axis: "Axes", results: Results) -> None:
+    """A line at what bicubic enlargement loses."""
+    behind = results.quality[REFERENCE].psnr_rgb - results.bicubic.psnr_rgb
+    if behind > LEAST_LOSS:
+        level(axis, behind, "bicubic")
 
 
 def level(axis: "Axes", value: float, text: str) -> None:

@@ -11,6 +11,7 @@ from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import (
     conclusions,
+    figure_ablation,
     figure_forms,
     figure_layers,
     figure_pareto,
@@ -88,24 +89,65 @@ def figures_of(results: Results, folder: Path) -> list[Figure]:
             partial(figure_layers.layers, results),
         ),
     ]
+    if results.ablation:
+        figures.append(
+            Figure(
+                "ablation",
+                "PSNR lost, on a logarithmic scale, by which layers are factorised, which ranks they have, and how "
+                "their factors are found. Uniform ranks: every layer gives up the same share of its FLOPs; chosen: "
+                f"where they cost the picture least. Losses below {figure_pareto.LEAST_LOSS} dB are drawn there.",
+                conclusions.ablation(results),
+                partial(figure_ablation.combinations, results),
+            )
+        )
+    if results.alone:
+        figures.append(
+            Figure(
+                "alone",
+                "PSNR lost by each layer factorised alone, at half its FLOPs, as it is and once each colour is matched "
+                "to the dense network's by a gain and an offset.",
+                conclusions.alone(results),
+                partial(figure_ablation.alone, results),
+            )
+        )
+    if crop.tail:
+        figures.append(
+            Figure(
+                "tail",
+                "The detail of Figure 4 with the layers outside the dense blocks as SVD pairs of their kernels, one at "
+                "a time and together, and with what mends it; PSNR of the detail in RGB.",
+                conclusions.tail(results),
+                partial(figure_quality.tail, results, folder),
+            )
+        )
     if measured(results.speedups):
         figures.append(
             Figure(
                 "pareto",
                 "PSNR lost against speed-up, on a logarithmic scale: higher and farther to the right is better. Losses "
                 f"below {figure_pareto.LEAST_LOSS} dB are drawn at that value. On the page, a point says what it is, "
-                "and chooses the picture on the right of the divider.",
+                "and puts its picture on the right of the divider.",
                 conclusions.pareto(results),
                 partial(figure_pareto.pareto, results),
             )
         )
-    marking, cutting = measured(results.thresholds), measured(results.truncations)
-    if marking and cutting:
+    if crop.sweep:
+        figures.append(
+            Figure(
+                "sweep",
+                "The detail of Figure 4 by each network of the figure above, but for those of Figure 4 itself.",
+                "",
+                partial(figure_quality.sweep, results, folder),
+            )
+        )
+    if results.thresholds and results.truncations and results.limits:
         figures.append(
             Figure(
                 "thresholds",
-                "The threshold of the condition number in both readings. Left: it selects the layers to decompose, "
-                "at 90% of their energy. Right: it is where every layer is truncated. Quality above, speed below.",
+                "The poster's threshold in three readings: it selects the layers to decompose, which keep 90% of their "
+                "energy; it is the condition number at which every layer is truncated; or it is a limit for the "
+                "singular values themselves. Filled: layers that would cost more than dense stay dense. Hollow: all "
+                "are factorised. Bands: quartiles of the speed-up.",
                 conclusions.thresholds(results),
                 partial(figure_quality.thresholds, results),
             )

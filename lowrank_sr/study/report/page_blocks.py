@@ -3,7 +3,7 @@
 from html import escape
 from pathlib import Path
 
-from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP
+from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.claims import AGREES, DISAGREES, IN_PART, UNTESTED, Claim
@@ -14,7 +14,7 @@ from lowrank_sr.study.report.figures import Figure
 from lowrank_sr.study.report.inline_svg import Point, inline
 from lowrank_sr.study.report.introduction import Formula, Glossary
 from lowrank_sr.study.report.tables import Table
-from lowrank_sr.study.technique import REFERENCE
+from lowrank_sr.study.technique import ALL, REFERENCE
 
 _VERDICTS = {AGREES: "yes", IN_PART: "part", DISAGREES: "no", UNTESTED: "none"}  # classes in page.css
 
@@ -45,8 +45,10 @@ def _formula(formula: Formula) -> str:
 
 
 def _figure(figure: Figure, report: Report, folder: Path) -> str:
-    if figure.name == "figure4":
-        drawing = stills(report.results.crop.panels, folder)
+    crop = report.results.crop
+    details = {"figure4": crop.panels, "tail": crop.tail, "sweep": crop.sweep}
+    if figure.name in details:
+        drawing = stills(details[figure.name], folder)
     else:
         points = _points(report.results) if figure.name == "pareto" else None
         drawings = []
@@ -56,6 +58,8 @@ def _figure(figure: Figure, report: Report, folder: Path) -> str:
                 size = "wide" if wide else "narrow"
                 drawings.append(f'<div class="{size}">{inline(svg, Path(file).stem, figure.caption, points)}</div>')
         drawing = "\n".join(drawings)
+    if figure.name == "sweep":
+        drawing = f"<details><summary>The pictures of all its points</summary>{drawing}</details>"
     said = f'<p class="concludes">{escape(figure.concludes)}</p>\n' if figure.concludes else ""
     return f"{said}<figure>\n{drawing}\n<figcaption>{escape(figure.caption)}</figcaption>\n</figure>"
 
@@ -70,8 +74,8 @@ def _points(results: Results) -> dict[str, Point]:
             f"{point.technique.label}: {network.quality.psnr_rgb - dense:+.3f} dB; speed-up "
             f"{network.theoretical_speedup:.2f} in theory, {network.measured.winograd.speedup:.2f} measured"
         )
-        name = point.technique.name
-        value = name if point.speedup == TABLE1_SPEEDUP else f"{name}/{point.speedup:g}"
+        in_table1 = point.speedup == TABLE1_SPEEDUP and point.technique.layers == ALL
+        value = point.technique.name + ("" if in_table1 else f"/{point.speedup:g}")
         picture = value if value in pictures else None
         points |= {f"point-{slug(point)}-{panel}": Point(says, picture) for panel in ("theory", "clock")}
     return points

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lowrank_sr.study.measure.networks import Quality
+from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import poster

@@ -1,0 +1,103 @@
+"""PSNR and SSIM of a network over the pictures of a study."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.pictures.images import Image, enlarge
+from lowrank_sr.pictures.metrics import psnr
+from lowrank_sr.pictures.quality import enlarge_bicubic, measure_quality
+from lowrank_sr.study.measure import low_rank
+from lowrank_sr.study.settings import Study
+from lowrank_sr.study.technique import WINOGRAD, Technique
+
+_measured: WeakKeyDictionary[Study, dict[tuple[str, str], "Quality"]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class PictureQuality:
+    """PSNR in dB and SSIM of one picture; of a low-rank network, PSNR once its colours are matched, see `matched`."""
+
+    picture: str
+    psnr_y: float
+    ssim_y: float
+    psnr_rgb: float
+    ssim_rgb: float
+    psnr_rgb_matched: float | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """PSNR in dB and SSIM: the means, and each picture's."""
+
+    psnr_rgb: float
+    ssim_rgb: float
+    psnr_y: float
+    ssim_y: float
+    pictures: tuple[PictureQuality, ...]
+    psnr_rgb_matched: float | None = None
+
+
+def bicubic(study: Study) -> Quality:
+    """PSNR and SSIM of bicubic enlargement, to compare with."""
+    return _quality(study, lambda low: enlarge_bicubic(low, study.net.scale))
+
+
+def of_technique(study: Study, technique: Technique) -> Quality:
+    """PSNR and SSIM of a technique."""
+    return of_network(study, low_rank.network(study, technique))
+
+
+def of_network(study: Study, net: RRDBNet) -> Quality:
+    """PSNR and SSIM of a network, as `evaluate` reports them; once for networks with the same layers and method."""
+    known, key = _measured.setdefault(study, {}), (low_rank.digest(net), net.method)
+    if key not in known:
+        is_dense = all(layer.rank is None for layer in net.layers.values())
+        dense = None if is_dense else dense_pictures(study)
+        known[key] = _quality(study, lambda low: enlarge(low, net), dense)
+    return known[key]
+
+
+def _quality(
+    study: Study, enlargement: Callable[[Image], Image], dense: dict[str, np.ndarray] | None = None
+) -> Quality:
+    rows = []
+    for name, low, high in study.pictures:
+        estimate, scale = enlargement(low), study.net.scale
+        row = PictureQuality(picture=name, **measure_quality(estimate, high, scale))
+        if dense is not None:
+            mended = matched(estimate.pixels, dense[name])
+            row = replace(row, psnr_rgb_matched=psnr(mended, high.pixels, crop=scale, channels="rgb"))
+        rows.append(row)
+
+    def mean(measure: str) -> float:
+        return math.fsum(getattr(row, measure) for row in rows) / len(rows)
+
+    same_colours = None if dense is None else mean("psnr_rgb_matched")
+    return Quality(mean("psnr_rgb"), mean("ssim_rgb"), mean("psnr_y"), mean("ssim_y"), tuple(rows), same_colours)
+
+
+@lru_cache(maxsize=1)
+def dense_pictures(study: Study) -> dict[str, np.ndarray]:
+    """What the dense network makes of each picture, (H, W, 3), by name."""
+    net = study.net.with_method(WINOGRAD)
+    return {name: enlarge(low, net).pixels for name, low, _ in study.pictures}
+
+
+def matched(picture: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """`picture` with the one gain and one offset for each channel that bring it nearest to `reference`, (H, W, 3) both.
+
+    What is left of its error is not a change of brightness or colour.
+    """
+    out = np.empty_like(picture)
+    for channel in range(picture.shape[2]):
+        x, y = (array[..., channel].astype(np.float64) for array in (picture, reference))
+        variance = x.var()
+        gain = ((x - x.mean()) * (y - y.mean())).mean() / variance if variance > 0 else 1.0
+        out[..., channel] = gain * (x - x.mean()) + y.mean()
+    return out

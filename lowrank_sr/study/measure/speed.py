@@ -1,0 +1,139 @@
+"""The seconds of networks on one picture, and how much faster they are than the dense one by direct convolution."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from lowrank_sr import flops
+from lowrank_sr.machine.load import Load, busy_elsewhere, spare_cores
+from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network.auto import concrete
+from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.study.measure import low_rank
+from lowrank_sr.study.settings import Study
+from lowrank_sr.study.technique import REFERENCE, Technique
+
+SAMPLE_SECONDS = 0.04  # of a time, at least: ten of the 4 ms that Linux's scheduler gives to one process at a time
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Median and quartiles of the seconds and of the speed-up; effective GFLOP/s; what else the machine did."""
+
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    speedup: float
+    speedup_low: float
+    speedup_high: float
+    gflops: float
+    rounds: int
+    load: Load
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A network's GFLOP and theoretical speed-up, by the paper's formulas, the multiplications done, in 10^9, and time.
+
+    For a picture of `side` x `side` pixels. `multiplications` are fewer than half the FLOPs where Winograd's algorithm
+    computes a layer.
+    """
+
+    side: int
+    gflop: float
+    theoretical_speedup: float
+    multiplications: float
+    measured: Timing
+
+
+@dataclass(frozen=True)
+class SpeedAndSize(Speed):
+    """The same, and how large the network is in float32."""
+
+    parameters: int
+    size_mb: float
+
+
+@dataclass(frozen=True)
+class Times:
+    """Every technique on the same picture of `side` x `side` pixels, each in turn with direct convolution."""
+
+    side: int
+    techniques: dict[Technique, SpeedAndSize]
+
+    def fastest_dense(self) -> Technique:
+        """The fastest technique that computes the network as it is."""
+        dense = [technique for technique in self.techniques if technique.form is None]
+        return max(dense, key=lambda technique: self.techniques[technique].measured.speedup)
+
+
+def of_technique(study: Study, technique: Technique) -> SpeedAndSize:
+    """The time of a technique beside that of direct convolution, and how large its network is.
+
+    Direct convolution itself is timed beside another copy of it: how far from 1 that is says how good the clock is.
+    """
+    net = low_rank.network(study, technique)
+    speed = compare(study, {technique: net})[technique]
+    return SpeedAndSize(**vars(speed), parameters=net.parameters, size_mb=4 * net.parameters / 1e6)
+
+
+def again(study: Study, technique: Technique) -> Speed:
+    """The same network timed again, at the end of the study."""
+    return compare(study, {technique: low_rank.network(study, technique)})[technique]
+
+
+def compare(study: Study, networks: Mapping[Technique, RRDBNet]) -> dict[Technique, Speed]:
+    """The speed of each of `networks` over the study's network by direct convolution."""
+    dense = study.net.with_method(REFERENCE.method)
+    return compare_with(dense, networks, study.extent.side, study.extent.rounds)
+
+
+def compare_with(
+    dense: RRDBNet, networks: Mapping[Technique, RRDBNet], side: int, rounds: int
+) -> dict[Technique, Speed]:
+    """The speed of each of `networks` over that of `dense`, in turn on a picture of `side` x `side` pixels.
+
+    A speed-up is the median of the ratios within each round: what slows the machine for a while slows both.
+    """
+    image = noise(side)
+    runs = {"": partial(dense, image)} | {technique.name: partial(net, image) for technique, net in networks.items()}
+    before = busy_elsewhere()
+    seconds = interleaved(runs, rounds, sample=SAMPLE_SECONDS)
+    load = Load(before, busy_elsewhere(), spare_cores())
+    work = dense.flops(side, side)
+    speeds = {}
+    for technique, net in networks.items():
+        measured = timing(seconds[technique.name], seconds[""], work, load)
+        own = net.flops(side, side)
+        speeds[technique] = Speed(side, own / 1e9, work / own, multiplications(net, side) / 1e9, measured)
+    return speeds
+
+
+def timing(seconds: list[float], reference: list[float], flops: float, load: Load) -> Timing:
+    """Medians and quartiles of `seconds` and of the speed-up over `reference` in the same rounds; rate of `flops`."""
+    median, low, high = quartiles(seconds)
+    ratios = [before / after for before, after in zip(reference, seconds, strict=True)]
+    return Timing(median, low, high, *quartiles(ratios), flops / median / 1e9, len(seconds), load)
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """The median, the lower and the upper quartile."""
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return median, low, high
+
+
+def multiplications(net: RRDBNet, side: int) -> float:
+    """Multiplications that a network does on a picture of `side` x `side` pixels."""
+    pixels = side * side
+    return sum(
+        flops.multiplications(layer, concrete(layer, net.method)) * net.area(name) * pixels
+        for name, layer in net.layers.items()
+    )
+
+
+def noise(side: int) -> np.ndarray:
+    """A square picture of noise, (side, side, 3) float32: what a convolution computes does not change its time."""
+    return np.random.default_rng(0).random((side, side, 3), dtype=np.float32)

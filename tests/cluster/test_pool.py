@@ -1,0 +1,133 @@
+import os
+import signal
+
+import numpy as np
+import pytest
+from cluster_processes import running_cluster
+
+import lowrank_sr as lsr
+from lowrank_sr.cluster import connection, worker
+from lowrank_sr.cluster.pool import TASKS_A_WORKER
+from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.errors import InputError
+from lowrank_sr.network import auto
+
+
+@pytest.fixture(scope="module")
+def pool(cluster):
+    with connection.connected(cluster.address) as pool:
+        yield pool
+
+
+@pytest.fixture
+def tiny():
+    return lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
+
+
+def root(number):
+    if number < 0:
+        raise InputError(f"{number}: expected a number from 0")
+    return number**0.5
+
+
+def called(net, image):
+    """The process, whether it had prepared the network before, and the enlarged image."""
+    prepared = "_convolutions" in net.__dict__
+    return os.getpid(), prepared, net(image)
+
+
+def die_once(marker):
+    """Leave the process's number in `marker` and die; where there is one already, return it and this one's."""
+    if not marker.exists():
+        marker.write_text(str(os.getpid()))
+        die()
+    return int(marker.read_text()), os.getpid()
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_results_come_with_their_labels_and_errors_cost_their_call_alone(pool):
+    results = dict(pool.run(root, ((number, (number,)) for number in (4, -1, 9))))
+    assert (results[4], results[9]) == (2, 3)
+    assert isinstance(results[-1], InputError)
+    assert str(results[-1]) == "-1: expected a number from 0"
+
+
+def test_calls_are_taken_as_the_workers_get_to_them(pool):
+    taken = []
+
+    def calls():
+        for number in range(40):
+            taken.append(number)
+            yield number, (number,)
+
+    for done, _ in enumerate(pool.run(root, calls())):
+        assert len(taken) - done <= TASKS_A_WORKER * 2  # workers
+
+
+def test_a_network_is_prepared_once_by_each_worker_and_gives_the_bytes_of_here(pool, tiny):
+    image = np.random.default_rng(0).random((20, 19, 3), dtype=np.float32)
+    sent = pool.send(tiny)
+    results = [result for _, result in pool.run(called, ((i, (sent, image)) for i in range(30)))]
+    workers = {process for process, _, _ in results}
+    assert len(workers) == 2
+    assert os.getpid() not in workers
+    assert sum(not prepared for _, prepared, _ in results) == 2
+    here = tiny(image).tobytes()
+    assert all(out.tobytes() == here for _, _, out in results)
+
+
+def test_the_choices_of_auto_travel(pool, monkeypatch, tiny):
+    for method in METHODS:  # as if each were the fastest here; the workers have times of their own
+        monkeypatch.setattr(auto, "fastest", lambda shape, method=method: method)
+        net = tiny.with_method("auto")
+        ((_, methods),) = pool.run(_methods, [(0, (pool.send(net),))])
+        assert methods == dict.fromkeys(tiny.layers, method)
+        assert net.with_choices().method == "auto"
+
+
+def _methods(net):
+    return dict(net.methods)
+
+
+def test_a_worker_of_another_build_is_refused(cluster, pool, monkeypatch):
+    has = f"lowrank_sr {lsr.__version__}"
+    monkeypatch.setattr(worker, "__version__", "0.0.1")
+    with (
+        pytest.raises(InputError, match=rf"tcp://.*: the worker has {has}, .*: expected lowrank_sr 0\.0\.1"),
+        connection.connected(cluster.address),
+    ):
+        pass
+    with pytest.raises(InputError, match=f"the worker has {has}"):  # one that has joined since
+        list(pool.run(root, [(1, (1,))]))
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "carrier-pigeon://host:1"])
+def test_an_address_without_a_scheduler(address, monkeypatch):
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(InputError, match=f"{address}: no scheduler answers"), connection.connected(address):
+        pass
+
+
+@pytest.mark.slow
+def test_a_dead_worker_s_call_is_made_again_and_is_an_error_where_they_all_die(tmp_path):
+    with (
+        running_cluster(tmp_path, 1, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as cluster,
+        connection.connected(cluster.address) as pool,
+    ):
+        ((_, (dead, living)),) = pool.run(die_once, [(0, (tmp_path / "marker",))])
+        assert dead != living
+        ((_, error),) = pool.run(die, [(0, ())], name=lambda label: f"picture {label}")
+    assert str(error).startswith("picture 0: 2 workers died of it")
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies(tmp_path):
+    with running_cluster(tmp_path, 1) as cluster, connection.connected(cluster.address) as pool:
+        results = pool.run(root, ((number, (number,)) for number in range(1000)))
+        next(results)
+        cluster.scheduler.kill()
+        with pytest.raises(InputError, match=f"{cluster.address}: the connection to the scheduler is lost"):
+            list(results)

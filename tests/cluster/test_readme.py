@@ -1,0 +1,40 @@
+"""The commands of the README's section, as they stand there, on the loopback interface and at a free port."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cluster_processes import Cluster, environment
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def commands(address):
+    """The words of each command, `address` and one thread in place of what the README has."""
+    section = README.read_text(encoding="utf-8").partition("### Several machines")[2].partition("\n### ")[0]
+    lines = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].splitlines()
+    for line in lines:
+        words = shlex.split(line.replace("tcp://10.0.0.1:8786", address).replace("_THREADS=8", "_THREADS=1"))
+        yield [word.replace("10.0.0.1", "127.0.0.1") for word in words]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme(tmp_path):
+    cluster = Cluster(tmp_path)
+    try:
+        (dask, *scheduler), *_ = commands("")
+        assert dask == "dask"
+        cluster.start_scheduler([*scheduler, "--port", "0", "--dashboard-address", "127.0.0.1:0"])
+        _, (variable, dask, *worker), (program, *arguments) = commands(cluster.address)
+        assert (dask, program) == ("dask", "lowrank-sr")
+        cluster.start_worker(worker, **dict([variable.split("=")]))
+        done = subprocess.run(
+            [sys.executable, "-m", "lowrank_sr", *arguments], env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "29.49" in done.stdout  # dB, as the README has it
+    finally:
+        cluster.end()
