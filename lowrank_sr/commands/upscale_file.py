@@ -1,11 +1,21 @@
 """One picture file in, one larger picture file out: what `upscale` does with each of its inputs."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from lowrank_sr.errors import InputError
+from lowrank_sr.machine.memory import resident_bytes, size_text
+from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows, memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.pictures.images import enlarge, read_image, write_image
+from lowrank_sr.network.tiles import TilePlan
+from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_IN_PARTS, encoding_bytes
+from lowrank_sr.pictures.reading import PictureFile
+from lowrank_sr.pictures.writing import Shape, check_writable, listed, write_rows
+
+PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loops
+_PARAMETER_BYTES = 4 + 16  # as it is, and prepared for Winograd's algorithm
 
 
 def check_rgb(net: RRDBNet) -> None:
@@ -15,29 +25,68 @@ def check_rgb(net: RRDBNet) -> None:
         raise InputError(f"the network takes {channels} channels: expected one for RGB pictures")
 
 
-def upscale_file(net: RRDBNet, source: Path, target: Path, progress: Callable[[float], object] | None = None) -> None:
+def upscale_file(
+    net: RRDBNet,
+    source: Path,
+    target: Path,
+    progress: Progress | None = None,
+    memory: int | None = None,
+    overlap: int | None = None,
+    compute: Compute | None = None,
+) -> None:
     """Enlarge the picture in `source` into `target`, making its folder.
 
-    `progress` is called after each step with the share of the picture that was done in it; together 1.
+    Parameters
+    ----------
+    progress : function of float, optional
+        Called after each step with the share of the picture that was done in it; together 1.
+    memory : int, optional
+        Bytes that the process may hold. By default 2 GB beside what it holds anyway, or 80% of what is free where that
+        is less. A picture that does not fit is computed in tiles.
+    overlap : int, optional
+        Pixels of context around a tile, by default those of `enlarge`.
+    compute : function, optional
+        What computes the tiles, where that is not this process.
 
-    Raises InputError, naming the file at fault.
+    Raises
+    ------
+    InputError
+        Naming the file at fault: before anything is computed where the picture does not fit into the memory or its
+        format, the header of `source` says what cannot be read, or the overlap is negative.
     """
     check_rgb(net)
-    image = read_image(source)
-    height, width = image.pixels.shape[:2]
-    passes = 1 if image.alpha is None else 2
-    total = passes * net.flops(height, width)
-
-    def report(done: float) -> None:
-        if progress is not None:
-            progress(done / total)
-
-    try:
-        larger = enlarge(image, lambda pixels: net(pixels, report))
-    except MemoryError:
-        raise InputError(f"{source}: too large for this machine's memory: {width} x {height} pixels") from None
+    picture = PictureFile(source)
+    shape = (net.scale * picture.height, net.scale * picture.width, picture.channels)
+    check_writable(target, shape)
+    bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
+    plan = _plan(net, picture, target, shape, bits, memory, overlap)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
-    write_image(target, larger)
+    try:
+        rows = enlarged_rows(net, plan, picture.rows, np.dtype(f"u{bits // 8}"), progress, compute)
+        write_rows(target, shape, bits, rows, picture.icc)
+    except MemoryError:
+        held = size_text(resident_bytes())
+        raise InputError(
+            f"{source}: less memory than the system said was free: expected --memory below {held}"
+        ) from None
+
+
+def _plan(
+    net: RRDBNet, picture: PictureFile, target: Path, shape: Shape, bits: int, memory: int | None, overlap: int | None
+) -> TilePlan:
+    """The plan for a picture; what reading its file and writing the other take is set aside first."""
+    suffix = target.suffix.lower()
+    encoding = encoding_bytes(suffix, shape, bits)
+    files = picture.decoding_bytes + encoding
+    held = max(resident_bytes(), PROCESS_BYTES + _PARAMETER_BYTES * net.parameters)
+    budget = memory_to_use(None if memory is None else memory - held) - files
+    needs = partial(needed_bytes, net, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize)
+    try:
+        return plan_picture(net, picture.height, picture.width, needs, budget, overlap, held + files)
+    except InputError as error:
+        in_parts = suffix in SUFFIXES_WRITTEN_IN_PARTS or 3 * encoding < files
+        hint = "" if in_parts else f"; {suffix} files are held whole: expected {listed(SUFFIXES_WRITTEN_IN_PARTS)}"
+        raise InputError(f"{picture.path}: {error}{hint}") from None

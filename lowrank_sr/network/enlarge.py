@@ -84,7 +84,8 @@ def enlarge(
         )
     _parts(net, image[:1, :1])
     height, width, channels = image.shape
-    plan = plan_picture(net, height, width, channels, dtype, memory_to_use(memory), overlap)
+    needs = partial(needed_bytes, net, channels, dtype, 0)
+    plan = plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
     out = np.empty((net.scale * height, net.scale * width, channels), dtype)
     start = 0
     for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress):
@@ -98,40 +99,40 @@ def memory_to_use(memory: int | None) -> int:
     return min(MEMORY if memory is None else memory, int(SHARE * free_bytes()))
 
 
+def needed_bytes(net: RRDBNet, channels: int, dtype: np.dtype, source_bytes: int, plan: TilePlan) -> int:
+    """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
+
+    That is one tile's `call_bytes` and the rows of a row of tiles, finished and as they are read: of `source_bytes` a
+    value, 0 where the picture is in memory anyway.
+    """
+    read = 2 * source_bytes * plan.computed_height * plan.width * channels  # the next rows meet those before
+    finished = 2 * net.scale**2 * plan.tile_height * plan.width * channels * dtype.itemsize
+    return read + finished + call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
+
+
 def plan_picture(
     net: RRDBNet,
     height: int,
     width: int,
-    channels: int,
-    dtype: np.dtype,
+    needs: Callable[[TilePlan], int],
     budget: int,
     overlap: int | None = None,
-    source_bytes: int = 0,
+    held: int = 0,
 ) -> TilePlan:
-    """The cheapest plan whose most hungry moment needs no more than `budget` bytes.
+    """The plan that computes least of those that `needs` no more than `budget` bytes beside those that are `held`.
 
-    That are: the rows of tiles as they are read, of `source_bytes` a value, where the picture is not in memory anyway;
-    one tile's `call_bytes`; and the row of finished tiles, of `dtype`.
-
-    Raises InputError, which says what would do, where the smallest tile does not fit, and for a negative `overlap`.
+    Raises InputError, which says what would do, where the smallest tiles do not fit, and for a negative `overlap`.
     """
     if overlap is not None and overlap < 0:
         raise InputError(f"an overlap of {overlap} pixels: expected 0 or more")
     chosen = default_overlap(net.architecture) if overlap is None else overlap
-    threads = thread_count()
-
-    def needs(plan: TilePlan) -> int:
-        read = 2 * source_bytes * plan.computed_height * width * channels  # the next rows meet those before
-        finished = net.scale**2 * plan.tile_height * width * channels * dtype.itemsize
-        return read + 2 * finished + call_bytes(net, plan.computed_height, plan.computed_width, threads)
-
     step = alignment(net.architecture)
     plan = cheapest_plan(height, width, chosen, step, needs, budget)
     if plan is None:
         least = needs(least_plan(height, width, chosen, step))
         raise InputError(
-            f"{width} x {height} pixels need {size_text(least)} of memory even in small tiles,"
-            f" of which {size_text(max(budget, 0))} can be used"
+            f"{width} x {height} pixels need {size_text(held + least)} of memory even in small tiles:"
+            f" {size_text(max(held + budget, 0))} can be used"
         )
     return plan
 

@@ -1,106 +1,72 @@
-"""Image formats: PNG, JPEG, TIFF, WebP and BMP to the values that they store, and back."""
+"""Image formats: PNG, JPEG, TIFF, WebP and BMP to the values that they store, and back, some rows at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 SUFFIXES_WITH_16_BITS = (".png", ".tif", ".tiff")
+SUFFIXES_WRITTEN_IN_PARTS = (".png", ".tif", ".tiff")
 SUFFIXES_WITH_ALPHA = (".png", ".tif", ".tiff", ".webp")
+_MOST_PIXELS_A_SIDE = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".png": 2**31 - 1}
+_MOST_BYTES = {".bmp": 2**32 - 2048}
 
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_SIGNATURES)
 _SIGNATURE_BYTES = 25  # enough for the signatures, and for the bit depth of a PNG
-_MODES_KEEPING_THE_PROFILE = ("1", "L", "LA", "I;16", "P", "PA", "RGB", "RGBA", "RGBX")  # but not CMYK read as RGB
-_PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
-    ".jpg": {"quality": 95, "subsampling": 0},
-    ".jpeg": {"quality": 95, "subsampling": 0},
-    ".webp": {"lossless": True, "exact": True},
-}
 
 
-class Stored(NamedTuple):
-    """What an image file stores.
-
-    Attributes
-    ----------
-    values : (H, W, C) uint8 or uint16 array; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA
-    orientation : how the rows and columns lie, by EXIF (JEITA CP-3451, tag 274), or None
-    icc : ICC profile of the colours, or None
-    """
-
-    values: np.ndarray
-    orientation: int | None
-    icc: bytes | None
-
-
-def decode(path: Path) -> Stored:
-    """Decode the first frame or page of an image file, whose content decides the format.
+def open_stored(path: Path) -> StoredPicture:
+    """Open the first frame or page of an image file, whose content decides the format; nothing is decoded yet.
 
     Damaged and unknown files raise ValueError, OSError or whatever else the decoder of the format raises.
     """
-    from lowrank_sr.pictures import png16, tiff16  # here, since imageio would make `import lowrank_sr` slow
+    from lowrank_sr.pictures import by_pillow, tiff  # here, since they would make `import lowrank_sr` slow
 
     with path.open("rb") as file:
         start = file.read(_SIGNATURE_BYTES)
     if not start.startswith(_SIGNATURES):
         raise ValueError("its content is not an image of a known format" if start else "it is empty")
-    if start.startswith(_TIFF_SIGNATURES):
-        tags = tiff16.read_tags(path)
-        if np.max(tags.get("BitsPerSample", 1)) > 8:
-            return Stored(tiff16.read_tiff16(path, tags), tags.get("Orientation"), tags.get("InterColorProfile"))
-    with _open_by_pillow(path) as image:
-        header = image.metadata(index=0)
-        values = png16.read_png16(path) if png16.is_png16(start) else image.read(index=0, mode=_pillow_mode(header))
-        # Asked for after reading, since Pillow turns a TIFF upright as it reads and forgets how it lay.
-        orientation = image.metadata(index=0, exclude_applied=False).get("Orientation")
-    icc = header.get("icc_profile") if header["mode"] in _MODES_KEEPING_THE_PROFILE else None
-    return Stored(values.reshape(*values.shape[:2], -1), orientation, icc)
+    in_parts = tiff.open_tiff(path) if start.startswith(_TIFF_SIGNATURES) else None
+    return in_parts or by_pillow.open_by_pillow(path, start)
 
 
-def encode(path: Path, suffix: str, values: np.ndarray, icc: bytes | None) -> None:
+def encode(
+    path: Path, suffix: str, shape: tuple[int, int, int], bits: int, bands: Iterable[np.ndarray], icc: bytes | None
+) -> None:
     """Write an image file in the format of `suffix`.
 
-    `values` are (H, W, C) uint8, or uint16 where the format has 16 bits; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
-    Raises ValueError for a format's own limit, such as WebP's 16383 pixels a side, and OSError.
+    `bands` are the rows of the (H, W, C) uint8 values, or uint16 where `bits` is 16, from the top, some at a time;
+    C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA. Raises ValueError for a format's own limit, and OSError.
     """
-    from lowrank_sr.pictures import png16, tiff16
+    from lowrank_sr.pictures import by_pillow, png, tiff
 
     if suffix in (".tif", ".tiff"):
-        tiff16.write_tiff(path, values, icc)
-    elif values.dtype == np.uint16:
-        png16.write_png16(path, values, icc)
+        tiff.write_tiff(path, shape, np.dtype(f"u{bits // 8}"), bands, icc)
+    elif suffix == ".png":
+        png.write_png(path, shape, bands, icc)
     else:
-        import imageio.v3 as iio
-
-        encoded = iio.imwrite(
-            "<bytes>",
-            values if values.shape[2] > 1 else values[:, :, 0],
-            plugin="pillow",
-            extension=suffix,
-            is_batch=False,
-            icc_profile=icc,
-            **_PILLOW_OPTIONS.get(suffix, {}),
-        )
-        path.write_bytes(encoded)  # imageio would leave the file open where the disk is full
+        by_pillow.write_by_pillow(path, suffix, shape, bands, icc)
 
 
-def _open_by_pillow(path: Path) -> Any:
-    import imageio.v3 as iio
+def encoding_bytes(suffix: str, shape: tuple[int, int, int], bits: int) -> int:
+    """The most memory that `encode` needs beside the band that it is given."""
+    from lowrank_sr.pictures import by_pillow
 
-    try:
-        return iio.imopen(path, "r", plugin="pillow")
-    except OSError as error:  # imageio says only that Pillow refused; Pillow's own words are in the cause
-        raise ValueError(str(error.__cause__ or error)) from error
+    if suffix in SUFFIXES_WRITTEN_IN_PARTS:
+        row = shape[1] * shape[2] * bits // 8
+        return 4 * max(BAND_BYTES, row)
+    return by_pillow.encoding_bytes(suffix, *shape)
 
 
-def _pillow_mode(header: Mapping[str, Any]) -> str:
-    """The Pillow mode to read in: greyscale or RGB, with or without alpha."""
-    mode: str = header["mode"]
-    if mode.startswith(("I", "F")):
-        raise ValueError(f"its pixels are of Pillow's kind {mode!r}")
-    transparent = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in header
-    grey = mode in ("1", "L", "LA", "La")
-    return ("L" if grey else "RGB") + ("A" if transparent else "")
+def check_size(suffix: str, shape: tuple[int, int, int]) -> None:
+    """Raise ValueError where the format of `suffix` has no room for (H, W, C) values."""
+    height, width, channels = shape
+    most = _MOST_PIXELS_A_SIDE.get(suffix)
+    if most is not None and max(height, width) > most:
+        raise ValueError(f"{width} x {height} pixels, and {suffix} has at most {most} a side; expected .png or .tif")
+    if height * (width * channels + 3) > _MOST_BYTES.get(suffix, np.inf):
+        raise ValueError(f"{width} x {height} pixels are more than {suffix} has room for; expected .png or .tif")

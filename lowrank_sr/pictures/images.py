@@ -1,16 +1,18 @@
 """Pictures: image files to arrays of pixels and back, and enlarged with all that belongs to them."""
 
 import os
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.files import replacing
-from lowrank_sr.pictures.formats import SUFFIXES, SUFFIXES_WITH_16_BITS, SUFFIXES_WITH_ALPHA, decode, encode
+from lowrank_sr.pictures.formats import SUFFIXES, SUFFIXES_WITH_16_BITS
+from lowrank_sr.pictures.reading import PictureFile
+from lowrank_sr.pictures.writing import listed, write_rows
+
+MOST_PIXELS = 178_956_970  # Pillow's limit, against files that unfold into gigabytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ def images_in(folder: str | os.PathLike[str]) -> list[Path]:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}; expected a folder of images") from error
     paths = [path for path in paths if not path.name.startswith(".") and path.is_file()]
     if not paths:
-        raise InputError(f"{folder}: has no image; expected files with the suffix {_listed(SUFFIXES)}")
+        raise InputError(f"{folder}: has no image; expected files with the suffix {listed(SUFFIXES)}")
     return paths
 
 
@@ -60,25 +62,18 @@ def read_image(path: str | os.PathLike[str]) -> Image:
         If there is no such file, or it is not a complete PNG, JPEG, TIFF, WebP or BMP image with 8 or 16 bits
         a channel and at most 179 million pixels.
     """
-    path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a decoder warns of, it has repaired
-            stored = decode(path)
-    except Exception as error:  # on damaged files decoders raise anything, SyntaxError and struct.error too
-        reason = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
-        expected = "a complete PNG, JPEG, TIFF, WebP or BMP image"
-        raise InputError(f"{path}: cannot be read: {reason}; expected {expected}") from error
-    channels = stored.values.shape[2]
-    grey = channels < 3
-    has_alpha = channels in (2, 4)
-    values = _upright(stored.values, stored.orientation) / np.float32(np.iinfo(stored.values.dtype).max)
+    file = PictureFile(path)
+    if file.height * file.width > MOST_PIXELS:
+        raise InputError(f"{path}: {file.height * file.width} pixels: expected no more than {MOST_PIXELS}")
+    stored = file.rows(0, file.height)
+    grey = file.channels < 3
+    values = stored / np.float32(np.iinfo(stored.dtype).max)
     return Image(
         pixels=np.repeat(values[:, :, :1], 3, axis=2) if grey else np.ascontiguousarray(values[:, :, :3]),
-        alpha=np.ascontiguousarray(values[:, :, -1]) if has_alpha else None,
+        alpha=np.ascontiguousarray(values[:, :, -1]) if file.channels in (2, 4) else None,
         grey=grey,
-        bits=8 * stored.values.dtype.itemsize,
-        icc=stored.icc,
+        bits=8 * stored.dtype.itemsize,
+        icc=file.icc,
     )
 
 
@@ -97,18 +92,9 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         are not (H, W, 3) and finite, or the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{path}: no image format has this suffix; expected {_listed(SUFFIXES)}")
-    if image.alpha is not None and suffix not in SUFFIXES_WITH_ALPHA:
-        raise InputError(f"{path}: {suffix} cannot keep transparency; expected {_listed(SUFFIXES_WITH_ALPHA)}")
-    values = _quantised(path, image, 16 if image.bits == 16 and suffix in SUFFIXES_WITH_16_BITS else 8)
-    icc = None if suffix == ".bmp" or (suffix == ".webp" and image.grey) else image.icc
-    with replacing(path) as temporary:
-        try:
-            encode(temporary, suffix, values, icc)
-        except ValueError as error:
-            raise InputError(f"{path}: cannot be written: {error}") from error
+    bits = 16 if image.bits == 16 and path.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
+    values = _quantised(path, image, bits)
+    write_rows(path, values.shape, bits, [values], image.icc)
 
 
 def enlarge(image: Image, network: Callable[[np.ndarray], np.ndarray]) -> Image:
@@ -124,26 +110,6 @@ def enlarge(image: Image, network: Callable[[np.ndarray], np.ndarray]) -> Image:
     return replace(image, pixels=pixels, alpha=alpha)
 
 
-def _upright(pixels: np.ndarray, orientation: int | None) -> np.ndarray:
-    """Turn the pixels of an image with this EXIF orientation (JEITA CP-3451, tag 274) upright."""
-    match orientation:
-        case 2:
-            return pixels[:, ::-1]
-        case 3:
-            return pixels[::-1, ::-1]
-        case 4:
-            return pixels[::-1]
-        case 5:
-            return pixels.swapaxes(0, 1)
-        case 6:
-            return pixels.swapaxes(0, 1)[:, ::-1]
-        case 7:
-            return pixels[::-1, ::-1].swapaxes(0, 1)
-        case 8:
-            return pixels.swapaxes(0, 1)[::-1]
-    return pixels
-
-
 def _quantised(path: Path, image: Image, bits: int) -> np.ndarray:
     """The values to store: (H, W, C) uint8 or uint16; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA."""
     height, width = image.pixels.shape[:2]
@@ -157,7 +123,3 @@ def _quantised(path: Path, image: Image, bits: int) -> np.ndarray:
         raise InputError(f"{path}: cannot be written: some values are infinite or not a number; expected 0..1")
     rounded: np.ndarray = np.rint(np.clip(values, 0, 1) * (2**bits - 1))
     return rounded.astype(np.uint16 if bits == 16 else np.uint8)
-
-
-def _listed(suffixes: Sequence[str]) -> str:
-    return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"

@@ -7,11 +7,11 @@ from typing import Any
 from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import introduction, tables
-from lowrank_sr.study.report.claims import Claim
 from lowrank_sr.study.report.comparison import Comparison
 from lowrank_sr.study.report.figures import Figure, figures_of
 from lowrank_sr.study.report.introduction import Formula, Glossary
 from lowrank_sr.study.report.tables import Table
+from lowrank_sr.study.report.verdict import Claim
 from lowrank_sr.study.settings import Settings
 from lowrank_sr.study.technique import CP_KERNEL
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from lowrank_sr.files import replacing
-from lowrank_sr.study.report.claims import Verdict
 from lowrank_sr.study.report.comparison import Comparison
 from lowrank_sr.study.report.content import TITLE, Block, Report, sections, summary
 from lowrank_sr.study.report.figures import Figure
 from lowrank_sr.study.report.introduction import Formula, Glossary
 from lowrank_sr.study.report.tables import Table
+from lowrank_sr.study.report.verdict import Verdict
 
 
 def write(report: Report, folder: Path) -> None:
@@ -35,12 +35,12 @@ def _block(block: Block) -> str:
         return "In report.html, a divider compares any two of these pictures."
     if isinstance(block, list):
         rows = [[claim.claim, claim.poster, *_verdict(claim.measured)] for claim in block]
-        return _table(["claim", "the poster", "verdict", "measured here", "why"], rows, numbers=False)
+        return _table(["claim", "the poster", "verdict", "measured here", "rule", "why"], rows, numbers=False)
     return block
 
 
 def _verdict(verdict: Verdict) -> list[str]:
-    return [f"**{verdict.verdict}**", verdict.found, verdict.why]
+    return [f"**{verdict.verdict}**", verdict.found, verdict.rule, verdict.why]
 
 
 def _table(header: list[str], rows: list[list[str]], numbers: bool = True) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report.claims import AGREES, DISAGREES, IN_PART, UNTESTED, Claim
 from lowrank_sr.study.report.comparison import Comparison, choices, divider, stills
 from lowrank_sr.study.report.content import Block, Report
 from lowrank_sr.study.report.figure_pareto import slug
@@ -14,9 +13,10 @@ from lowrank_sr.study.report.figures import Figure
 from lowrank_sr.study.report.inline_svg import Point, inline
 from lowrank_sr.study.report.introduction import Formula, Glossary
 from lowrank_sr.study.report.tables import Table
+from lowrank_sr.study.report.verdict import AGREES, DISAGREES, IN_PART, NOT_DECIDED, Claim
 from lowrank_sr.study.technique import ALL, REFERENCE
 
-_VERDICTS = {AGREES: "yes", IN_PART: "part", DISAGREES: "no", UNTESTED: "none"}  # classes in page.css
+_VERDICTS = {AGREES: "yes", IN_PART: "part", DISAGREES: "no", NOT_DECIDED: "none"}  # classes in page.css
 
 
 def html_of(block: Block, report: Report, folder: Path) -> str:
@@ -102,9 +102,10 @@ def _table(table: Table) -> str:
 
 def _claim(claim: Claim) -> str:
     verdict = claim.measured
+    why = f"\n<p><b>Why:</b> {escape(verdict.why)}</p>" if verdict.why else ""
     return f"""<article class="claim {_VERDICTS[verdict.verdict]}">
 <h3>{escape(claim.claim)} <span class="verdict">{verdict.verdict}</span></h3>
 <blockquote>{escape(claim.poster)}</blockquote>
 <p><b>Measured here:</b> {escape(verdict.found)}.</p>
-<p><b>Why:</b> {escape(verdict.why)}</p>
+<p><b>Rule:</b> {escape(verdict.rule)}.</p>{why}
 </article>"""

@@ -1,0 +1,113 @@
+"""Pictures that Pillow decodes: whole, one byte or four a pixel, and converted some rows at a time."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
+from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
+
+_ORIENTATION = 0x0112  # EXIF's tag, and TIFF's
+_IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # TIFF's
+_CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_MODES = {channels: mode for mode, channels in _CHANNELS.items()}
+_MODES_KEEPING_THE_PROFILE = ("1", "L", "LA", "I;16", "P", "PA", "RGB", "RGBA", "RGBX")  # but not CMYK read as RGB
+_ONE_BYTE_MODES = ("1", "L", "P")  # any other takes 4 bytes a pixel, whatever its channels
+_DECODER_BYTES = {"WEBP": 16, "MPO": 8, "JPEG": 8, "AVIF": 16, "HEIF": 16}
+"""What a pixel takes in the decoder beside Pillow's image, at most; JPEG's is for a progressive one."""
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True, "exact": True},
+}
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
+_ENCODER_BYTES = {".webp": 16}  # a pixel
+
+
+def open_by_pillow(path: Path, start: bytes) -> StoredPicture:
+    """The first frame of a picture that begins with the bytes `start`; unknown and damaged files raise ValueError."""
+    with _opened(path) as image:
+        width, height = image.size
+        mode, one_byte, format_name = _mode_to_read(image), image.mode in _ONE_BYTE_MODES, image.format or ""
+        icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
+        orientation, turns = None, format_name == "TIFF"
+        if turns:  # upright as it is decoded; of the sizes only some versions of Pillow say so before
+            sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
+            width, height = sides[::-1] if image.tag_v2.get(_ORIENTATION) in (5, 6, 7, 8) else sides  # type: ignore[attr-defined]
+        else:
+            if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
+                image.info["exif"] = late
+            orientation = PIL.Image.Image.getexif(image).get(_ORIENTATION)  # a PNG's own one would decode it
+    if is_png16(start):
+        png = Png16(path)
+        return StoredPicture(
+            png.height, png.width, png.channels, np.dtype(np.uint16), orientation, icc, png.bands(), png.decoding_bytes
+        )
+    pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + _DECODER_BYTES.get(format_name, 0)
+    return StoredPicture(
+        height=height,
+        width=width,
+        channels=_CHANNELS[mode],
+        dtype=np.dtype(np.uint8),
+        orientation=orientation,
+        icc=icc,
+        bands=_bands(path, mode),
+        decoding_bytes=pixel_bytes * height * width + 2 * BAND_BYTES,
+    )
+
+
+def write_by_pillow(
+    path: Path, suffix: str, shape: tuple[int, int, int], bands: Iterable[np.ndarray], icc: bytes | None = None
+) -> None:
+    """Write a picture of (H, W, C) uint8 values, whose rows come in `bands`, in the format of `suffix`.
+
+    Pillow encodes whole pictures: all rows are held, in one byte or four a pixel. Raises ValueError for a limit of the
+    format.
+    """
+    height, width, channels = shape
+    image = PIL.Image.new(_MODES[channels], (width, height))
+    row = 0
+    for band in bands:
+        for rows in regrouped([band], rows_of(width * channels)):
+            image.paste(PIL.Image.fromarray(rows if channels > 1 else rows[:, :, 0]), (0, row))
+            row += len(rows)
+    name = _FORMATS[suffix]
+    options = {**_SAVE_OPTIONS.get(name, {}), **({} if icc is None else {"icc_profile": icc})}
+    with path.open("wb") as file:
+        image.save(file, name, **options)
+
+
+def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
+    """The most memory that `write_by_pillow` needs."""
+    return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 2 * BAND_BYTES
+
+
+def _opened(path: Path) -> PIL.Image.Image:
+    try:
+        return PIL.Image.open(path)
+    except PIL.UnidentifiedImageError as error:
+        raise ValueError(f"Pillow cannot identify it: {error}") from error
+
+
+def _bands(path: Path, mode: str) -> Iterator[np.ndarray]:
+    with _opened(path) as image:
+        image.load()
+        width, height = image.size
+        rows = rows_of(4 * width)
+        for top in range(0, height, rows):
+            part = image.crop((0, top, width, min(top + rows, height)))
+            if part.mode != mode:
+                part = part.convert(mode)
+            yield np.asarray(part).reshape(part.height, width, -1)
+
+
+def _mode_to_read(image: PIL.Image.Image) -> str:
+    """The Pillow mode to read in: greyscale or RGB, with or without alpha."""
+    mode = image.mode
+    if mode.startswith("F") or (mode.startswith("I") and image.format != "PNG"):
+        raise ValueError(f"its pixels are of Pillow's kind {mode!r}")
+    transparent = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    grey = mode in ("1", "L", "LA", "La") or mode.startswith("I")
+    return ("L" if grey else "RGB") + ("A" if transparent else "")

@@ -1,0 +1,257 @@
+"""PNG in rows: reading 16 bits a channel, which Pillow cuts to 8 bits; writing 8 and 16 bits as the rows come.
+
+Specification: https://www.w3.org/TR/png-3/, from which the section numbers are.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.pictures.rows import regrouped, rows_of
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 4: 2, 2: 3, 6: 4}  # by colour type: grey, grey + alpha, RGB, RGBA
+_COLOUR_TYPES = {channels: colour_type for colour_type, channels in _CHANNELS.items()}
+_READ_BYTES = 2**16
+_LEVEL = 6  # zlib's own default, and Pillow's
+# Passes of an interlaced image: first row, first column, and the steps from row to row and column to column.
+_Pass = tuple[int, int, int, int]
+_ADAM7: list[_Pass] = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+
+
+def is_png16(start: bytes) -> bool:
+    """Tell whether these are the first 25 bytes, or more, of a PNG with 16 bits a channel."""
+    return start.startswith(SIGNATURE) and start[24:25] == b"\x10"
+
+
+class Png16:
+    """A PNG of 16 bits a channel: its header, and its rows."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the header; a damaged one raises ValueError, KeyError or struct.error."""
+        self._path = path
+        with path.open("rb") as file:
+            before_pixels = {name: b"".join(parts) for name, parts in _chunks(file, stop=b"IDAT")}
+        self.width, self.height, depth, self._colour_type, _, _, self.interlaced = struct.unpack(
+            ">IIBBBBB", before_pixels[b"IHDR"]
+        )
+        if depth != 16 or self._colour_type not in _CHANNELS or not (self.width and self.height):
+            raise ValueError(f"{depth} bits of PNG colour type {self._colour_type}")
+        self._transparent = before_pixels.get(b"tRNS")
+
+    @property
+    def channels(self) -> int:
+        """1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; a transparent colour (tRNS) becomes an alpha channel."""
+        return _CHANNELS[self._colour_type] + (self._transparent is not None)
+
+    @property
+    def decoding_bytes(self) -> int:
+        """The most memory that `bands` needs."""
+        row: int = 2 * self.width * self.channels
+        return 6 * row * int(self.height if self.interlaced else min(self.height, rows_of(row)))
+
+    def bands(self) -> Iterator[np.ndarray]:
+        """Yield all rows, (h, W, C) uint16, from the top; an interlaced picture comes in one piece.
+
+        A damaged or incomplete file raises ValueError, IndexError, struct.error or zlib.error.
+        """
+        with self._path.open("rb") as file:
+            for pixels in self._interlaced(file) if self.interlaced else self._in_order(file):
+                if self._transparent is None:
+                    yield pixels
+                else:
+                    opaque = (pixels != np.frombuffer(self._transparent, ">u2")).any(axis=2, keepdims=True)
+                    yield np.concatenate([pixels, opaque * np.uint16(65535)], axis=2)
+
+    def _in_order(self, file: BinaryIO) -> Iterator[np.ndarray]:
+        step = 2 * _CHANNELS[self._colour_type]
+        row_bytes = step * self.width
+        rows = rows_of(row_bytes)
+        data = _ImageData(file)
+        above = np.zeros(row_bytes, np.uint8)
+        for row in range(0, self.height, rows):
+            count = min(rows, self.height - row)
+            filtered = data.take((1 + row_bytes) * count).reshape(count, -1)
+            samples = _unfilter(filtered[:, 0], filtered[:, 1:], above, step)
+            above = samples[-1]
+            yield samples.view(">u2").reshape(count, self.width, -1).astype(np.uint16)
+        data.finish()
+
+    def _interlaced(self, file: BinaryIO) -> Iterator[np.ndarray]:
+        """Pass by pass: each is an image of every n-th row and column (section 8)."""
+        pixels = np.empty((self.height, self.width, _CHANNELS[self._colour_type]), np.uint16)
+        parts = [pixels[row::row_step, column::column_step] for row, column, row_step, column_step in _ADAM7]
+        parts = [part for part in parts if part.size]
+        data = _ImageData(file)
+        for part in parts:
+            filtered = data.take(part.nbytes + part.shape[0]).reshape(part.shape[0], -1)
+            nothing = np.zeros(filtered.shape[1] - 1, np.uint8)
+            samples = _unfilter(filtered[:, 0], filtered[:, 1:], nothing, 2 * part.shape[2])
+            part[...] = samples.view(">u2").reshape(part.shape)
+        data.finish()
+        yield pixels
+
+
+def write_png(path: Path, shape: tuple[int, int, int], bands: Iterable[np.ndarray], icc: bytes | None = None) -> None:
+    """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with an ICC profile where one is given.
+
+    `bands` are its rows from the top, some at a time; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA. No more than one band
+    of them is held.
+    """
+    height, width, channels = shape
+    compressor = zlib.compressobj(_LEVEL)
+    above: np.ndarray | None = None
+    with path.open("wb") as file:
+        file.write(SIGNATURE)
+        for band in bands:
+            if above is None:
+                bits = 8 * band.dtype.itemsize
+                header = struct.pack(">IIBBBBB", width, height, bits, _COLOUR_TYPES[channels], 0, 0, 0)
+                _write_chunk(file, b"IHDR", header)
+                if icc is not None:
+                    _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+                above = np.zeros(width * channels * band.dtype.itemsize, np.uint8)
+            for rows in regrouped([band], rows_of(above.size)):
+                samples = rows.astype(rows.dtype.newbyteorder(">")).view(np.uint8).reshape(len(rows), -1)
+                filtered = _filter(samples, above, channels * rows.dtype.itemsize)
+                _write_chunk(file, b"IDAT", compressor.compress(filtered.data))
+                above = samples[-1].copy()
+        _write_chunk(file, b"IDAT", compressor.flush())
+        _write_chunk(file, b"IEND", b"")
+
+
+def exif_after_pixels(path: Path) -> bytes | None:
+    """The content of an eXIf chunk that follows the image data, where Pillow finds it only after decoding."""
+    with path.open("rb") as file:
+        file.seek(len(SIGNATURE))
+        while len(head := file.read(8)) == 8:
+            length, name = struct.unpack(">I4s", head)
+            if name == b"eXIf":
+                return file.read(length)
+            file.seek(length + 4, 1)
+    return None
+
+
+def _chunks(file: BinaryIO, stop: bytes) -> Iterator[tuple[bytes, Iterator[bytes]]]:
+    """Yield name and content, in parts, of each chunk before `stop`, checksums verified (section 5.3)."""
+    file.seek(len(SIGNATURE))
+    while True:
+        length, name = struct.unpack(">I4s", file.read(8))
+        if name == stop:
+            return
+        content = _content(file, name, length)
+        yield name, content
+        for _ in content:  # what nobody has taken
+            pass
+
+
+def _content(file: BinaryIO, name: bytes, length: int) -> Iterator[bytes]:
+    checksum = zlib.crc32(name)
+    while length:
+        part = file.read(min(length, _READ_BYTES))
+        if not part:
+            raise ValueError("incomplete PNG file")
+        length -= len(part)
+        checksum = zlib.crc32(part, checksum)
+        yield part
+    if struct.unpack(">I", file.read(4)) != (checksum,):
+        raise ValueError(f"broken checksum of the PNG chunk {name!r}")
+
+
+def _write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
+    if content or name == b"IEND":
+        file.write(struct.pack(">I", len(content)) + name)
+        file.write(content)
+        file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(name))))
+
+
+class _ImageData:
+    """The decompressed content of the IDAT chunks, as it is needed: a few hostile bytes may unfold into gigabytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """The image data of a PNG file."""
+        self._parts = (part for name, parts in _chunks(file, stop=b"IEND") if name == b"IDAT" for part in parts)
+        self._decompressor = zlib.decompressobj()
+        self._waiting = b""
+
+    def take(self, size: int) -> np.ndarray:
+        """The next `size` bytes."""
+        taken = bytearray()
+        while len(taken) < size:
+            inflated = self._decompressor.decompress(self._waiting, size - len(taken))
+            self._waiting = self._decompressor.unconsumed_tail
+            taken += inflated
+            if not inflated and not self._waiting:
+                part = next(self._parts, None)
+                if part is None:
+                    raise ValueError("incomplete PNG image data")
+                self._waiting = part
+        return np.frombuffer(taken, np.uint8)
+
+    def finish(self) -> None:
+        """Read to the end chunk: a file without one is no complete picture."""
+        for _ in self._parts:
+            pass
+
+
+@compiled()
+def _paeth(left: int, up: int, corner: int) -> int:
+    """Whichever of the three neighbours is nearest to left + up - corner (section 9.4)."""
+    to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+    if to_left <= to_up and to_left <= to_corner:
+        return left
+    return up if to_up <= to_corner else corner
+
+
+@compiled()
+def _unfilter(types: np.ndarray, filtered: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
+    """Undo the filter of each row (section 9.2); `above` is the row before the first, `step` the bytes of a pixel."""
+    height, width = filtered.shape
+    out = np.zeros((height + 1, step + width), np.uint8)  # a pixel of zeros before the first
+    out[0, step:] = above
+    for y in range(height):
+        for x in range(width):
+            left = np.int64(out[y + 1, x])
+            up = np.int64(out[y, x + step])
+            corner = np.int64(out[y, x])
+            predicted = np.int64(0)
+            if types[y] == 1:
+                predicted = left
+            elif types[y] == 2:
+                predicted = up
+            elif types[y] == 3:
+                predicted = (left + up) // 2
+            elif types[y] == 4:
+                predicted = _paeth(left, up, corner)
+            elif types[y] != 0:
+                raise ValueError("unknown PNG filter type")
+            out[y + 1, x + step] = (filtered[y, x] + predicted) & 255
+    return out[1:, step:].copy()
+
+
+@compiled()
+def _filter(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
+    """Filter each row by the type whose bytes, taken as signed, are smallest (section 12.7); the type comes first."""
+    height, width = rows.shape
+    out = np.empty((height, 1 + width), np.uint8)
+    tried = np.empty((5, width), np.uint8)
+    for y in range(height):
+        row, up_row = rows[y], rows[y - 1] if y else above
+        sums = np.zeros(5, np.int64)
+        for x in range(width):
+            up = np.int64(up_row[x])
+            left = np.int64(row[x - step]) if x >= step else np.int64(0)
+            corner = np.int64(up_row[x - step]) if x >= step else np.int64(0)
+            for kind, predicted in enumerate((0, left, up, (left + up) // 2, _paeth(left, up, corner))):
+                value = (row[x] - predicted) & 255
+                tried[kind, x] = value
+                sums[kind] += min(value, 256 - value)
+        best = np.argmin(sums)
+        out[y, 0] = best
+        out[y, 1:] = tried[best]
+    return out

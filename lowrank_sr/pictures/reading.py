@@ -1,0 +1,116 @@
+"""A picture file whose rows are read as they are needed, upright; no more of it is held than its format demands."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from lowrank_sr.errors import InputError
+from lowrank_sr.pictures.formats import open_stored
+
+_ROWS_IN_ORDER = (None, 1, 2)  # orientations whose rows lie from top to bottom; 2 is mirrored
+_SIDES_CHANGED = (5, 6, 7, 8)
+
+
+class PictureFile:
+    """An open picture file: what its header says, and its rows as they are seen.
+
+    Attributes
+    ----------
+    height, width, channels : int
+        Of the picture as it is seen; 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
+    dtype : np.dtype
+        uint8 or uint16.
+    icc : bytes or None
+        ICC profile of the colours.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Read the header; nothing is decoded.
+
+        Raises InputError if there is no such file, or it is not a PNG, JPEG, TIFF, WebP or BMP image with 8 or 16 bits
+        a channel, and for one beyond Pillow's 179 million pixels where it is Pillow that reads it.
+        """
+        self.path = Path(path)
+        with _named(self.path):
+            self._stored = open_stored(self.path)
+        stored = self._stored
+        sides = stored.height, stored.width
+        self.height, self.width = sides[::-1] if stored.orientation in _SIDES_CHANGED else sides
+        self.channels, self.dtype, self.icc = stored.channels, stored.dtype, stored.icc
+        self._kept: list[tuple[int, np.ndarray]] = []  # decoded rows: the number of the first one, and them
+        self._decoded = 0  # rows
+
+    @property
+    def decoding_bytes(self) -> int:
+        """The most memory that `rows` needs beside the rows that it gives and those it gave before."""
+        turned = 0 if self._stored.orientation in _ROWS_IN_ORDER else self._stored.stored_bytes
+        return self._stored.decoding_bytes + turned
+
+    def rows(self, top: int, bottom: int) -> np.ndarray:
+        """Rows `top` to `bottom`, (rows, width, channels); `top` must not be less than it was in a call before.
+
+        Raises InputError where the file is damaged or incomplete.
+        """
+        with _named(self.path):
+            if self._stored.orientation not in _ROWS_IN_ORDER and not self._kept:
+                self._kept = [(0, upright(self._stored.all_rows(), self._stored.orientation))]
+                self._decoded = self.height
+            while self._decoded < bottom:
+                band = next(self._stored.bands, None)
+                if band is None:
+                    raise ValueError(f"{self._decoded} of {self.height} rows")
+                if band.shape[1:] != (self._stored.width, self.channels) or band.dtype != self.dtype:
+                    raise ValueError("its pixels are not what its header says")
+                if self._decoded + len(band) > top:
+                    self._kept.append((self._decoded, upright(band, self._stored.orientation)))
+                self._decoded += len(band)
+                if self._decoded == self.height:
+                    self._finish()
+        if len(self._kept) > 1:
+            self._kept = [(first, band) for first, band in self._kept if first + len(band) > top]
+        parts = [band[max(0, top - first) : bottom - first] for first, band in self._kept if first < bottom]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _finish(self) -> None:
+        """Let the decoder see the end of the file: what is incomplete may show only there."""
+        for _ in self._stored.bands:
+            raise ValueError("more rows than its header says")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into an InputError that names the file; keep its warnings to itself."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a decoder warns of, it has repaired
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged files decoders raise anything, SyntaxError and struct.error too
+        reason = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
+        expected = "a complete PNG, JPEG, TIFF, WebP or BMP image"
+        raise InputError(f"{path}: cannot be read: {reason}; expected {expected}") from error
+
+
+def upright(pixels: np.ndarray, orientation: int | None) -> np.ndarray:
+    """Turn the pixels of an image with this EXIF orientation (JEITA CP-3451, tag 274) upright."""
+    match orientation:
+        case 2:
+            return pixels[:, ::-1]
+        case 3:
+            return pixels[::-1, ::-1]
+        case 4:
+            return pixels[::-1]
+        case 5:
+            return pixels.swapaxes(0, 1)
+        case 6:
+            return pixels.swapaxes(0, 1)[:, ::-1]
+        case 7:
+            return pixels[::-1, ::-1].swapaxes(0, 1)
+        case 8:
+            return pixels.swapaxes(0, 1)[::-1]
+    return pixels

@@ -1,0 +1,184 @@
+"""The claims that rest on the clock, and im2col's memory."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from lowrank_sr.study.measure.speed import Timing
+from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report import clock
+from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Verdict, because, listed, together
+from lowrank_sr.study.technique import (
+    DIRECT,
+    IM2COL,
+    REFERENCE,
+    SVD_FITTED,
+    SVD_FITTED_WINOGRAD,
+)
+
+MEMORY_INTENSIVE = 1.25  # times the peak memory of direct convolution, or more
+
+
+def faster(results: Results) -> Verdict:
+    """SVD and CP are faster than direct convolution."""
+    rows = results.times.techniques
+    # The poster compares what runs by direct convolution.
+    techniques = [technique for technique in rows if technique.form and technique.method == DIRECT]
+    timings = {technique: clock.measurements(results, technique) for technique in techniques}
+    found = "times as fast as direct: " + "; ".join(
+        f"{technique.label} {listed(clock.spread(timing) for timing in measured)}, "
+        f"{rows[technique].theoretical_speedup:.2f} in theory"
+        for technique, measured in timings.items()
+    )
+    rule = f"{clock.FASTER_RULE}; {clock.self_check(results, techniques)}"
+    trouble = clock.trouble(results, techniques, [timing for measured in timings.values() for timing in measured])
+    if trouble:
+        return Verdict(NOT_DECIDED, found, rule, trouble)
+    answers = [clock.faster(measured) for measured in timings.values()]
+    below = all(rows[technique].measured.speedup < rows[technique].theoretical_speedup for technique in techniques)
+    why = because(
+        (below, "None reaches on the clock what its FLOPs promise: factorised layers run at a lower rate."),
+        *_winograd(results),
+    )
+    return Verdict(together(answers), found, rule, why)
+
+
+def _winograd(results: Results) -> list[tuple[bool, str]]:
+    """What Winograd's algorithm does without low rank, and with it."""
+    rows, reasons = results.times.techniques, []
+    best = results.times.fastest_dense()
+    if best != REFERENCE:
+        exact = rows[best].measured
+        ahead = [
+            technique.label
+            for technique, row in rows.items()
+            if technique.form and clock.slower_than(exact, row.measured)
+        ]
+        who = f"faster than that: {listed(ahead)}" if ahead else "no low-rank technique is faster than that"
+        text = (
+            f"Direct convolution is not the fastest exact method: {best.label} computes the same picture "
+            f"{exact.speedup:.2f} times as fast; {who}."
+        )
+        reasons.append((clock.faster([exact]) is True, text))
+    if SVD_FITTED_WINOGRAD in rows:
+        pair, by_winograd = rows[SVD_FITTED], rows[SVD_FITTED_WINOGRAD]
+        text = (
+            f"By F(4, 3) the fitted SVD does {by_winograd.multiplications / pair.multiplications:.2f} of the "
+            f"multiplications and is {by_winograd.measured.speedup / pair.measured.speedup:.2f} times as fast; the "
+            "FLOP count does not show that."
+        )
+        reasons.append((clock.slower_than(pair.measured, by_winograd.measured) is True, text))
+    return reasons
+
+
+READINGS = (
+    ("selects the layers above it", "thresholds", "threshold"),
+    ("is the condition number that every layer is truncated at", "truncations", "condition"),
+    ("is a limit for the singular values themselves", "limits", "limit"),
+)  # of the poster's threshold: in words, the field of the results, the field of its points
+
+
+def threshold(results: Results) -> Verdict:
+    """A lower threshold slows it down: in three readings, without the break-even guard and with it."""
+    techniques = [technique for technique in results.times.techniques if technique.form == "svd"]
+    found, answers, reasons, used = [], [], [], []
+    for words, field, value in READINGS:
+        points = getattr(results, field)
+        compared = [_extremes(points, value, guarded) for guarded in (False, True)]
+        without, with_guard = compared
+        parts = []
+        for name, pair in (("without the break-even guard", without), ("with it", with_guard)):
+            if pair is None:
+                continue
+            (low, at_low), (high, at_high) = pair
+            used += [at_low, at_high]
+            parts.append(f"{name} {clock.spread(at_low)} at {low:.3g}, {clock.spread(at_high)} at {high:.3g}")
+        if not parts:
+            continue
+        found.append(f"if the threshold {words}: times as fast as direct, " + "; ".join(parts))
+        answer = _slower(without) if without else None
+        answers.append(answer)
+        guarded = _slower(with_guard) if with_guard else None
+        turned = ", which the guard turns round" if None not in (answer, guarded) and answer != guarded else ""
+        reasons.append((answer is True, f"Where it {words}, a lower one is slower{turned}."))
+        reasons.append((answer is False, f"Where it {words}, a lower one is faster{turned}."))
+    reasons += _unguarded(results)
+    rule = (
+        "the poster does not say what its threshold does, so three readings are judged, each without the guard that "
+        "keeps layers dense where factors would cost more: slower or faster where the quartiles at the lowest and the "
+        f"highest threshold are apart, else not decided; {clock.self_check(results, techniques)}"
+    )
+    if not answers:
+        return Verdict(NOT_DECIDED, "no reading has two networks to compare", rule, "")
+    trouble = clock.trouble(results, techniques, used)
+    if trouble:
+        return Verdict(NOT_DECIDED, "; ".join(found), rule, trouble)
+    return Verdict(together(answers), "; ".join(found), rule, because(*reasons))
+
+
+def _extremes(
+    points: Sequence[GuardedPoint], value: str, guarded: bool
+) -> tuple[tuple[float, Timing], tuple[float, Timing]] | None:
+    """The lowest and the highest threshold of a reading, each with the time of its network; None for fewer than two."""
+    networks: list[tuple[float, LowRankNetwork]] = []
+    for point in sorted(points, key=attrgetter(value)):
+        network = point.network if guarded else point.fewest_guards()
+        if network is not None:
+            networks.append((getattr(point, value), network))
+    if len(networks) < 2:
+        return None
+    (low, at_low), (high, at_high) = networks[0], networks[-1]
+    return (low, at_low.measured.direct), (high, at_high.measured.direct)
+
+
+def _slower(pair: tuple[tuple[float, Timing], tuple[float, Timing]]) -> Answer:
+    (_, at_low), (_, at_high) = pair
+    return clock.slower_than(at_low, at_high)
+
+
+def _unguarded(results: Results) -> list[tuple[bool, str]]:
+    """What ranks beyond the break-even cost."""
+    points = [*results.thresholds, *results.truncations, *results.limits]
+    networks = [point.unguarded for point in points if point.unguarded is not None]
+    if not networks:
+        return []
+    slowest = min(networks, key=lambda network: network.measured.direct.speedup)
+    text = (
+        f"Without the guard {sum(network.theoretical_speedup < 1 for network in networks)} of {len(networks)} networks "
+        f"need more FLOPs than the dense one; the slowest is {clock.spread(slowest.measured.direct)} times as fast: "
+        "ranks above d N C / (N + C) slow a network down."
+    )
+    return [(slowest.theoretical_speedup < 1 and slowest.measured.direct.speedup_high < 1, text)]
+
+
+def im2col(results: Results) -> Verdict:
+    """im2col needs much memory and is slower than direct convolution."""
+    techniques = [IM2COL]
+    timings = clock.measurements(results, IM2COL)
+    largest = results.memory[REFERENCE].sides[-1]
+    patches, direct = results.memory[IM2COL].sides[-1].measured.peak_mb, largest.measured.peak_mb
+    found = f"{listed(clock.spread(timing) for timing in timings)} times as fast as direct"
+    more: Answer = None
+    if patches and direct:
+        more = patches > MEMORY_INTENSIVE * direct
+        found += (
+            f"; for {largest.side} x {largest.side} pixels {patches / direct:.2f} times its memory ({patches:.0f} "
+            f"against {direct:.0f} MB)"
+        )
+    else:
+        found += "; this system does not report a process's peak memory"
+    trouble = clock.trouble(results, techniques, timings)
+    is_faster = None if trouble else clock.faster(timings)
+    slower = None if is_faster is None else not is_faster
+    rule = (
+        f"two halves: peak memory above {MEMORY_INTENSIVE:g} times that of direct convolution, and slower; "
+        f"{clock.FASTER_RULE}; {clock.self_check(results, techniques)}"
+    )
+    why = because(
+        (trouble is not None, trouble or ""),
+        (
+            more is True,
+            "The patch matrix holds every pixel d² times; direct convolution reads the feature map in place.",
+        ),
+    )
+    return Verdict(together([more, slower]), found, rule, why)
