@@ -8,6 +8,7 @@ from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
+from lowrank_sr.training.finetune import finetune
 
 __all__ = [
     "CP",
@@ -18,6 +19,7 @@ __all__ = [
     "__version__",
     "compress",
     "enlarge",
+    "finetune",
     "imresize",
     "load",
     "psnr",

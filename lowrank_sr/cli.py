@@ -4,14 +4,14 @@ import argparse
 import sys
 
 from lowrank_sr._version import __version__
-from lowrank_sr.commands import compress, convert, evaluate, info, plot_benchmarks, study, upscale
+from lowrank_sr.commands import compress, convert, evaluate, finetune, info, plot_benchmarks, study, upscale
 from lowrank_sr.commands.announce import announced
 from lowrank_sr.commands.options import Command
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.text import complain
 
-COMMANDS = (upscale, info, evaluate, convert, compress, study, plot_benchmarks)  # in the order of --help
+COMMANDS = (upscale, info, evaluate, convert, compress, finetune, study, plot_benchmarks)  # in the order of --help
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,16 +4,15 @@ import argparse
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from lowrank_sr.cluster import connection
+from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import WEIGHTS
-
-if TYPE_CHECKING:
-    from lowrank_sr.cluster.pool import Pool
 
 Command = Callable[[argparse.Namespace], int | None]
 """command(options): run it and return the exit status, None for 0."""
@@ -61,7 +60,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_pool(options: argparse.Namespace) -> AbstractContextManager["Pool | None"]:
+def open_pool(options: argparse.Namespace) -> AbstractContextManager[Pool | None]:
     """The workers that --workers or --cluster asks for, until the end of the block; None without either.
 
     Raises InputError as `cluster.connection` does, and for --shared-files without --cluster.
@@ -70,8 +69,6 @@ def open_pool(options: argparse.Namespace) -> AbstractContextManager["Pool | Non
         raise InputError("--shared-files: expected with --cluster, for whose workers it speaks")
     if options.cluster is None and options.workers is None:
         return nullcontext()
-    from lowrank_sr.cluster import connection
-
     if options.cluster is not None:
         return connection.connected(options.cluster, options.shared_files)
     return connection.started(options.workers)
@@ -80,6 +77,12 @@ def open_pool(options: argparse.Namespace) -> AbstractContextManager["Pool | Non
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+
+
+def check_weights_output(path: Path) -> None:
+    """Raise InputError, before the work, where a weights file cannot be written to `path`."""
+    if path.suffix.lower() != ".npz" or not path.parent.is_dir():
+        raise InputError(f"{path}: expected a name that ends in .npz, in a folder that exists")
 
 
 def load_network(path: Path | None, method: str = "auto") -> RRDBNet:

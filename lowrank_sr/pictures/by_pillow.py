@@ -16,8 +16,9 @@ _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES = {channels: mode for mode, channels in _CHANNELS.items()}
 _MODES_KEEPING_THE_PROFILE = ("1", "L", "LA", "I;16", "P", "PA", "RGB", "RGBA", "RGBX")  # but not CMYK read as RGB
 _ONE_BYTE_MODES = ("1", "L", "P")  # any other takes 4 bytes a pixel, whatever its channels
-_DECODER_BYTES = {"WEBP": 16, "MPO": 8, "JPEG": 8, "AVIF": 16, "HEIF": 16}
-"""What a pixel takes in the decoder beside Pillow's image, at most; JPEG's is for a progressive one."""
+_DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "HEIF": 16}
+_PROGRESSIVE_JPEG_BYTES = 8
+"""What a pixel takes in the decoder beside Pillow's image, at most."""
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
@@ -30,9 +31,10 @@ def open_by_pillow(path: Path, start: bytes) -> StoredPicture:
     """The first frame of a picture that begins with the bytes `start`; unknown and damaged files raise ValueError."""
     with _opened(path) as image:
         width, height = image.size
-        mode, one_byte, format_name = _mode_to_read(image), image.mode in _ONE_BYTE_MODES, image.format or ""
+        mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
         icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
-        orientation, turns = None, format_name == "TIFF"
+        orientation, turns = None, image.format == "TIFF"
+        decoder = _PROGRESSIVE_JPEG_BYTES if "progressive" in image.info else _DECODER_BYTES.get(image.format or "", 0)
         if turns:  # upright as it is decoded; of the sizes only some versions of Pillow say so before
             sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
             width, height = sides[::-1] if image.tag_v2.get(_ORIENTATION) in (5, 6, 7, 8) else sides  # type: ignore[attr-defined]
@@ -45,7 +47,7 @@ def open_by_pillow(path: Path, start: bytes) -> StoredPicture:
         return StoredPicture(
             png.height, png.width, png.channels, np.dtype(np.uint16), orientation, icc, png.bands(), png.decoding_bytes
         )
-    pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + _DECODER_BYTES.get(format_name, 0)
+    pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + decoder
     return StoredPicture(
         height=height,
         width=width,
@@ -54,7 +56,7 @@ def open_by_pillow(path: Path, start: bytes) -> StoredPicture:
         orientation=orientation,
         icc=icc,
         bands=_bands(path, mode),
-        decoding_bytes=pixel_bytes * height * width + 2 * BAND_BYTES,
+        decoding_bytes=pixel_bytes * height * width + 4 * BAND_BYTES,
     )
 
 
@@ -81,7 +83,7 @@ def write_by_pillow(
 
 def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
     """The most memory that `write_by_pillow` needs."""
-    return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 2 * BAND_BYTES
+    return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 4 * BAND_BYTES
 
 
 def _opened(path: Path) -> PIL.Image.Image:

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLEFORMAT
 
-from lowrank_sr.pictures.rows import StoredPicture, regrouped, rows_of
+from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
 _READ_BYTES = 2**20
 _COPIES = 4  # of a strip or a row of tiles while it is decoded
@@ -54,7 +54,7 @@ def open_tiff(path: Path) -> StoredPicture | None:
         orientation=orientation,
         icc=icc if isinstance(icc, bytes) else None,
         bands=_bands(path, whole),
-        decoding_bytes=_COPIES * length * width * page.samplesperpixel * dtype.itemsize,
+        decoding_bytes=_COPIES * (length * width * page.samplesperpixel * dtype.itemsize + BAND_BYTES),
     )
 
 

@@ -46,6 +46,8 @@ def write_rows(
     with replacing(path) as temporary:
         try:
             encode(temporary, suffix, shape, bits, bands, icc)
+        except InputError:  # of the picture that the rows come from
+            raise
         except ValueError as error:
             raise InputError(f"{path}: cannot be written: {error}") from error
 

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from example_results import SIDE, example
 
 from lowrank_sr.pictures.images import read_image
-from lowrank_sr.study.report import figures, style, tables
+from lowrank_sr.study.report import figures, style, tables, tables_causes
 from lowrank_sr.study.report.content import sections
 from lowrank_sr.study.technique import REFERENCE
 
@@ -43,16 +43,42 @@ def test_table1_holds_what_was_measured():
     assert [row[0] for row in table.rows[:3]] == ["bicubic", "original (direct)", "im2col + GEMM"]
     row = dict(zip(table.header, next(row for row in table.rows if row[0] == "SVD, fitted"), strict=True))
     assert row["PSNR RGB (dB)"] == "27.00"
-    assert row["measured speed-up"] == "2.00"
-    assert row["seconds"] == "0.500"
+    assert row["measured speed-up"] == "2.00 (1.90–2.10)"
+    assert row["seconds"] == "0.500 (0.450–0.550)"
     assert row["peak memory (MB)"] == "30"
     assert f"{SIDE} x {SIDE}" in table.caption
 
 
 def test_the_poster_stands_beside_ours():
     table = tables.poster_table1(example())
-    assert table.rows[2] == ["SVD", "23.31", "27.00", "27.00", "0.68", "0.80", "0.80"]
-    assert table.rows[0][3] == "–"  # the original has no fitted factors
+    assert [row[0] for row in table.rows[:4]] == [
+        "original", "im2col", "SVD: SVD, kernel, marked layers", "SVD: SVD, kernel, unmarked layers",
+    ]  # fmt: skip
+    assert table.rows[2][1:] == ["23.31", "27.00", "0.68", "0.80"]
+
+
+def test_the_ablation_has_a_row_for_each_combination():
+    table = tables_causes.ablation(example())
+    assert len(table.rows) == 1 + len(example().ablation)
+    assert table.rows[1] == ["SVD, all layers, uniform share, kernel", "10", "2.00", "27.00", "27.50", "0.8000"]
+    assert table.rows[-1][0] == "SVD, unmarked layers, uniform share, fitted"
+    assert tables_causes.alone(example()).rows == [["trunk_conv", "12", "0.300", "1.010", "26.00", "27.00", "0.8000"]]
+
+
+def test_thresholds_have_rows_without_the_guard():
+    rows = tables_causes.thresholds(example()).rows
+    limited = [row[:2] for row in rows if "singular value" in row[0]]
+    assert limited[:2] == [
+        ["every layer at a singular value", "0.500"],
+        ["every layer at a singular value, without the guard", "0.500"],
+    ]
+    assert len(rows) == 2 + 2 + 4
+
+
+def test_the_self_check_shows_every_measurement():
+    rows = {row[0]: row[1:] for row in tables_causes.self_check(example()).rows}
+    assert rows["direct"] == ["1.00 (0.95–1.05)", "1.00 (0.95–1.05)", "–", "0.10"]
+    assert rows["SVD, kernel"][2] == "2.00 (1.90–2.10)"  # from the sweep of speed-ups
 
 
 def test_the_full_size_table_names_no_factors():

@@ -1,12 +1,13 @@
 """What the report says, in order, for Markdown and for the page: headings, and the blocks under each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import introduction, tables
+from lowrank_sr.study.report import introduction, tables, tables_causes
 from lowrank_sr.study.report.comparison import Comparison
 from lowrank_sr.study.report.figures import Figure, figures_of
 from lowrank_sr.study.report.introduction import Formula, Glossary
@@ -19,8 +20,10 @@ Block = str | Formula | Glossary | Table | Figure | Comparison | list[Claim]
 
 TITLE = "Low-rank convolutions in ESRGAN: the poster, measured again"
 FITTED = (
-    "“Kernel”: factors that minimise the error of the kernel, as on the poster. “Fitted”: factors that minimise the "
-    "error of the layer's output on a few calibration pictures; quality is measured on other pictures."
+    "“Kernel”: factors that minimise the error of the kernel, as on the poster; of every layer at the same share of "
+    "its FLOPs, or only of those whose condition number is above the threshold, marked, or below it, unmarked. "
+    "“Fitted”: factors and ranks that minimise the error of the layer's output on a few calibration pictures; quality "
+    "is measured on other pictures."
 )
 
 
@@ -48,7 +51,7 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
         ("Words", [introduction.WORDS]),
         ("Quality and speed", [tables.table1(results), FITTED, tables.poster_table1(results), *present("figure3")]),
         ("The poster's claims", [report.claims]),
-        ("Where the loss comes from", present("ablation", "alone", "tail")),
+        ("Where the loss comes from", _causes(results, present)),
         ("Look", [Comparison(), *present("figure4")]),
         ("Which layers", present("figure2")),
     ]
@@ -56,7 +59,7 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
         sweep = [*present("pareto"), tables.speedups(results), *present("sweep")]
         parts.append(("Quality against speed-up", sweep))
     if "thresholds" in drawn:
-        parts.append(("Thresholds", [*present("thresholds"), tables.thresholds(results)]))
+        parts.append(("Thresholds", [*present("thresholds"), tables_causes.thresholds(results)]))
     layers = present("layers")
     if CP_KERNEL in results.times.techniques:
         layers.append(tables.bound(results))
@@ -84,6 +87,14 @@ def summary(report: Report) -> str:
         f"num_feat {net.num_feat}, {net.layers} layers, {net.parameters:,} parameters; on "
         f"{len(settings.pictures)} pictures ({', '.join(settings.pictures)})."
     )
+
+
+def _causes(results: Results, present: Callable[..., list[Block]]) -> list[Block]:
+    """The ablation, each layer alone, and pictures of what the layers outside the dense blocks do."""
+    if not results.ablation:
+        return []
+    by_combination, by_layer = tables_causes.ablation(results), tables_causes.alone(results)
+    return [*present("ablation"), by_combination, *present("alone"), by_layer, *present("tail")]
 
 
 def _forms(results: Results, figure1: list[Block]) -> list[Block]:
@@ -117,5 +128,6 @@ def _method(report: Report) -> list[Block]:
         "values; as many pixels as the network's scale are cut from each border. SVD pairs, and dense layers in "
         "low-rank networks, run by direct convolution, so that a difference comes from the low rank alone; by "
         "Winograd's algorithm, F(4, 3) and F(4 x 4, 3 x 3), where the report says so.",
+        tables_causes.self_check(report.results),
         f"Seed {settings.seed}. Every number is in results.json; what depends on the clock is there under “measured”.",
     ]

@@ -44,11 +44,7 @@ def draw(machines: "Sequence[Machine]") -> "Figure":
 
 def _points(machine: "Machine") -> list[Timed]:
     rows = [row for row in machine.rows if not row.sweep]
-    group = [row.group.removesuffix(", ranks") for row in rows]
-    return [
-        Timed(layer, row.method, row.flops / 1e9, row.multiplications / 1e9, row.seconds)
-        for layer, row in zip(group, rows, strict=True)
-    ]
+    return [Timed(row.group, row.method, row.flops / 1e9, row.multiplications / 1e9, row.seconds) for row in rows]
 
 
 def _by_flops(axis: "Axes", machine: "Machine") -> None:
