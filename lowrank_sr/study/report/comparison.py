@@ -45,7 +45,7 @@ def choices(results: Results) -> list[Choice]:
         panel = panels.get(_pictured(technique).name)
         if panel is not None:
             speedup = f"{row.measured.speedup:.2f} × direct, {row.theoretical_speedup:.2f} in theory"
-            time = f"{seconds(row.measured.seconds)} s for {results.times.side} x {results.times.side} pixels"
+            time = f"{seconds(row.measured)} s for {results.times.side} x {results.times.side} pixels"
             found.append(Choice("Table 1", technique.name, technique.label, panel, time, speedup))
     found += [_of_sweep(results, panel) for panel in results.crop.sweep]
     found += [Choice("SVD outside the dense blocks", panel.name, panel.name, panel) for panel in results.crop.tail]
