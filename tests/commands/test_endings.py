@@ -68,9 +68,9 @@ def test_signals_clean_up(tmp_path, name):
 
 def test_ctrl_c_in_the_first_second(source, tiny):
     """At random moments, most of them during the imports; the first hundredths are Python's own."""
-    rng = random.Random(0)
+    rng, command = random.Random(0), [*COMMAND, "info", str(tiny), "--method", "direct"]
     for _ in range(8):
-        with subprocess.Popen([*COMMAND, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
             time.sleep(rng.uniform(0.15, 1.0))
             run.send_signal(signal.SIGINT)
             _, said = run.communicate(timeout=60)
