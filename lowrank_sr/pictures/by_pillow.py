@@ -1,9 +1,13 @@
-"""Pictures that Pillow decodes: whole, one byte or four a pixel, and converted some rows at a time."""
+"""Pictures that Pillow decodes and encodes, whole: read through imageio, and written from rows as they come.
+
+imageio would hold a picture that is written twice, as an array and as Pillow's image.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
 import PIL.Image
 
@@ -40,6 +44,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
     with _opened(path, frame) as image:
         width, height = image.size
         mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
+        same_mode = image.mode == mode
         icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
         orientation, turns = None, image.format == "TIFF"
         decoder = _PROGRESSIVE_JPEG_BYTES if "progressive" in image.info else _DECODER_BYTES.get(image.format or "", 0)
@@ -64,7 +69,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
             png.decoding_bytes,
             described,
         )
-    pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + decoder
+    pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + (0 if same_mode else 4) + 2 * _CHANNELS[mode] + decoder
     return StoredPicture(
         height=height,
         width=width,
@@ -122,15 +127,13 @@ def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
 
 
 def _bands(path: Path, frame: int, mode: str) -> Iterator[np.ndarray]:
-    with _opened(path, frame) as image:
-        image.load()
-        width, height = image.size
-        rows = rows_of(4 * width)
-        for top in range(0, height, rows):
-            part = image.crop((0, top, width, min(top + rows, height)))
-            if part.mode != mode:
-                part = part.convert(mode)
-            yield np.asarray(part).reshape(part.height, width, -1)
+    with iio.imopen(path, "r", plugin="pillow") as file:
+        same = file.metadata(index=frame)["mode"] == mode
+        values = file.read(index=frame, mode=None if same else mode, writeable_output=False)
+    values = values.reshape(*values.shape[:2], -1)
+    rows = rows_of(values[0].nbytes)
+    for top in range(0, len(values), rows):
+        yield values[top : top + rows]
 
 
 def _mode_to_read(image: PIL.Image.Image) -> str:
