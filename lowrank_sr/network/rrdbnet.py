@@ -26,11 +26,12 @@ from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array, upsample
 from lowrank_sr.conv.methods import Convolution, convolution
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import Dense, Layer, reorder_inputs
+from lowrank_sr.layers import Layer, reorder_inputs
 from lowrank_sr.network import weights
 from lowrank_sr.network.architecture import CONVOLUTIONS, Architecture, architecture_of
 from lowrank_sr.network.auto import AUTO, check_method, concrete
 from lowrank_sr.network.block_maps import BlockMaps, mirrored_inputs
+from lowrank_sr.network.random_weights import random_layers
 from lowrank_sr.network.tail import Stage, run_tail
 from lowrank_sr.network.unshuffle import pixel_unshuffle
 from lowrank_sr.resources import WEIGHTS
@@ -83,17 +84,7 @@ class RRDBNet:
 
         Raises InputError for sizes that are no whole numbers from 1, and for a scale other than 1, 2, 4 or 8.
         """
-        if scale not in (1, 2, 4, 8):
-            raise InputError(f"scale {scale}: expected 1, 2, 4 or 8")
-        for name, size in {"num_feat": num_feat, "num_block": num_block, "num_grow_ch": num_grow_ch}.items():
-            if not (isinstance(size, (int, np.integer)) and size >= 1):
-                raise InputError(f"{name} {size}: expected a whole number from 1")
-        rng = np.random.default_rng(seed)
-        design = Architecture(num_feat, num_block, num_grow_ch, int(scale).bit_length() - 1, 3, 3)
-        layers = {}
-        for name, (n, c, d) in design.shapes().items():
-            weight = rng.standard_normal((n, c, d, d), dtype=DTYPE) * np.float32((2 / (c * d * d)) ** 0.5)
-            layers[name] = Dense(weight, 0.1 * rng.standard_normal(n, dtype=DTYPE))
+        layers = random_layers(num_feat, num_block, num_grow_ch, scale, seed)
         return cls(layers, method, {"source": f"random, seed {seed}"})
 
     @property

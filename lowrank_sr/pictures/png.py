@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.pictures.png_filters import filter_rows, unfilter
 from lowrank_sr.pictures.rows import regrouped, rows_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -79,7 +79,7 @@ class Png16:
         for row in range(0, self.height, rows):
             count = min(rows, self.height - row)
             filtered = data.take((1 + row_bytes) * count).reshape(count, -1)
-            samples = _unfilter(filtered[:, 0], filtered[:, 1:], above, step)
+            samples = unfilter(filtered[:, 0], filtered[:, 1:], above, step)
             above = samples[-1]
             yield samples.view(">u2").reshape(count, self.width, -1).astype(np.uint16)
         data.finish()
@@ -93,7 +93,7 @@ class Png16:
         for part in parts:
             filtered = data.take(part.nbytes + part.shape[0]).reshape(part.shape[0], -1)
             nothing = np.zeros(filtered.shape[1] - 1, np.uint8)
-            samples = _unfilter(filtered[:, 0], filtered[:, 1:], nothing, 2 * part.shape[2])
+            samples = unfilter(filtered[:, 0], filtered[:, 1:], nothing, 2 * part.shape[2])
             part[...] = samples.view(">u2").reshape(part.shape)
         data.finish()
         yield pixels
@@ -132,7 +132,7 @@ def write_png(
                 above = np.zeros(width * channels * band.dtype.itemsize, np.uint8)
             for rows in regrouped([band], rows_of(above.size)):
                 samples = rows.astype(rows.dtype.newbyteorder(">")).view(np.uint8).reshape(len(rows), -1)
-                filtered = _filter(samples, above, channels * rows.dtype.itemsize)
+                filtered = filter_rows(samples, above, channels * rows.dtype.itemsize)
                 _write_chunk(file, b"IDAT", compressor.compress(filtered.data))
                 above = samples[-1].copy()
         _write_chunk(file, b"IDAT", compressor.flush())
@@ -211,61 +211,3 @@ class _ImageData:
         """Read to the end chunk: a file without one is no complete picture."""
         for _ in self._parts:
             pass
-
-
-@compiled()
-def _paeth(left: int, up: int, corner: int) -> int:
-    """Whichever of the three neighbours is nearest to left + up - corner (section 9.4)."""
-    to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
-    if to_left <= to_up and to_left <= to_corner:
-        return left
-    return up if to_up <= to_corner else corner
-
-
-@compiled()
-def _unfilter(types: np.ndarray, filtered: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
-    """Undo the filter of each row (section 9.2); `above` is the row before the first, `step` the bytes of a pixel."""
-    height, width = filtered.shape
-    out = np.zeros((height + 1, step + width), np.uint8)  # a pixel of zeros before the first
-    out[0, step:] = above
-    for y in range(height):
-        for x in range(width):
-            left = np.int64(out[y + 1, x])
-            up = np.int64(out[y, x + step])
-            corner = np.int64(out[y, x])
-            predicted = np.int64(0)
-            if types[y] == 1:
-                predicted = left
-            elif types[y] == 2:
-                predicted = up
-            elif types[y] == 3:
-                predicted = (left + up) // 2
-            elif types[y] == 4:
-                predicted = _paeth(left, up, corner)
-            elif types[y] != 0:
-                raise ValueError("unknown PNG filter type")
-            out[y + 1, x + step] = (filtered[y, x] + predicted) & 255
-    return out[1:, step:].copy()
-
-
-@compiled()
-def _filter(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
-    """Filter each row by the type whose bytes, taken as signed, are smallest (section 12.7); the type comes first."""
-    height, width = rows.shape
-    out = np.empty((height, 1 + width), np.uint8)
-    tried = np.empty((5, width), np.uint8)
-    for y in range(height):
-        row, up_row = rows[y], rows[y - 1] if y else above
-        sums = np.zeros(5, np.int64)
-        for x in range(width):
-            up = np.int64(up_row[x])
-            left = np.int64(row[x - step]) if x >= step else np.int64(0)
-            corner = np.int64(up_row[x - step]) if x >= step else np.int64(0)
-            for kind, predicted in enumerate((0, left, up, (left + up) // 2, _paeth(left, up, corner))):
-                value = (row[x] - predicted) & 255
-                tried[kind, x] = value
-                sums[kind] += min(value, 256 - value)
-        best = np.argmin(sums)
-        out[y, 0] = best
-        out[y, 1:] = tried[best]
-    return out
