@@ -74,7 +74,8 @@ def test_ctrl_c_in_the_first_second(source, tiny):
             time.sleep(rng.uniform(0.15, 1.0))
             run.send_signal(signal.SIGINT)
             _, said = run.communicate(timeout=60)
-        assert (run.returncode, said) in ((130, "lowrank-sr: interrupted\n"), (0, ""))
+        # the last two: it was done, or Python had put the system's own handler back on its way out
+        assert (run.returncode, said) in ((130, "lowrank-sr: interrupted\n"), (0, ""), (-signal.SIGINT, ""))
 
 
 def test_ignored_signals_stay_ignored(source, tiny):
