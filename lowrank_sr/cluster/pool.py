@@ -40,22 +40,37 @@ class Pool:
     def send(self, net: RRDBNet) -> "Future":
         """Send `net` to every worker, with the methods that "auto" chooses here; tasks take the future in its place.
 
-        The scheduler keeps a copy, for workers that join later. A worker prepares the kernels once.
+        A worker prepares the kernels once.
+        """
+        return self.share(net.with_choices())
+
+    def share(self, value: object) -> "Future":
+        """Send `value` to every worker; tasks take the future in its place, and find the same object each time.
+
+        The scheduler keeps a copy, for workers that join later.
         """
         try:
-            future = self._client.submit(_itself, net.with_choices(), pure=False)
+            future = self._client.submit(_itself, value, pure=False)
             self._client.replicate(future)
         except (CancelledError, OSError) as error:
             raise self._lost() from error
         return future
+
+    def memory_limit(self) -> int | None:
+        """The least bytes of memory that one of the workers may take; None where all may take what there is."""
+        limits = [worker["memory_limit"] for worker in self._info()["workers"].values()]
+        return min((limit for limit in limits if limit), default=None)
 
     def run(
         self,
         function: Callable[..., R],
         calls: Iterable[tuple[L, tuple[object, ...]]],
         name: Callable[[L], str] = str,
+        in_order: bool = False,
     ) -> Iterator[tuple[L, R | InputError]]:
-        """Call `function` with the arguments of each of `calls`, (label, arguments); yield (label, result) as they end.
+        """Call `function` with the arguments of each of `calls`, (label, arguments); yield (label, result) of each.
+
+        They come as they end, or `in_order`, that of `calls`.
 
         The result of a call that raises InputError is that error. A call whose worker dies is made again on another;
         if they die again and again, its result is an error that begins with `name(label)`. No more of `calls` are
@@ -67,6 +82,7 @@ class Pool:
         numbers, calls = count(), iter(calls)
         done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         pending: dict[object, tuple[L, Future]] = {}  # Dask forgets a task whose future nobody holds
+        ended: dict[object, None] = {}  # keys of `pending`
         while True:
             room = TASKS_A_WORKER * max(1, self._count_workers()) - len(pending)
             for label, arguments in islice(calls, max(0, room)):
@@ -76,10 +92,13 @@ class Pool:
                 future.add_done_callback(done.put)
             if not pending:
                 return
-            label, future = pending.pop(self._wait(done).key)
-            result = self._result(future, name, label)
-            del future
-            yield label, result
+            ended[self._wait(done).key] = None
+            while (first := next(iter(pending if in_order else ended), None)) in ended:
+                del ended[first]
+                label, future = pending.pop(first)
+                result = self._result(future, name, label)
+                del future
+                yield label, result
 
     def _wait(self, done: "queue.SimpleQueue[Future]") -> "Future":
         """The next future that is done."""
@@ -94,14 +113,19 @@ class Pool:
         """How many workers there are, to the second."""
         now = time.monotonic()
         if now - self._counted > _POLL_SECONDS:
-            try:
-                self._workers = len(self._client.scheduler_info()["workers"])
-            except (CancelledError, OSError) as error:
-                raise self._lost() from error
+            self._workers = len(self._info()["workers"])
             self._counted = now
             if self._workers or self._seen < 0:
                 self._seen = now
         return self._workers
+
+    def _info(self) -> dict[str, Any]:
+        """What the scheduler knows of itself and its workers."""
+        try:
+            info: dict[str, Any] = self._client.scheduler_info()
+        except (CancelledError, OSError) as error:
+            raise self._lost() from error
+        return info
 
     def _result(self, future: "Future", name: Callable[[L], str], label: L) -> Any:
         from distributed import KilledWorker
@@ -118,5 +142,5 @@ class Pool:
         return InputError(f"{self._address}: the connection to the scheduler is lost: expected it to run to the end")
 
 
-def _itself(net: RRDBNet) -> RRDBNet:
-    return net
+def _itself(value: object) -> object:
+    return value

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lowrank_sr.cluster.pool import Pool
+from lowrank_sr.cluster.sent_file import SentFile, received
 from lowrank_sr.commands.options import (
     DATA_HELP,
     Subparsers,
@@ -32,10 +34,6 @@ from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.quality import enlarge_bicubic, measure_quality
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
-
-if TYPE_CHECKING:
-    from lowrank_sr.cluster.pool import Pool
-    from lowrank_sr.cluster.sent_file import SentFile
 
 # The numbers of a row, with the table's header and format.
 MEASURES = {
@@ -81,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def evaluate(
-    networks: Mapping[str, RRDBNet], folder: str | os.PathLike[str] = IMAGES, pool: "Pool | None" = None
+    networks: Mapping[str, RRDBNet], folder: str | os.PathLike[str] = IMAGES, pool: Pool | None = None
 ) -> list[Row]:
     """Enlarge every picture in `folder` by bicubic and by each of `networks`, given by name; on the workers of `pool`.
 
@@ -134,7 +132,7 @@ def _measured_here(
 
 
 def _measured_by(
-    pool: "Pool", contestants: Mapping[str, RRDBNet | None], pairs: list[Pair], scale: int
+    pool: Pool, contestants: Mapping[str, RRDBNet | None], pairs: list[Pair], scale: int
 ) -> Iterator[tuple[Pair, str, dict[str, float]]]:
     """The same, in the order in which the workers of `pool` are done with each."""
     sent = {name: net and pool.send(net) for name, net in contestants.items()}
@@ -149,15 +147,11 @@ def _measured_by(
         yield pair, name, measured
 
 
-def _sent_files(pair: Pair, shared: bool) -> list["SentFile"]:
-    from lowrank_sr.cluster.sent_file import SentFile
-
+def _sent_files(pair: Pair, shared: bool) -> list[SentFile]:
     return [SentFile.of(path, shared) for path in (pair.high, pair.low) if path is not None]
 
 
-def _measure_sent(net: RRDBNet | None, name: str, files: list["SentFile"], scale: int) -> dict[str, float]:
-    from lowrank_sr.cluster.sent_file import received
-
+def _measure_sent(net: RRDBNet | None, name: str, files: list[SentFile], scale: int) -> dict[str, float]:
     _warm_up(net)
     with received(*files) as (high, *low):
         return _measure(net, *Pair(name, high, low[0] if low else None).read_images(scale), scale)

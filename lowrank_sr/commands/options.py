@@ -4,17 +4,16 @@ import argparse
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from lowrank_sr.cluster import connection
+from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import WEIGHTS
 from lowrank_sr.text import say
-
-if TYPE_CHECKING:
-    from lowrank_sr.cluster.pool import Pool
 
 Command = Callable[[argparse.Namespace], int | None]
 """command(options): run it and return the exit status, None for 0."""
@@ -62,7 +61,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_pool(options: argparse.Namespace) -> AbstractContextManager["Pool | None"]:
+def open_pool(options: argparse.Namespace) -> AbstractContextManager[Pool | None]:
     """The workers that --workers or --cluster asks for, until the end of the block; None without either.
 
     Raises InputError as `cluster.connection` does, and for --shared-files without --cluster.
@@ -71,8 +70,6 @@ def open_pool(options: argparse.Namespace) -> AbstractContextManager["Pool | Non
         raise InputError("--shared-files: expected with --cluster, for whose workers it speaks")
     if options.cluster is None and options.workers is None:
         return nullcontext()
-    from lowrank_sr.cluster import connection
-
     if options.cluster is not None:
         return connection.connected(options.cluster, options.shared_files)
     return connection.started(options.workers)

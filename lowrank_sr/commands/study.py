@@ -3,7 +3,16 @@
 import argparse
 from pathlib import Path
 
-from lowrank_sr.commands.options import DATA_HELP, WEIGHTS_HELP, Subparsers, add_command, add_threads
+from lowrank_sr.commands.options import (
+    DATA_HELP,
+    WEIGHTS_HELP,
+    Subparsers,
+    add_cluster,
+    add_command,
+    add_threads,
+    open_pool,
+)
+from lowrank_sr.errors import InputError
 from lowrank_sr.study.run import study, summary
 from lowrank_sr.text import say
 
@@ -13,6 +22,7 @@ def add_parser(subparsers: Subparsers) -> None:
     text = "Measure the poster's table, figures and claims again; write a report."
     parser = add_command(subparsers, "study", run, text)
     add_threads(parser)
+    add_cluster(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -41,14 +51,18 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the study and print its Table 1 and verdicts."""
-    results = study(
-        options.output,
-        weights=options.weights,
-        data=options.data,
-        quick=options.quick,
-        full_size=options.full_size,
-        methods=options.methods,
-        seed=options.seed,
-        fresh=options.fresh,
-    )
+    if options.cluster is not None and not options.shared_files:
+        raise InputError("--cluster: the workers of a study need its folder: expected --shared-files with it")
+    with open_pool(options) as pool:
+        results = study(
+            options.output,
+            weights=options.weights,
+            data=options.data,
+            quick=options.quick,
+            full_size=options.full_size,
+            methods=options.methods,
+            seed=options.seed,
+            fresh=options.fresh,
+            pool=pool,
+        )
     say(summary(results, options.output))

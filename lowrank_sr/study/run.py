@@ -1,10 +1,12 @@
 """The command `study`: measure what has not been measured yet, then write the report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
 from lowrank_sr.study import record
@@ -19,10 +21,14 @@ from lowrank_sr.text import complain, progress, table
 
 
 class Measurement(NamedTuple):
-    """A step: the function that returns its dataclass, and what that depends on beside the study's identity."""
+    """A step: the function that returns its dataclass, and what that depends on beside the study's identity.
+
+    A step that takes no times may be measured `anywhere`.
+    """
 
     measure: Callable[[], object]
     uses: tuple[str, ...] = ()
+    anywhere: bool = False
 
 
 def study(
@@ -34,11 +40,13 @@ def study(
     methods: list[str] | None = None,
     seed: int = 0,
     fresh: bool = False,
+    pool: Pool | None = None,
 ) -> Report:
     """Run the study into `folder`: results.json, report.html, report.md, figures/, crops/ and networks/.
 
     Steps that an earlier run with the same settings, files, machine and code has left there are not computed again.
-    With `fresh` they are, and that run's results.json is kept under another name.
+    With `fresh` they are, and that run's results.json is kept under another name. The steps that take no times are
+    measured on the workers of `pool`, which need `folder` under the same path.
 
     Raises InputError where Matplotlib is missing, for an unknown method, for weights, pictures or a folder that cannot
     be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on, when interrupted.
@@ -64,15 +72,14 @@ def study(
         ordered = {name: done[name] for name in todo if name in done}
         record.write(path, work.identity, settings, machine, ordered | others, claims)
 
+    missing = [name for name in todo if name not in done]
     try:
         with progress(len(todo), "study", "step") as bar:
             bar.update(len(done))
-            for name, step in todo.items():
-                if name not in done:
-                    bar.set_description(name)
-                    done[name] = record.Step(inputs[name], encode(step.measure()))
-                    write()
-                    bar.update()
+            for name, found in measured(work, todo, missing, pool, bar.set_description):
+                done[name] = record.Step(inputs[name], found)
+                write()
+                bar.update()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted: {len(done)} of {len(todo)} steps are in {path}: the same command goes on from there"
@@ -84,6 +91,33 @@ def study(
     markdown.write(report, folder)
     page.write(report, folder)
     return report
+
+
+def measured(
+    study: Study,
+    todo: Mapping[str, Measurement],
+    names: Sequence[str],
+    pool: Pool | None,
+    describe: Callable[[str], object],
+) -> Iterator[tuple[str, Any]]:
+    """The steps `names` of `todo`, encoded, each as it is measured: those of the workers first."""
+    there = [name for name in names if todo[name].anywhere] if pool is not None else []
+    if pool is not None and there:
+        shared = pool.share(replace(study, folder=study.folder.absolute()))  # workers have folders of their own
+        describe(f"{len(there)} steps on workers")
+        for name, found in pool.run(measure_step, ((name, (shared, name)) for name in there)):
+            if isinstance(found, InputError):
+                raise found
+            yield name, found
+    for name in names:
+        if name not in there:
+            describe(name)
+            yield name, encode(todo[name].measure())
+
+
+def measure_step(study: Study, name: str) -> Any:
+    """The step `name` of a study, encoded, for a worker."""
+    return encode(steps(study)[name].measure())
 
 
 def _known(study: Study, path: Path) -> dict[str, record.Step]:
@@ -105,17 +139,17 @@ def steps(study: Study) -> dict[str, Measurement]:
     todo = {
         "network": Measurement(partial(spectra.network, study.net)),
         "condition numbers": Measurement(partial(spectra.condition_numbers, study.net)),
-        "quality/bicubic": Measurement(partial(quality.bicubic, study)),
+        "quality/bicubic": Measurement(partial(quality.bicubic, study), anywhere=True),
     }
     for technique in study.techniques:
-        todo[f"quality/{technique.name}"] = Measurement(partial(quality.of_technique, study, technique))
+        todo[f"quality/{technique.name}"] = Measurement(partial(quality.of_technique, study, technique), anywhere=True)
     for technique in study.techniques:
         todo[f"time/{technique.name}"] = Measurement(partial(speed.of_technique, study, technique))
     for form in study.forms:
         if form in study.extent.ablated:
             for combination in ablation.COMBINATIONS:
                 name = "/".join(("ablation", form, *combination))
-                todo[name] = Measurement(partial(ablation.ablated, study, form, *combination))
+                todo[name] = Measurement(partial(ablation.ablated, study, form, *combination), anywhere=True)
     todo |= _sweeps(study)
     for technique in study.techniques:
         todo[f"memory/{technique.name}"] = Measurement(partial(memory.of_technique, study, technique))
@@ -147,7 +181,7 @@ def _sweeps(study: Study) -> dict[str, Measurement]:
                 todo[name] = Measurement(partial(sweeps.at_speedup, study, technique, value))
     if "svd" in study.forms:
         for name in ablation.layers_alone(study):
-            todo[f"alone/{name}"] = Measurement(partial(ablation.alone, study, name))
+            todo[f"alone/{name}"] = Measurement(partial(ablation.alone, study, name), anywhere=True)
         for fraction in extent.marked:
             todo[f"threshold/{fraction:g}"] = Measurement(partial(sweeps.above_threshold, study, fraction))
         for kappa in extent.condition:

@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -65,6 +66,23 @@ def test_calls_are_taken_as_the_workers_get_to_them(pool):
 
     for done, _ in enumerate(pool.run(root, calls())):
         assert len(taken) - done <= TASKS_A_WORKER * 2  # workers
+
+
+def pause(seconds):
+    time.sleep(seconds)
+
+
+def test_results_in_order_keep_as_few_on_their_way(pool):
+    taken = []
+
+    def calls():
+        for number in range(12):
+            taken.append(number)
+            yield number, (0.5 if number == 0 else 0.0,)
+
+    for done, (number, _) in enumerate(pool.run(pause, calls(), in_order=True)):
+        assert number == done
+        assert len(taken) - done <= TASKS_A_WORKER * 2
 
 
 def test_a_network_is_prepared_once_by_each_worker_and_gives_the_bytes_of_here(pool, tiny):
