@@ -77,7 +77,7 @@ def upscale_file(
         rows = enlarged_rows(net, plan, picture.rows, np.dtype(f"u{bits // 8}"), progress, compute)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
-        write_rows(target, shape, bits, rows, picture.icc)
+        write_rows(target, shape, bits, rows, picture.icc, picture.metadata)
     except MemoryError:
         held = size_text(resident_bytes())
         raise InputError(

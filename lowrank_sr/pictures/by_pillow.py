@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
 from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
@@ -16,8 +18,9 @@ _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES = {channels: mode for mode, channels in _CHANNELS.items()}
 _MODES_KEEPING_THE_PROFILE = ("1", "L", "LA", "I;16", "P", "PA", "RGB", "RGBA", "RGBX")  # but not CMYK read as RGB
 _ONE_BYTE_MODES = ("1", "L", "P")  # any other takes 4 bytes a pixel, whatever its channels
-_DECODER_BYTES = {"WEBP": 16, "MPO": 8, "JPEG": 8, "AVIF": 16, "HEIF": 16}
-"""What a pixel takes in the decoder beside Pillow's image, at most; JPEG's is for a progressive one."""
+_DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "HEIF": 16}
+_PROGRESSIVE_JPEG_BYTES = 8
+"""What a pixel takes in the decoder beside Pillow's image, at most."""
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
@@ -36,9 +39,10 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
     """A frame of a picture that begins with the bytes `start`; unknown and damaged files raise ValueError."""
     with _opened(path, frame) as image:
         width, height = image.size
-        mode, one_byte, format_name = _mode_to_read(image), image.mode in _ONE_BYTE_MODES, image.format or ""
+        mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
         icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
-        orientation, turns = None, format_name == "TIFF"
+        orientation, turns = None, image.format == "TIFF"
+        decoder = _PROGRESSIVE_JPEG_BYTES if "progressive" in image.info else _DECODER_BYTES.get(image.format or "", 0)
         if turns:  # upright as it is decoded; of the sizes only some versions of Pillow say so before
             sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
             width, height = sides[::-1] if image.tag_v2.get(_ORIENTATION) in (5, 6, 7, 8) else sides  # type: ignore[attr-defined]
@@ -46,12 +50,21 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
             if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
                 image.info["exif"] = late
             orientation = PIL.Image.Image.getexif(image).get(_ORIENTATION)  # a PNG's own one would decode it
+        described = metadata.of_tiff(path) if turns else metadata.of_image(image)
     if is_png16(start):
         png = Png16(path)
         return StoredPicture(
-            png.height, png.width, png.channels, np.dtype(np.uint16), orientation, icc, png.bands(), png.decoding_bytes
+            png.height,
+            png.width,
+            png.channels,
+            np.dtype(np.uint16),
+            orientation,
+            icc,
+            png.bands(),
+            png.decoding_bytes,
+            described,
         )
-    pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + _DECODER_BYTES.get(format_name, 0)
+    pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + decoder
     return StoredPicture(
         height=height,
         width=width,
@@ -60,12 +73,18 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
         orientation=orientation,
         icc=icc,
         bands=_bands(path, frame, mode),
-        decoding_bytes=pixel_bytes * height * width + 2 * BAND_BYTES,
+        decoding_bytes=pixel_bytes * height * width + 4 * BAND_BYTES,
+        metadata=described,
     )
 
 
 def write_by_pillow(
-    path: Path, suffix: str, shape: tuple[int, int, int], bands: Iterable[np.ndarray], icc: bytes | None = None
+    path: Path,
+    suffix: str,
+    shape: tuple[int, int, int],
+    bands: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    described: Metadata | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 values, whose rows come in `bands`, in the format of `suffix`.
 
@@ -80,14 +99,16 @@ def write_by_pillow(
             image.paste(PIL.Image.fromarray(rows if channels > 1 else rows[:, :, 0]), (0, row))
             row += len(rows)
     name = _FORMATS[suffix]
-    options = {**_SAVE_OPTIONS.get(name, {}), **({} if icc is None else {"icc_profile": icc})}
+    described = described or Metadata()
+    given = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
+    options = _SAVE_OPTIONS.get(name, {}) | {key: value for key, value in given.items() if value is not None}
     with path.open("wb") as file:
         image.save(file, name, **options)
 
 
 def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
     """The most memory that `write_by_pillow` needs."""
-    return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 2 * BAND_BYTES
+    return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 4 * BAND_BYTES
 
 
 def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture
+
+if TYPE_CHECKING:
+    from lowrank_sr.pictures.metadata import Metadata
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 READ_SUFFIXES = (*SUFFIXES, ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif")
@@ -74,7 +78,13 @@ def _open_heif() -> None:
 
 
 def encode(
-    path: Path, suffix: str, shape: tuple[int, int, int], bits: int, bands: Iterable[np.ndarray], icc: bytes | None
+    path: Path,
+    suffix: str,
+    shape: tuple[int, int, int],
+    bits: int,
+    bands: Iterable[np.ndarray],
+    icc: bytes | None,
+    described: "Metadata | None" = None,
 ) -> None:
     """Write an image file in the format of `suffix`.
 
@@ -84,11 +94,12 @@ def encode(
     from lowrank_sr.pictures import by_pillow, png, tiff
 
     if suffix in (".tif", ".tiff"):
-        tiff.write_tiff(path, shape, np.dtype(f"u{bits // 8}"), bands, icc)
+        tiff.write_tiff(path, shape, np.dtype(f"u{bits // 8}"), bands, icc, described)
     elif suffix == ".png":
-        png.write_png(path, shape, bands, icc)
+        exif = None if described is None else described.of_size(*shape[:2])
+        png.write_png(path, shape, bands, icc, exif, None if described is None else described.dpi)
     else:
-        by_pillow.write_by_pillow(path, suffix, shape, bands, icc)
+        by_pillow.write_by_pillow(path, suffix, shape, bands, icc, described)
 
 
 def encoding_bytes(suffix: str, shape: tuple[int, int, int], bits: int) -> int:

@@ -18,6 +18,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 4: 2, 2: 3, 6: 4}  # by colour type: grey, grey + alpha, RGB, RGBA
 _COLOUR_TYPES = {channels: colour_type for colour_type, channels in _CHANNELS.items()}
 _READ_BYTES = 2**16
+_METRES_AN_INCH = 0.0254
+_EXIF_PREFIX = b"Exif\0\0"  # which the block has in a JPEG, and not here
 _LEVEL = 6  # zlib's own default, and Pillow's
 # Passes of an interlaced image: first row, first column, and the steps from row to row and column to column.
 _Pass = tuple[int, int, int, int]
@@ -97,8 +99,15 @@ class Png16:
         yield pixels
 
 
-def write_png(path: Path, shape: tuple[int, int, int], bands: Iterable[np.ndarray], icc: bytes | None = None) -> None:
-    """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with an ICC profile where one is given.
+def write_png(
+    path: Path,
+    shape: tuple[int, int, int],
+    bands: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> None:
+    """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with what is given beside them.
 
     `bands` are its rows from the top, some at a time; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA. No more than one band
     of them is held.
@@ -115,6 +124,11 @@ def write_png(path: Path, shape: tuple[int, int, int], bands: Iterable[np.ndarra
                 _write_chunk(file, b"IHDR", header)
                 if icc is not None:
                     _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+                if dpi is not None:
+                    x, y = (round(dots / _METRES_AN_INCH) for dots in dpi)
+                    _write_chunk(file, b"pHYs", struct.pack(">IIB", x, y, 1))
+                if exif is not None:
+                    _write_chunk(file, b"eXIf", exif.removeprefix(_EXIF_PREFIX))
                 above = np.zeros(width * channels * band.dtype.itemsize, np.uint8)
             for rows in regrouped([band], rows_of(above.size)):
                 samples = rows.astype(rows.dtype.newbyteorder(">")).view(np.uint8).reshape(len(rows), -1)

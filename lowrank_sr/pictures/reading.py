@@ -26,6 +26,8 @@ class PictureFile:
         uint8 or uint16.
     icc : bytes or None
         ICC profile of the colours.
+    metadata : Metadata or None
+        EXIF and resolution.
     """
 
     def __init__(self, path: str | os.PathLike[str], frame: int = 0) -> None:
@@ -41,6 +43,7 @@ class PictureFile:
         sides = stored.height, stored.width
         self.height, self.width = sides[::-1] if stored.orientation in _SIDES_CHANGED else sides
         self.channels, self.dtype, self.icc = stored.channels, stored.dtype, stored.icc
+        self.metadata = stored.metadata
         self._kept: list[tuple[int, np.ndarray]] = []  # decoded rows: the number of the first one, and them
         self._decoded = 0  # rows
 

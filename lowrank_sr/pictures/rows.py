@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from lowrank_sr.pictures.metadata import Metadata
 
 BAND_BYTES = 2**22  # of the rows that are decoded, rounded or compressed at a time
 
@@ -28,6 +32,8 @@ class StoredPicture:
         All rows from the first to the last; damaged and incomplete files raise whatever the format's decoder raises.
     decoding_bytes : int
         The most memory that the decoder needs while it gives them.
+    metadata : Metadata or None
+        What the file says beside them.
     """
 
     height: int
@@ -38,6 +44,7 @@ class StoredPicture:
     icc: bytes | None
     bands: Iterator[np.ndarray]
     decoding_bytes: int
+    metadata: "Metadata | None" = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where a damaged header gives no size, or none that a picture has."""

@@ -12,7 +12,9 @@ import numpy as np
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLEFORMAT
 
-from lowrank_sr.pictures.rows import StoredPicture, regrouped, rows_of
+from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures.metadata import Metadata
+from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
 _READ_BYTES = 2**20
 _COPIES = 4  # of a strip or a row of tiles while it is decoded
@@ -63,18 +65,25 @@ def open_tiff(path: Path, frame: int = 0) -> StoredPicture | None:
         orientation=orientation,
         icc=icc if isinstance(icc, bytes) else None,
         bands=_bands(path, frame, whole),
-        decoding_bytes=_COPIES * length * width * page.samplesperpixel * dtype.itemsize,
+        decoding_bytes=_COPIES * (length * width * page.samplesperpixel * dtype.itemsize + BAND_BYTES),
+        metadata=metadata.of_tiff(path),
     )
 
 
 def write_tiff(
-    path: Path, shape: tuple[int, int, int], dtype: np.dtype, bands: Iterable[np.ndarray], icc: bytes | None = None
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    bands: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    described: Metadata | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 or uint16 values in strips as its rows come: BigTIFF where it is large.
 
     `bands` are its rows from the top, some at a time; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
     """
     height, width, channels = shape
+    described = described or Metadata()
     rows = min(height, rows_of(width * channels * dtype.itemsize))
     strips = (zlib.compress(_differences(strip).tobytes()) for strip in regrouped(bands, rows))
     with tifffile.TiffWriter(path, bigtiff=height * width * channels * dtype.itemsize > _CLASSIC_BYTES) as file:
@@ -89,6 +98,10 @@ def write_tiff(
             compression="zlib",
             predictor=True,
             iccprofile=icc,
+            software=False,
+            extratags=[(tag, "s", 0, text.encode("ascii", "replace"), True) for tag, text in described.texts().items()],
+            resolution=described.dpi,
+            resolutionunit=None if described.dpi is None else "inch",
             metadata=None,
         )
 

@@ -3,12 +3,16 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
 from lowrank_sr.pictures.formats import SUFFIXES, SUFFIXES_WITH_ALPHA, check_size, encode
+
+if TYPE_CHECKING:
+    from lowrank_sr.pictures.metadata import Metadata
 
 Shape = tuple[int, int, int]
 """(H, W, C): C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA."""
@@ -28,13 +32,19 @@ def check_writable(path: str | os.PathLike[str], shape: Shape) -> None:
 
 
 def write_rows(
-    path: str | os.PathLike[str], shape: Shape, bits: int, bands: Iterable[np.ndarray], icc: bytes | None
+    path: str | os.PathLike[str],
+    shape: Shape,
+    bits: int,
+    bands: Iterable[np.ndarray],
+    icc: bytes | None,
+    described: "Metadata | None" = None,
 ) -> None:
     """Write an image file in the format of its suffix, or leave what was there: never half a file.
 
     `bands` are its rows from the top, some at a time: (h, W, C) uint8, or uint16 where `bits` is 16. PNG and TIFF are
     written as they come. WebP is lossless, JPEG of quality 95 with full-resolution colour. The ICC profile is left out
-    where it would not fit: of BMP, and of WebP where the image is greyscale, since WebP stores RGB.
+    where it would not fit: of BMP, and of WebP where the image is greyscale, since WebP stores RGB. Of
+    `described`, BMP keeps the resolution, WebP the EXIF block, and TIFF the resolution and its own tags' texts.
 
     Raises InputError as `check_writable` does, and where the file cannot be written.
     """
@@ -45,7 +55,9 @@ def write_rows(
         icc = None
     with replacing(path) as temporary:
         try:
-            encode(temporary, suffix, shape, bits, bands, icc)
+            encode(temporary, suffix, shape, bits, bands, icc, described)
+        except InputError:  # of the picture that the rows come from
+            raise
         except ValueError as error:
             raise InputError(f"{path}: cannot be written: {error}") from error
 

@@ -302,3 +302,30 @@ def test_the_plan_is_plain_data(tmp_path):
     (task,) = plan.tasks
     assert (task.source, task.target) == (tmp_path / "a.png", tmp_path / "out" / "a_x2.jpg")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif"])
+def test_exif_resolution_and_profile_are_copied(tmp_path, upscale, kind, extension):
+    exif = PIL.Image.Exif()
+    exif[0x0110], exif[0x0112], exif[0x8298] = "a camera", 6, "somebody"
+    exif.get_ifd(0x8769).update({0xA002: 20, 0xA003: 10, 0x829A: 0.01, 0x9003: "2024:05:06 07:08:09"})
+    source = tmp_path / f"a.{kind}"
+    PIL.Image.new("RGB", (20, 10), "teal").save(source, exif=exif, dpi=(300, 300), icc_profile=b"a profile")
+    assert upscale(source, "--format", extension, "-o", tmp_path / "out") == 0
+    with PIL.Image.open(tmp_path / "out" / f"a_x4.{extension}") as larger:
+        larger.load()
+        got = larger.getexif()
+        assert larger.size == (40, 80)  # turned upright
+        assert (got[0x0110], got[0x8298], got.get(0x0112, 1)) == ("a camera", "somebody", 1)
+        assert larger.info["icc_profile"] == b"a profile"
+        if "webp" not in (kind, extension):
+            assert larger.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        if "tif" not in (kind, extension):  # Pillow writes none into a TIFF, nor do we
+            inner = got.get_ifd(0x8769)
+            assert (inner[0xA002], inner[0xA003], inner[0x9003]) == (40, 80, "2024:05:06 07:08:09")
+
+
+def test_damaged_metadata_costs_nothing(tmp_path, upscale):
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(20))
+    assert upscale(tmp_path / "a.jpg") == 0
