@@ -3,9 +3,10 @@
     python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
 
 All in one process, in turn; seconds are medians. "SVD x4" and "CP x4" have every layer of the dense blocks factorised
-at a theoretical speed-up of 4, and dense layers beside them by `auto`. Peak memory is that of a process of its own for
-each contestant, everything included: interpreter, libraries, weights and picture; in a peer's process this package is
-loaded too, because it makes up the weights. Peers that are not installed are left out by name.
+at a theoretical speed-up of 4, and dense layers beside them by `auto`. The error is the largest difference from direct
+convolution over the range of its picture; low-rank networks have other weights, so none. Peak memory is that of a
+process of its own for each contestant, everything included: interpreter, libraries, weights and picture; in a peer's
+process this package is loaded too, because it makes up the weights. Peers that are not installed are left out by name.
 """
 
 import argparse
@@ -16,7 +17,9 @@ import statistics
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 from peers import PEERS
 
 import lowrank_sr as lsr
@@ -27,11 +30,12 @@ from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.study.measure.full_size import factorised
 from lowrank_sr.study.measure.speed import noise
+from lowrank_sr.study.technique import DIRECT
 from lowrank_sr.text import progress, table
 
 LOW_RANK = ("SVD x4", "CP x4")
 NAMES = (AUTO, *METHODS, *LOW_RANK, *PEERS)
-REFERENCES = ("PyTorch channels last", "OpenVINO", "kn2row")
+REFERENCES = ("PyTorch channels last", "OpenVINO", "MNN")
 
 
 def network(name, net):
@@ -46,21 +50,23 @@ def contestant(name, net, size):
 
 
 def speeds(names, net, size, rounds):
-    """A row for each contestant: median seconds, effective GFLOP/s and how many times as fast as each reference."""
+    """A row for each contestant: median seconds, effective GFLOP/s, how many times as fast as each reference, error."""
     image, built = noise(size), {}
     for name in names:
         try:
             built[name] = contestant(name, net, size)
         except ImportError as error:
             print(f"left out: {name}: {error}", file=sys.stderr)
-    runs = {name: partial(run, image) for name, run in built.items()}
+    runs, expected = {name: partial(run, image) for name, run in built.items()}, net.with_method(DIRECT)(image)
     with progress(len(runs) * rounds, f"{size} x {size}", "run") as bar:
         times = interleaved(runs, rounds, report=bar.update)
     medians, rows = {name: statistics.median(taken) for name, taken in times.items()}, []
     for name, seconds in medians.items():
         row = {"name": name, "size": size, "seconds": seconds, "gflops": net.flops(size, size) / seconds / 1e9}
         row |= {f"times {other}": medians[other] / seconds for other in REFERENCES if other in medians}
-        if name not in (AUTO, *METHODS, *PEERS):
+        if name in (AUTO, *METHODS, *PEERS):
+            row["error"] = float(np.abs(runs[name]() - expected).max() / np.ptp(expected))
+        else:
             row["theoretical"] = net.flops(size, size) / built[name].flops(size, size)
         rows.append(row)
     return rows
@@ -69,7 +75,17 @@ def speeds(names, net, size, rounds):
 def peak_memory(name, size, blocks):
     """Bytes that a process of its own needs at most to enlarge one picture, interpreter and weights included."""
     command = [sys.executable, __file__, "--sizes", str(size), "--blocks", str(blocks), "--only", name]
-    return int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(printed.splitlines()[-1])  # peers print lines of their own before it
+
+
+def own_peak():
+    """The most bytes that this process has held; getrusage counts what its parent held before exec, too, on Linux."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 
 def cells(row, peaks):
@@ -86,6 +102,7 @@ def cells(row, peaks):
         number("gflops", "{:.0f}"),
         *(number(f"times {other}", "{:.2f}") for other in REFERENCES),
         number("theoretical", "{:.2f}"),
+        number("error", "{:.0e}"),
         f"{peak / 1e6:.0f}" if peak else "-",
     ]
 
@@ -106,7 +123,7 @@ def main():
             run = contestant(options.only, net, options.sizes[0])
             del net  # a peer has weights of its own
             run(noise(options.sizes[0]))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        print(own_peak())
         return
 
     with limited(None):
@@ -116,7 +133,7 @@ def main():
             names = dict.fromkeys(row["name"] for row in rows)
             peaks = {name: peak_memory(name, options.memory_size, options.blocks) for name in names}
     print(json.dumps(machine, indent=2))
-    header = ["", "size", "seconds", "GFLOP/s", *(f"times {name}" for name in REFERENCES), "in theory"]
+    header = ["", "size", "seconds", "GFLOP/s", *(f"times {name}" for name in REFERENCES), "in theory", "error"]
     print(table([*header, f"peak MB, {options.memory_size}" if peaks else "peak MB"], [cells(r, peaks) for r in rows]))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

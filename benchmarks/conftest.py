@@ -52,9 +52,8 @@ def report(benchmark):
         benchmark.extra_info.update(
             flops=flops,
             gflops=flops / sorted(times)[len(times) // 2] / 1e9,
-            threads=threads,
             peak_extra_bytes=_memory[group][name],
-            **{"method": name} | info,
+            **{"method": name, "threads": threads} | info,
         )
 
     return run

@@ -1,13 +1,15 @@
-"""The same network in PyTorch, ONNX Runtime and OpenVINO: functions from an (H, W, 3) image to the enlarged one.
+"""The same network in other frameworks: functions from an (H, W, 3) image to the enlarged one.
 
 Each builder takes an RRDBNet, the image's height and width, and a number of threads; it raises ImportError where the
-peer is not installed.
+peer is not installed. All compute in float32, but for OpenVINO at the precision that it chooses itself.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
+from graphs import Ncnn, onnx_model, walk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # torch_rrdbnet: the network as its authors wrote it
 
@@ -32,10 +34,14 @@ def _pytorch(net, threads, channels_last):
 
     def run(image):
         with torch.inference_mode():
-            batch = torch.from_numpy(image.transpose(2, 0, 1)[None]).contiguous(memory_format=order)
-            return twin(batch)[0].numpy().transpose(1, 2, 0)
+            return twin(torch.from_numpy(batch(image)).contiguous(memory_format=order))[0].numpy().transpose(1, 2, 0)
 
     return run
+
+
+def batch(image):
+    """(H, W, C) -> (1, C, H, W)."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
 
 
 def onnx_runtime(net, height, width, threads):
@@ -46,18 +52,74 @@ def onnx_runtime(net, height, width, threads):
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     model = onnx_model(net, height, width).SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda image: session.run(None, {"image": image.transpose(2, 0, 1)[None]})[0][0].transpose(1, 2, 0)
+    return lambda image: session.run(None, {"image": batch(image)})[0][0].transpose(1, 2, 0)
 
 
 def openvino(net, height, width, threads):
-    """OpenVINO on the CPU, held to float32, which it would leave where the processor has bfloat16."""
+    """OpenVINO on the CPU, held to float32."""
+    return _openvino(net, height, width, threads, INFERENCE_PRECISION_HINT="f32")
+
+
+def openvino_default(net, height, width, threads):
+    """OpenVINO on the CPU as it comes: in bfloat16 where the processor has instructions for it."""
+    return _openvino(net, height, width, threads)
+
+
+def _openvino(net, height, width, threads, **settings):
     import openvino as ov
 
     core = ov.Core()
     model = core.read_model(onnx_model(net, height, width).SerializeToString())
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    settings |= {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     compiled = core.compile_model(model, "CPU", settings)
-    return lambda image: compiled([np.ascontiguousarray(image.transpose(2, 0, 1)[None])])[0][0].transpose(1, 2, 0)
+    return lambda image: compiled([batch(image)])[0][0].transpose(1, 2, 0)
+
+
+def mnn(net, height, width, threads):
+    """MNN on the CPU, its graph made by its own converter from ONNX, at the precision that it calls high: float32."""
+    import MNN
+    import MNN.expr as expr
+
+    # The converter itself: MNN.tools.mnnconvert, when imported, has pip install a package that logs to its makers.
+    from _tools import mnnconvert
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "net.onnx"), Path(folder, "net.mnn")
+        source.write_bytes(onnx_model(net, height, width).SerializeToString())
+        files = ["--modelFile", str(source), "--MNNModel", str(target)]
+        mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "net"])
+        runtime = MNN.nn.create_runtime_manager(({"backend": "CPU", "numThread": threads, "precision": "high"},))
+        module = MNN.nn.load_module_from_file(str(target), ["image"], ["enlarged"], runtime_manager=runtime)
+
+    def run(image):
+        x = expr.const(batch(image), [1, 3, height, width], expr.NCHW)
+        return expr.convert(module.forward(x), expr.NCHW).read()[0].transpose(1, 2, 0)
+
+    run.runtime = runtime  # which the module needs, and does not hold
+    return run
+
+
+def ncnn(net, height, width, threads):
+    """ncnn on the CPU, in float32, with the choice of algorithms that it makes by itself."""
+    import ncnn
+
+    graph, twin = Ncnn(), ncnn.Net()
+    out = walk(net, graph, "image")
+    twin.opt.num_threads, twin.opt.use_vulkan_compute = threads, False
+    for half in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
+        setattr(twin.opt, f"use_{half}", False)
+    with tempfile.TemporaryDirectory() as folder:
+        graph.write(Path(folder, "net"))
+        twin.load_param(str(Path(folder, "net.param")))
+        twin.load_model(str(Path(folder, "net.bin")))
+
+    def run(image):
+        planes = batch(image)[0]  # a name of its own: the Mat is only a view of it
+        with twin.create_extractor() as extractor:
+            extractor.input("image", ncnn.Mat(planes))
+            return np.array(extractor.extract(out)[1]).transpose(1, 2, 0)
+
+    return run
 
 
 PEERS = {
@@ -65,72 +127,7 @@ PEERS = {
     "PyTorch channels last": pytorch_channels_last,
     "ONNX Runtime": onnx_runtime,
     "OpenVINO": openvino,
+    "OpenVINO default": openvino_default,
+    "ncnn": ncnn,
+    "MNN": mnn,
 }
-
-
-def onnx_model(net, height, width):
-    """The network as an ONNX graph for images of one size, operator for operator as the authors wrote it."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    nodes, tensors = [], []
-
-    def constant(name, array):
-        tensors.append(numpy_helper.from_array(np.asarray(array), name))
-        return name
-
-    def node(operator, *inputs, **attributes):
-        out = f"{operator}_{len(nodes)}"
-        nodes.append(helper.make_node(operator, list(inputs), [out], **attributes))
-        return out
-
-    def conv(name, x):
-        layer = net.layers[name]
-        weight, bias = constant(f"{name}.weight", layer.kernel()), constant(f"{name}.bias", layer.bias)
-        return node("Conv", x, weight, bias, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-
-    def leaky(x):
-        return node("LeakyRelu", x, alpha=0.2)
-
-    def residual(x, branch):
-        return node("Add", x, node("Mul", branch, "residual_scale"))
-
-    constant("residual_scale", np.float32(0.2))
-    constant("twice", np.array([1, 1, 2, 2], np.float32))
-    design = net.architecture
-    features = conv("conv_first", "image")
-    trunk = features
-    for block in range(design.num_block):
-        entry = trunk
-        for dense_block in range(1, 4):
-            x, grown = trunk, [trunk]
-            for k in range(1, 6):
-                joined = node("Concat", *grown, axis=1) if k > 1 else x
-                grown.append(conv(f"RRDB_trunk.{block}.RDB{dense_block}.conv{k}", joined))
-                if k < 5:
-                    grown[-1] = leaky(grown[-1])
-            trunk = residual(x, grown[-1])
-        trunk = residual(entry, trunk)
-    features = node("Add", features, conv("trunk_conv", trunk))
-    for i in range(1, design.upsamplings + 1):
-        larger = node(
-            "Resize",
-            features,
-            "",
-            "twice",
-            mode="nearest",
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
-        features = leaky(conv(f"upconv{i}", larger))
-    out = conv("conv_last", leaky(conv("HRconv", features)))
-
-    shape = [1, 3, height, width]
-    enlarged = [1, 3, height * net.scale, width * net.scale]
-    graph = helper.make_graph(
-        nodes,
-        "RRDBNet",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(out, TensorProto.FLOAT, enlarged)],
-        tensors,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -9,7 +9,7 @@ from lowrank_sr import flops
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution
-from lowrank_sr.layers import Dense
+from lowrank_sr.layers import Dense, random_layer
 
 TRUNK = [(64, 3), (32, 64), (32, 96), (32, 128), (32, 160), (64, 192), (64, 64)]
 TAIL = [(64, 64), (3, 64)]
@@ -29,5 +29,11 @@ def test_layer(report, n, c, side, method):
     work = flops.dense(n, c, 3) * side**2
     touched = 4 * (side**2 * (c + n) + 9 * n * c)
     report(
-        f"{c} to {n} channels, {side} x {side}", method, contestants, work, bytes=touched, shape=[n, c, 3, side, side]
+        f"{c} to {n} channels, {side} x {side}",
+        method,
+        contestants,
+        work,
+        bytes=touched,
+        multiplications=flops.multiplications(random_layer((n, c, 3)), method) * side**2,
+        shape=[n, c, 3, side, side],
     )

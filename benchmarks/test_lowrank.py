@@ -53,6 +53,7 @@ def test_layer(report, n, c, side, technique, speedup):
         flops.per_pixel(timed) * side**2,
         method=technique.name,
         bytes=4 * (side**2 * (c + n) + timed.parameters),
+        multiplications=flops.multiplications(timed, technique.method) * side**2,
         shape=[n, c, 3, side, side],
         rank=timed.rank,
         effective_flops=flops.dense(n, c, 3) * side**2,

@@ -1,4 +1,4 @@
-"""ESRGAN's network here and in PyTorch, ONNX Runtime and OpenVINO: one process, the same threads, rounds in turn."""
+"""ESRGAN's network here and in other frameworks: one process, the same threads, rounds in turn."""
 
 from functools import partial
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lowrank_sr.network.rrdbnet import RRDBNet, load
     from lowrank_sr.pictures.metrics import psnr, ssim
     from lowrank_sr.pictures.resize import imresize
+    from lowrank_sr.training.finetune import finetune
 
 __all__ = [
     "CP",
@@ -23,6 +24,7 @@ __all__ = [
     "__version__",
     "compress",
     "enlarge",
+    "finetune",
     "imresize",
     "load",
     "psnr",
@@ -38,6 +40,7 @@ _MODULES = {
     "Separable": "layers",
     "compress": "compression.network",
     "enlarge": "network.enlarge",
+    "finetune": "training.finetune",
     "imresize": "pictures.resize",
     "load": "network.rrdbnet",
     "psnr": "pictures.metrics",

@@ -3,12 +3,12 @@
 import argparse
 
 from lowrank_sr._version import __version__
-from lowrank_sr.commands import compress, convert, evaluate, info, plot_benchmarks, study, upscale
+from lowrank_sr.commands import compress, convert, evaluate, finetune, info, plot_benchmarks, study, upscale
 from lowrank_sr.commands.announce import announced
 from lowrank_sr.commands.options import Command
 from lowrank_sr.machine.threads import limited
 
-COMMANDS = (upscale, info, evaluate, convert, compress, study, plot_benchmarks)  # in the order of --help
+COMMANDS = (upscale, info, evaluate, convert, compress, finetune, study, plot_benchmarks)  # in the order of --help
 
 
 def run(arguments: list[str] | None) -> int:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from lowrank_sr.commands.compress_report import describe, summary
+from lowrank_sr.commands.finetune import Task, add_photos, finetune_to
+from lowrank_sr.commands.finetune import summary as finetune_summary
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
     Subparsers,
     add_command,
     add_json,
     add_threads,
+    check_weights_output,
     load_network,
     report,
 )
@@ -18,6 +21,7 @@ from lowrank_sr.compression import calibration
 from lowrank_sr.compression.network import compress
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.training.finetune import checked_length
 
 RULES = ("rank", "energy", "condition", "speedup", "max_drop")
 OTHER_ARGUMENTS = ("select_condition", "layers", "seed", "target")
@@ -62,11 +66,17 @@ def add_parser(subparsers: Subparsers) -> None:
         default="flops",
         help="count FLOPs, or time the layers on this machine (default: %(default)s)",
     )
+    tuning = parser.add_argument_group("fine-tuning after it, both")
+    tuning.add_argument("--finetune", type=float, metavar="MINUTES", help="of training all layers together")
+    add_photos(tuning)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compress the network and say what that changed."""
+    """Compress the network, fine-tune it where that is asked for, and say what that changed."""
+    if (options.finetune is None) != (options.photos is None):
+        raise InputError("--finetune and --photos: expected both or neither")
+    length = None if options.finetune is None else checked_length(None, options.finetune)
     description = compress_to(
         options.output,
         load_network(options.weights),
@@ -75,7 +85,13 @@ def run(options: argparse.Namespace) -> None:
         options.calibrated,
         **{name: getattr(options, name) for name in (*RULES, *OTHER_ARGUMENTS)},
     )
-    report(summary(description), description, options.json)
+    text = summary(description)
+    if length is not None:
+        small = load_network(options.output)
+        _, numbers = finetune_to(Task(options.output, options.photos, length, options.seed), small)
+        description |= numbers
+        text += "\n\n" + finetune_summary(numbers["curve"], options.output.name)
+    report(text, description, options.json)
 
 
 def compress_to(
@@ -88,8 +104,7 @@ def compress_to(
 
     Raises InputError as `compress` does, and where `output` cannot be written: before the work where that can be known.
     """
-    if output.suffix.lower() != ".npz" or not output.parent.is_dir():
-        raise InputError(f"{output}: expected a name that ends in .npz, in a folder that exists")
+    check_weights_output(output)
     pictures = None  # the bundled ones
     if not calibrated:
         pictures = []

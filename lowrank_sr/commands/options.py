@@ -80,6 +80,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
 
 
+def check_weights_output(path: Path) -> None:
+    """Raise InputError, before the work, where a weights file cannot be written to `path`."""
+    if path.suffix.lower() != ".npz" or not path.parent.is_dir():
+        raise InputError(f"{path}: expected a name that ends in .npz, in a folder that exists")
+
+
 def load_network(path: Path | None, method: str = "auto") -> RRDBNet:
     """The network in `path`, the bundled one where that is None; raises InputError for an unknown --method."""
     check_method(method, "--method")

@@ -1,4 +1,4 @@
-"""The command `plot-benchmarks`: figures of pytest-benchmark in, a plot out."""
+"""The command `plot-benchmarks`: what pytest-benchmark measured in, a figure out."""
 
 import argparse
 from pathlib import Path
@@ -10,14 +10,17 @@ from lowrank_sr.text import say
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
-    text = "Draw FLOPs against time from a pytest-benchmark JSON file."
+    text = "Draw operations against time, the roofline and sweeps from pytest-benchmark's JSON files."
     parser = add_command(subparsers, "plot-benchmarks", run, text)
-    parser.add_argument("file", type=Path, metavar="FILE.json", help="written by pytest --benchmark-json")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FIGURE", help=".png, .svg or .pdf (default: FILE.png beside it)"
+        "files", type=Path, nargs="+", metavar="FILE.json", help="by pytest --benchmark-json; one for each machine"
     )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FIGURE", help=".png, .svg or .pdf (default: FILE.png beside the first)"
+    )
+    parser.add_argument("--csv", type=Path, metavar="TABLE.csv", help="write the rows into this file too")
 
 
 def run(options: argparse.Namespace) -> None:
     """Draw the figure and print where it is."""
-    say(plot_benchmarks(options.file, options.output))
+    say(plot_benchmarks(options.files, options.output, options.csv))

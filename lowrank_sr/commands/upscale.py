@@ -49,7 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
         type=int,
         metavar="PIXELS",
         help="what a tile sees of its neighbours (default: 16, with which a value differs from that of the picture in"
-        " one piece by less than 0.001 of a step of 8 bits, and the same 8 bits are stored but for fewer than 1 in"
+        " one piece by less than 0.001 of a step of 8 bits, and the same 8 bits are stored but for 1 or 2 in"
         " 100,000 that lie where rounding turns; no difference but float32's rounding from the receptive field on: 49"
         " for the bundled network, 349 for 23 blocks)",
     )

@@ -17,13 +17,16 @@ from numba import prange
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import next_turn
-from lowrank_sr.conv.tile import accumulate, cut_panels
+from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import PANEL, ROWS
 
 
 def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Order a (N, C, d, d) kernel as the loops read it: float32 (panels of N, d, d, C, PANEL)."""
+    """Order a (N, C, d, d) kernel as the loops read it: float32 (panels of N, d, d, C, PANEL).
+
+    Either side of the kernel may be 1 instead of d: d x 1, 1 x d or 1 x 1.
+    """
     return cut_panels(kernel.transpose(2, 3, 1, 0))
 
 
@@ -35,7 +38,7 @@ def convolve(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
 @compiled(parallel=True, error_model="numpy")
 def _direct_loops(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
     """A row of the picture at a time."""
-    panel_count, d, _, channels, _ = kernel.shape
+    panel_count, kernel_height, kernel_width, channels, _ = kernel.shape
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
@@ -47,12 +50,14 @@ def _direct_loops(operands: np.ndarray, kernel: np.ndarray, workers: int) -> Non
             for panel in range(panel_count):
                 remaining_channels = out.channels - panel * PANEL
                 for column in range(0, out.width, ROWS):
-                    sums[:] = 0
-                    for i in range(d):
-                        for j in range(d):
-                            pixels = address(x, row + i - d // 2, column + j - d // 2)
+                    for i in range(kernel_height):
+                        for j in range(kernel_width):
+                            pixels = address(x, row + i - kernel_height // 2, column + j - kernel_width // 2)
                             weights = kernel[panel, i, j].ctypes.data
-                            accumulate(tile, stride, pixels, x.pixel_stride, weights, channels, remaining_channels)
+                            if i == 0 and j == 0:
+                                multiply(tile, stride, pixels, x.pixel_stride, weights, channels, remaining_channels)
+                            else:
+                                accumulate(tile, stride, pixels, x.pixel_stride, weights, channels, remaining_channels)
                     count = min(ROWS, out.width - column)
                     apply_epilogue(tile, stride, operand, row, column, count, panel * PANEL)
             row = next_turn(counter.ctypes.data)

@@ -15,15 +15,12 @@ a single row is larger; BLAS runs on one thread, one strip a thread.
 Extra memory: the products of one strip, d times its output, a thread.
 """
 
-from typing import Any
-
 import numpy as np
-from llvmlite import binding
-from numba import njit, prange, types
-from numba.extending import get_cython_function_address
+from numba import prange
 
 from lowrank_sr.conv.epilogue import add_scaled, apply_epilogue
 from lowrank_sr.conv.feature_map import address
+from lowrank_sr.conv.gemm import GEMM_ARGUMENTS, gemm, load_blas
 from lowrank_sr.conv.simd import next_turn
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
@@ -32,23 +29,10 @@ from lowrank_sr.machine.threads import blas_threads
 
 STRIPS_A_THREAD = 4  # at least, where the picture has the rows: threads then end at about the same time
 
-# SciPy's BLAS under a name that compiled code refers to, so that Numba can cache it: a captured address would change.
-_SGEMM = "lowrank_sr_sgemm"
-_sgemm: Any = types.ExternalFunction(_SGEMM, types.void(*[types.intp] * 13))
-
-# BLAS takes its arguments by address. They lie in a record of the caller's, because Numba frees an array after its last
-# use, which for one made beside the call would be before BLAS reads it.
-GEMM_ARGUMENTS = np.dtype(
-    [(name, np.int32) for name in ("n", "m", "k", "ldb", "lda", "ldc")]
-    + [(name, np.float32) for name in ("alpha", "beta")]
-    + [("transpose", np.uint8)]
-)
-
 
 def prepare(kernel: np.ndarray) -> np.ndarray:
     """Order a (N, C, d, d) kernel as one matrix for each of its rows: float32 (d, C, d N)."""
-    if binding.address_of_symbol(_SGEMM) is None:
-        binding.add_symbol(_SGEMM, get_cython_function_address("scipy.linalg.cython_blas", "sgemm"))
+    load_blas()
     n, c, d, _ = kernel.shape
     return np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(d, c, d * n), np.float32)
 
@@ -86,7 +70,7 @@ def _kn2row_loops(operands: np.ndarray, kernel: np.ndarray, strip_rows: int, wor
                 image = address(x, first_row + i - d // 2, -(d // 2))
                 weights, result = kernel[i].ctypes.data, products.ctypes.data
                 beta = 0.0 if i == 0 else 1.0
-                _gemm(arguments, pixels, product_width, channels, image, stride, weights, beta, result, product_width)
+                gemm(arguments, pixels, product_width, channels, image, stride, weights, beta, result, product_width)
             for row in range(rows):
                 for column in range(0, out.width, ROWS):  # few enough pixels for the first-level cache
                     sums = products[row * row_pixels + column].ctypes.data
@@ -99,23 +83,3 @@ def _kn2row_loops(operands: np.ndarray, kernel: np.ndarray, strip_rows: int, wor
                             sums + 4 * channel, 4 * product_width, operand, first_row + row, column, count, channel
                         )
             first_row = strip_rows * next_turn(counter.ctypes.data)
-
-
-@njit(inline="always")
-def _gemm(
-    arguments: np.ndarray, m: int, n: int, k: int, a: int, lda: int, b: int, beta: float, c: int, ldc: int
-) -> None:
-    """C = A B + beta C for row-major A (m, k), B (k, n), C (m, n); rows of A and C lie lda and ldc floats apart.
-
-    `a`, `b` and `c` are addresses; `arguments` is room for one GEMM_ARGUMENTS. BLAS counts columns first, for which
-    the same memory is C' = B' A' + beta C'.
-    """
-    call = arguments[0]
-    call.n, call.m, call.k = n, m, k
-    call.ldb, call.lda, call.ldc = n, lda, ldc
-    call.alpha, call.beta = 1.0, beta
-    call.transpose = ord("N")
-    at_n = arguments.ctypes.data
-    at_m, at_k, at_ldb, at_lda, at_ldc = at_n + 4, at_n + 8, at_n + 12, at_n + 16, at_n + 20
-    at_alpha, at_beta, at_transpose = at_n + 24, at_n + 28, at_n + 32
-    _sgemm(at_transpose, at_transpose, at_n, at_m, at_k, at_alpha, b, at_ldb, a, at_lda, at_beta, c, at_ldc)

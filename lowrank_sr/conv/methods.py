@@ -46,6 +46,11 @@ def convolution(layer: Layer, method: str) -> Convolution:
     return partial(_run, algorithm.convolve, algorithm.prepare(*factors), layer.shape[1], flops.per_pixel(layer))
 
 
+def direct_convolution(kernel: np.ndarray) -> Convolution:
+    """Direct convolution by a (N, C, d, d) kernel or one factor of it: (N, C, d, 1), (N, C, 1, d) or (N, C, 1, 1)."""
+    return partial(_run, direct.convolve, direct.prepare(kernel), kernel.shape[1], 2 * kernel.size)
+
+
 def _run(convolve, prepared, channels: int, flops_per_pixel: int, x: FeatureMap, out: FeatureMap, epilogue: Epilogue):
     if x.channels != channels:
         raise ValueError(f"input of {x.channels} channels: the layer reads {channels}")

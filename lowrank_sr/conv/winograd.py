@@ -64,7 +64,7 @@ from lowrank_sr.conv import simd
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.simd import next_turn, strided
-from lowrank_sr.conv.tile import multiply
+from lowrank_sr.conv.tile import cut_panels, multiply
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
@@ -126,11 +126,8 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
     if kernel.shape[2:] != (3, 3):
         raise ValueError(f"kernel of {kernel.shape[2:]}: F(4 x 4, 3 x 3) is for 3 x 3")
     n, c, _, _ = kernel.shape
-    panels = np.zeros((-(-n // PANEL), TILE_ELEMENTS, c, PANEL), np.float32)
-    for panel, start in zip(panels, range(0, n, PANEL), strict=True):  # a panel at a time: float64 takes memory
-        transformed = np.einsum("ik,nckl,jl->ijcn", G, kernel[start : start + PANEL].astype(float), G, optimize=True)
-        panel[..., : n - start] = transformed.reshape(TILE_ELEMENTS, c, -1)
-    return panels
+    transformed = np.kron(G, G) @ kernel.reshape(n * c, 9).astype(float).T  # G g G' of each g as one product: (36, n c)
+    return cut_panels(transformed.reshape(TILE_ELEMENTS, n, c).swapaxes(1, 2))
 
 
 def convolve(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:

@@ -26,7 +26,7 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True, "exact": True},
 }
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
-_ENCODER_BYTES = {".webp": 16}  # a pixel
+_ENCODER_BYTES = {".webp": 36}  # a pixel
 
 
 def frames(path: Path) -> list[int]:

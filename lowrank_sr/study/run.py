@@ -16,7 +16,7 @@ from lowrank_sr.study.report import figures, markdown, page, style, tables
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.content import Report
 from lowrank_sr.study.settings import Study, check_methods, open_study
-from lowrank_sr.study.technique import ALL, BLOCKS, DIRECT, Technique
+from lowrank_sr.study.technique import ALL, DIRECT
 from lowrank_sr.text import complain, progress, table
 
 
@@ -170,15 +170,8 @@ def steps(study: Study) -> dict[str, Measurement]:
 def _sweeps(study: Study) -> dict[str, Measurement]:
     """The steps that go through speed-ups and thresholds."""
     extent, todo = study.extent, {}
-    for form in study.forms:
-        for technique, speedups in (
-            (Technique(form), extent.speedups),
-            (Technique(form, layers=BLOCKS), extent.block_speedups),
-            (Technique(form, fitted=True), extent.fitted_speedups),
-        ):
-            for value in speedups:
-                name = f"speed-up/{technique.name}/{value:g}"
-                todo[name] = Measurement(partial(sweeps.at_speedup, study, technique, value))
+    for technique, value in sweeps.speedups(study):
+        todo[f"speed-up/{technique.name}/{value:g}"] = Measurement(partial(sweeps.at_speedup, study, technique, value))
     if "svd" in study.forms:
         for name in ablation.layers_alone(study):
             todo[f"alone/{name}"] = Measurement(partial(ablation.alone, study, name), anywhere=True)

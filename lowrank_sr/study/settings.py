@@ -39,7 +39,7 @@ class Extent:
 
 QUICK = Extent(
     pictures=2,
-    calibration=1,
+    calibration=None,
     rounds=3,
     side=48,
     memory_sides=(48, 96),

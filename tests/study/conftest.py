@@ -2,10 +2,17 @@ import json
 
 import numpy as np
 import pytest
+from example_results import METHODS as METHODS_OF_EXAMPLE
+from example_results import example
 from tiny_study import arguments, tiny_network
 
 from lowrank_sr.cli import main
+from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import Image, read_image, write_image
+from lowrank_sr.study.report import figures, markdown, page
+from lowrank_sr.study.report.claims import judge
+from lowrank_sr.study.report.content import Report
+from lowrank_sr.study.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +39,21 @@ def report(root):
 def results(report):
     """The content of its results.json."""
     return json.loads((report / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """A folder with the report on the example's results, and what it was written from; its details are plain greys."""
+    folder = tmp_path_factory.mktemp("written")
+    settings = Settings("tiny.npz", "pictures", True, True, METHODS_OF_EXAMPLE, 0, ("eye", "nose"))
+    report = Report(settings, cpu.describe(), example(), judge(example()))
+    (folder / "crops").mkdir()
+    for i, panel in enumerate((*report.results.crop.panels, *report.results.crop.tail)):
+        write_image(folder / panel.file, Image(np.full((32, 32, 3), (i + 1) / 8, np.float32)))
+    figures.write(report.results, folder)
+    markdown.write(report, folder)
+    page.write(report, folder)
+    return folder, report
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ def test_the_detail_is_where_the_estimates_differ_most():
     second, third = first.copy(), first.copy()
     second[40:130, 70:160] += np.float32(0.5)
     square = crops.most_different([first, second, third], border=4)
-    assert square.side == 96
+    assert square.side == 128
     assert square.top <= 40 < 130 <= square.top + square.side
     assert square.left <= 70 < 160 <= square.left + square.side
 

@@ -1,10 +1,12 @@
 import builtins
+import csv
 import json
 
 import pytest
 
 from lowrank_sr.cli import main
 from lowrank_sr.pictures.images import read_image
+from lowrank_sr.study.report.benchmarks import read
 
 
 @pytest.mark.parametrize("command", [["study", "-o"], ["plot-benchmarks"]])
@@ -22,13 +24,48 @@ def test_without_matplotlib(tmp_path, monkeypatch, only_sentence, command):
     assert not (tmp_path / "new").exists()
 
 
-def benchmark_file(path):
+def benchmark_file(path, machine="Some CPU"):
     rows = [
         {"stats": {"median": seconds}, "extra_info": {"flops": flops, "gflops": 0, "method": method, "threads": 2}}
         for method, seconds, flops in [("direct", 0.02, 4e9), ("winograd", 0.01, 4e9), ("PyTorch", 0.03, 5e9)]
     ]
-    path.write_text(json.dumps({"benchmarks": [*rows, {"stats": {"median": 1.0}, "extra_info": {}}]}))
+    layer = {"flops": 4e9, "method": "winograd", "threads": 2, "multiplications": 5e8, "bytes": 4e7}
+    layer |= {"shape": [64, 64, 3, 96, 96], "rank": None}
+    for sweep, x in (("", None), ("threads", 1), ("threads", 2), ("size", 96), ("channels", 64)):
+        more = {"sweep": sweep, "x": x, "weights": "cold"} if sweep == "channels" else {"sweep": sweep, "x": x}
+        rows.append({"stats": {"median": 0.01, "q1": 0.009, "q3": 0.02}, "extra_info": layer | more, "group": "layer"})
+    limits = {"bandwidth": {"flops": 1e8, "bytes": 8e8}, "sgemm": {"flops": 7e9}}
+    for method, info in limits.items():
+        rows.append({"stats": {"median": 0.05}, "extra_info": {"method": method, "threads": 2} | info})
+    others = [{"stats": {"median": 1.0}, "extra_info": {}}]
+    path.write_text(json.dumps({"machine_info": {"cpu": {"brand_raw": machine}}, "benchmarks": rows + others}))
     return path
+
+
+def test_limits_are_read_and_the_rest_are_rows(tmp_path):
+    machine = read(benchmark_file(tmp_path / "b.json"))
+    assert machine.name == "b: Some CPU"
+    assert machine.bandwidth == pytest.approx(16)  # 0.8 GB in 50 ms
+    assert machine.sgemm == pytest.approx(140)
+    assert {row.method for row in machine.rows} == {"direct", "winograd", "PyTorch"}
+    (layer,) = [row for row in machine.rows if row.is_layer and not row.sweep]
+    assert layer.operations == 1e9
+    assert (layer.seconds_low, layer.seconds_high) == (0.009, 0.02)
+    assert machine.rows[0].multiplications == machine.rows[0].flops / 2  # where the file does not say
+
+
+def test_two_machines_in_one_figure_and_one_table(tmp_path):
+    sources = [benchmark_file(tmp_path / f"{name}.json", name) for name in ("here", "there")]
+    table = tmp_path / "rows.csv"
+    one, both = tmp_path / "one.png", tmp_path / "both.png"
+    assert main(["plot-benchmarks", str(sources[0]), "-o", str(one)]) == 0
+    assert main(["plot-benchmarks", *map(str, sources), "-o", str(both), "--csv", str(table)]) == 0
+    assert read_image(both).pixels.shape[1] == pytest.approx(2 * read_image(one).pixels.shape[1], abs=2)
+    with open(table, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["machine"] for row in rows} == {"here: here", "there: there"}
+    assert len(rows) == 2 * 8
+    assert rows[0]["seconds"] == "0.02"
 
 
 @pytest.mark.parametrize("suffix", [None, ".svg", ".pdf"])

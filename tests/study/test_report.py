@@ -1,40 +1,22 @@
 import re
 from html.parser import HTMLParser
 
-import pytest
-from example_results import METHODS, SIDE, example
+from example_results import SIDE, example
 
-from lowrank_sr.machine import cpu
-from lowrank_sr.pictures.images import Image, read_image, write_image
-from lowrank_sr.study.report import figures, markdown, page, style, tables
-from lowrank_sr.study.report.claims import judge
-from lowrank_sr.study.report.content import Report, sections
-from lowrank_sr.study.settings import Settings
+from lowrank_sr.pictures.images import read_image
+from lowrank_sr.study.report import figures, style, tables, tables_causes
+from lowrank_sr.study.report.content import sections
 from lowrank_sr.study.technique import REFERENCE
 
-FIGURES = ("figure2", "figure3", "figure4", "layers", "pareto", "thresholds", "memory")
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A folder with the report on the example's results, and what it was written from."""
-    folder = tmp_path_factory.mktemp("report")
-    settings = Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye", "nose"))
-    report = Report(settings, cpu.describe(), example(), judge(example()))
-    (folder / "crops").mkdir()
-    grey = read_image("data/images/chelsea.png").pixels[:32, :32]
-    for panel in report.results.crop.panels:
-        write_image(folder / panel.file, Image(grey))
-    figures.write(report.results, folder)
-    markdown.write(report, folder)
-    page.write(report, folder)
-    return folder, report
+FIGURES = ("figure1", "figure2", "figure3", "figure4", "layers", "pareto", "thresholds", "memory")
+FIGURES += ("ablation", "alone", "tail")
+OF_PICTURES = ("figure4", "tail")
 
 
 def test_every_figure_is_drawn(written):
     folder, _ = written
     drawn = {path.name for path in (folder / "figures").iterdir()}
-    assert drawn == {f"{name}{suffix}" for name in FIGURES for suffix in figures.FORMATS}
+    assert drawn == {f"{name}{ending}" for name in FIGURES for ending in (".png", ".svg", "-narrow.svg")}
     for name in FIGURES:
         assert read_image(folder / "figures" / f"{name}.png").pixels.std() > 0.01
 
@@ -52,7 +34,7 @@ def test_a_figure_is_the_same_every_time(tmp_path):
     (figure,) = [figure for figure in figures.figures_of(example(), tmp_path) if figure.name == "memory"]
     for name in ("first.svg", "second.svg"):
         with style.styled():
-            style.save(figure.draw(example()), tmp_path / name)
+            style.save(figure.draw(True), tmp_path / name)
     assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
 
 
@@ -61,16 +43,42 @@ def test_table1_holds_what_was_measured():
     assert [row[0] for row in table.rows[:3]] == ["bicubic", "original (direct)", "im2col + GEMM"]
     row = dict(zip(table.header, next(row for row in table.rows if row[0] == "SVD, fitted"), strict=True))
     assert row["PSNR RGB (dB)"] == "27.00"
-    assert row["measured speed-up"] == "2.00"
-    assert row["seconds"] == "0.500"
+    assert row["measured speed-up"] == "2.00 (1.90–2.10)"
+    assert row["seconds"] == "0.500 (0.450–0.550)"
     assert row["peak memory (MB)"] == "30"
     assert f"{SIDE} x {SIDE}" in table.caption
 
 
 def test_the_poster_stands_beside_ours():
     table = tables.poster_table1(example())
-    assert table.rows[2] == ["SVD", "23.31", "27.00", "27.00", "0.68", "0.80", "0.80"]
-    assert table.rows[0][3] == "–"  # the original has no fitted factors
+    assert [row[0] for row in table.rows[:4]] == [
+        "original", "im2col", "SVD: SVD, kernel, marked layers", "SVD: SVD, kernel, unmarked layers",
+    ]  # fmt: skip
+    assert table.rows[2][1:] == ["23.31", "27.00", "0.68", "0.80"]
+
+
+def test_the_ablation_has_a_row_for_each_combination():
+    table = tables_causes.ablation(example())
+    assert len(table.rows) == 1 + len(example().ablation)
+    assert table.rows[1] == ["SVD, all layers, uniform share, kernel", "10", "2.00", "27.00", "27.50", "0.8000"]
+    assert table.rows[-1][0] == "SVD, unmarked layers, uniform share, fitted"
+    assert tables_causes.alone(example()).rows == [["trunk_conv", "12", "0.300", "1.010", "26.00", "27.00", "0.8000"]]
+
+
+def test_thresholds_have_rows_without_the_guard():
+    rows = tables_causes.thresholds(example()).rows
+    limited = [row[:2] for row in rows if "singular value" in row[0]]
+    assert limited[:2] == [
+        ["every layer at a singular value", "0.500"],
+        ["every layer at a singular value, without the guard", "0.500"],
+    ]
+    assert len(rows) == 2 + 2 + 4
+
+
+def test_the_self_check_shows_every_measurement():
+    rows = {row[0]: row[1:] for row in tables_causes.self_check(example()).rows}
+    assert rows["direct"] == ["1.00 (0.95–1.05)", "1.00 (0.95–1.05)", "–", "0.10"]
+    assert rows["SVD, kernel"][2] == "2.00 (1.90–2.10)"  # from the sweep of speed-ups
 
 
 def test_the_full_size_table_names_no_factors():
@@ -120,6 +128,6 @@ def test_the_page_needs_nothing_else(written):
     assert not re.search(r"url\((?!#)", text)
     assert not links.unsized  # or the page would move as it loads
     assert len(links.ids) == len(set(links.ids))
-    assert links.drawings == 6
+    assert links.drawings == 2 * (len(FIGURES) - len(OF_PICTURES))
     references = {link[1:] for link in links.links if link.startswith("#")} | set(re.findall(r"url\(#([^)]+)\)", text))
     assert references <= set(links.ids)

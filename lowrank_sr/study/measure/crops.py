@@ -1,22 +1,24 @@
 """Figure 4: the detail in which the techniques differ most, as each enlarges it; and what the tail does there."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.study.measure import ablation, low_rank
+from lowrank_sr.study.measure import ablation, low_rank, sweeps
 from lowrank_sr.study.measure.low_rank import BIAS, FITTED, KERNEL
 from lowrank_sr.study.measure.quality import matched
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import ALL, BLOCKS, DIRECT, SVD_KERNEL, WINOGRAD, Technique
 
-DETAIL_SIDE = 96  # in pixels of the high resolution
+DETAIL_SIDE = 128  # in pixels of the high resolution
 BICUBIC, LOW_RESOLUTION, GROUND_TRUTH = "bicubic", "low resolution", "ground truth"  # panels that are no technique's
 
 
@@ -36,7 +38,7 @@ class Crop:
     """Where the detail is, in pixels of the high resolution, and a panel for each technique.
 
     `tail` shows the same detail with single layers outside the dense blocks factorised, with all of them, and with
-    what mends it.
+    what mends it; `sweep` the networks of the sweep of speed-ups, named by technique and speed-up, "svd fitted/3".
     """
 
     picture: str
@@ -45,6 +47,7 @@ class Crop:
     side: int
     panels: tuple[Panel, ...]
     tail: tuple[Panel, ...] = ()
+    sweep: tuple[Panel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def crop(study: Study) -> Crop:
         best.side,
         _write(study, panels, high.pixels, best, ""),
         _write(study, _tail(study, low), high.pixels, best, "tail-"),
+        _write(study, _sweep(study, low), high.pixels, best, ""),
     )
 
 
@@ -108,6 +112,17 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
     return estimates
 
 
+def _sweep(study: Study, low: Image) -> dict[str, np.ndarray]:
+    """The enlargements of `low` by the networks of the sweep of speed-ups, but for those of Figure 4."""
+    estimates = {}
+    for technique, speedup in sweeps.speedups(study):
+        if speedup != low_rank.TABLE1_SPEEDUP or technique.layers != ALL:
+            with suppress(InputError):  # no network is so cheap
+                net = sweeps.compressed(study, technique, speedup).with_method(WINOGRAD)
+                estimates[f"{technique.name}/{speedup:g}"] = net(low.pixels)
+    return estimates
+
+
 def _sound(estimates: dict[str, np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
     """The estimates no worse than bicubic: one that is wrong everywhere does not tell where to look."""
     least = psnr(estimates[BICUBIC], truth, channels="rgb")
@@ -125,7 +140,7 @@ def _write(
     panels = []
     for name, picture in pictures.items():
         detail = np.ascontiguousarray(picture[window].clip(0, 1), np.float32)
-        file = f"crops/{prefix}{name.replace(',', '').replace(' ', '-')}.png"
+        file = f"crops/{prefix}{name.replace(',', '').replace(' ', '-').replace('/', '-')}.png"
         write_image(study.folder / file, Image(detail))
         near: tuple[float, ...] = ()
         if name not in (LOW_RESOLUTION, GROUND_TRUTH):
@@ -141,7 +156,7 @@ def file_digest(path: Path) -> str:
 
 def changed(crop: Crop, folder: Path) -> str | None:
     """The first file of the details that is not in `folder` as it was written, None where all are."""
-    for panel in (*crop.panels, *crop.tail):
+    for panel in (*crop.panels, *crop.tail, *crop.sweep):
         path = folder / panel.file
         if not path.is_file() or file_digest(path) != panel.digest:
             return panel.file

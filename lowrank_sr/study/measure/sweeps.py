@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from lowrank_sr.study.measure.low_rank import KERNEL, TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, SVD_KERNEL, WINOGRAD, Technique
+from lowrank_sr.study.technique import ALL, BLOCKS, SVD_KERNEL, WINOGRAD, Technique
 
 MARKED_ENERGY = 0.9  # the fraction that marked layers keep in the sweep of thresholds
 
@@ -107,15 +108,29 @@ def measured(points: Iterable[P]) -> list[tuple[P, LowRankNetwork]]:
     return [(point, point.network) for point in points if point.network is not None]
 
 
+def speedups(study: Study) -> list[tuple[Technique, float]]:
+    """The networks of the sweep of theoretical speed-ups."""
+    extent, every = study.extent, []
+    for form in study.forms:
+        every += [(Technique(form), value) for value in extent.speedups]
+        every += [(Technique(form, layers=BLOCKS), value) for value in extent.block_speedups]
+        every += [(Technique(form, fitted=True), value) for value in extent.fitted_speedups]
+    return every
+
+
+@lru_cache(maxsize=32)
+def compressed(study: Study, technique: Technique, speedup: float) -> RRDBNet:
+    """The network of `technique` at a theoretical speed-up of the whole; raises InputError where there is none."""
+    assert technique.form is not None
+    if speedup == TABLE1_SPEEDUP and technique.layers == ALL:
+        return low_rank.network(study, technique)
+    return low_rank.at_speedup(study, technique.form, technique.fitted, speedup, technique.layers)
+
+
 def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoint:
     """A theoretical speed-up of the whole network."""
-    form, fitted, layers = technique.form, technique.fitted, technique.layers
-    assert form is not None
     try:
-        if speedup == TABLE1_SPEEDUP and layers == ALL:
-            net = low_rank.network(study, technique)
-        else:
-            net = low_rank.at_speedup(study, form, fitted, speedup, layers)
+        net = compressed(study, technique, speedup)
     except InputError as error:
         return SpeedupPoint(technique=technique, speedup=speedup, refused=str(error))
     return SpeedupPoint(technique=technique, speedup=speedup, network=_network(study, technique, net))

@@ -1,24 +1,29 @@
-"""What the report says, in order, for Markdown and for the page: headings, paragraphs, tables, figures, claims."""
+"""What the report says, in order, for Markdown and for the page: headings, and the blocks under each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import tables
+from lowrank_sr.study.report import introduction, tables, tables_causes
+from lowrank_sr.study.report.comparison import Comparison
 from lowrank_sr.study.report.figures import Figure, figures_of
+from lowrank_sr.study.report.introduction import Formula, Glossary
 from lowrank_sr.study.report.tables import Table
 from lowrank_sr.study.report.verdict import Claim
 from lowrank_sr.study.settings import Settings
 from lowrank_sr.study.technique import CP_KERNEL
 
-Block = str | Table | Figure | list[Claim]
+Block = str | Formula | Glossary | Table | Figure | Comparison | list[Claim]
 
 TITLE = "Low-rank convolutions in ESRGAN: the poster, measured again"
 FITTED = (
-    "“Kernel”: factors that minimise the error of the kernel, as on the poster. “Fitted”: factors that minimise the "
-    "error of the layer's output on a few calibration pictures; quality is measured on other pictures."
+    "“Kernel”: factors that minimise the error of the kernel, as on the poster; of every layer at the same share of "
+    "its FLOPs, or only of those whose condition number is above the threshold, marked, or below it, unmarked. "
+    "“Fitted”: factors and ranks that minimise the error of the layer's output on a few calibration pictures; quality "
+    "is measured on other pictures."
 )
 
 
@@ -40,20 +45,25 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
     def present(*names: str) -> list[Block]:
         return [drawn[name] for name in names if name in drawn]
 
-    quality = [tables.table1(results), FITTED, tables.poster_table1(results), *present("figure3", "figure4")]
     parts: list[tuple[str, list[Block]]] = [
+        ("The question", [introduction.QUESTION]),
+        ("The network and its low-rank forms", _forms(results, present("figure1"))),
+        ("Words", [introduction.WORDS]),
+        ("Quality and speed", [tables.table1(results), FITTED, tables.poster_table1(results), *present("figure3")]),
         ("The poster's claims", [report.claims]),
-        ("Quality and speed", quality),
+        ("Where the loss comes from", _causes(results, present)),
+        ("Look", [Comparison(), *present("figure4")]),
         ("Which layers", present("figure2")),
     ]
     if "pareto" in drawn:
-        parts.append(("Quality against speed-up", [*present("pareto"), tables.speedups(results)]))
+        sweep = [*present("pareto"), tables.speedups(results), *present("sweep")]
+        parts.append(("Quality against speed-up", sweep))
     if "thresholds" in drawn:
-        parts.append(("Thresholds", [*present("thresholds"), tables.thresholds(results)]))
-    layers = [*present("layers"), _sgemm(results)]
+        parts.append(("Thresholds", [*present("thresholds"), tables_causes.thresholds(results)]))
+    layers = present("layers")
     if CP_KERNEL in results.times.techniques:
         layers.append(tables.bound(results))
-    parts.append(("FLOPs and the clock", layers))
+    parts.append(("Operations and the clock", layers))
     parts.append(("Memory", [*present("memory"), tables.memory(results)]))
     full = tables.full_size(results)
     if results.full_size and full:
@@ -64,7 +74,7 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
         )
         parts.append(("ESRGAN at full size", [full, note]))
     parts.append(("How it was measured", _method(report)))
-    return parts
+    return [(heading, blocks) for heading, blocks in parts if blocks]
 
 
 def summary(report: Report) -> str:
@@ -79,9 +89,29 @@ def summary(report: Report) -> str:
     )
 
 
-def _sgemm(results: Results) -> str:
-    side, rate = results.sgemm.side, results.sgemm.measured.gflops
-    return f"The solid line is the rate of sgemm on {side} x {side} matrices: {rate:.0f} GFLOP/s."
+def _causes(results: Results, present: Callable[..., list[Block]]) -> list[Block]:
+    """The ablation, each layer alone, and pictures of what the layers outside the dense blocks do."""
+    if not results.ablation:
+        return []
+    by_combination, by_layer = tables_causes.ablation(results), tables_causes.alone(results)
+    return [*present("ablation"), by_combination, *present("alone"), by_layer, *present("tail")]
+
+
+def _forms(results: Results, figure1: list[Block]) -> list[Block]:
+    """The network, and a dense layer, the SVD pair and CP, each with its formula."""
+    return [
+        introduction.network(results.network),
+        introduction.CONVOLUTION,
+        introduction.DENSE_FORMULA,
+        introduction.SVD,
+        introduction.SVD_FORMULA,
+        introduction.CP,
+        introduction.CP_FORMULA,
+        introduction.BOUND,
+        introduction.BOUND_FORMULA,
+        *figure1,
+        introduction.WINOGRAD,
+    ]
 
 
 def _method(report: Report) -> list[Block]:
@@ -98,5 +128,6 @@ def _method(report: Report) -> list[Block]:
         "values; as many pixels as the network's scale are cut from each border. SVD pairs, and dense layers in "
         "low-rank networks, run by direct convolution, so that a difference comes from the low rank alone; by "
         "Winograd's algorithm, F(4, 3) and F(4 x 4, 3 x 3), where the report says so.",
+        tables_causes.self_check(report.results),
         f"Seed {settings.seed}. Every number is in results.json; what depends on the clock is there under “measured”.",
     ]

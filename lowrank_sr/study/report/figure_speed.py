@@ -7,6 +7,7 @@ import numpy as np
 
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, look
+from lowrank_sr.study.technique import ALL, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,21 +16,25 @@ if TYPE_CHECKING:
 MEMORY_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # MB
 
 
-def times(results: Results) -> "Figure":
-    """Seconds of each technique with their quartiles; beside them the theoretical speed-up and the measured one."""
+def times(results: Results, wide: bool) -> "Figure":
+    """Seconds of each technique with their quartiles; beside them the speed-ups that are counted and measured."""
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     rows = results.times.techniques
-    figure, (left, right) = canvas(0.9 + 0.44 * len(rows), 1, 2, sharey=True)
+    height = 0.9 + 0.44 * len(rows)
+    figure, (left, right) = canvas(wide, (height, height), 1, 2, sharey=True)
     order = np.arange(len(rows))
     theory = [row.theoretical_speedup for row in rows.values()]
+    products = [rows[REFERENCE].multiplications / row.multiplications for row in rows.values()]
     timings = [row.measured for row in rows.values()]
     colours = [technique.look.day for technique in rows]
     seconds = [(timing.seconds_low, timing.seconds, timing.seconds_high) for timing in timings]
     speedups = [(timing.speedup_low, timing.speedup, timing.speedup_high) for timing in timings]
     _bars(left, order, seconds, colours, 0.62)
-    _bars(right, order + 0.18, speedups, colours, 0.34, least=max(theory))
+    _bars(right, order + 0.18, speedups, colours, 0.34, least=max(*theory, *products))
     right.barh(order - 0.18, theory, 0.34, facecolor="none", edgecolor=MUTED, hatch="//////", linewidth=1)
+    right.plot(products, order - 0.18, "d", color=INK, markerfacecolor=PAPER)
     left.set_yticks(order, [technique.label for technique in rows])
     left.invert_yaxis()
     left.set_xlabel(f"seconds, {results.times.side} x {results.times.side} pixels")
@@ -40,10 +45,11 @@ def times(results: Results) -> "Figure":
         axis.grid(axis="y", visible=False)
         axis.tick_params(axis="y", length=0)
     handles = [
-        Patch(facecolor="none", edgecolor=MUTED, hatch="//////", label="theoretical"),
+        Patch(facecolor="none", edgecolor=MUTED, hatch="//////", label="by FLOPs"),
+        Line2D([], [], linestyle="none", marker="d", color=INK, markerfacecolor=PAPER, label="by multiplications done"),
         Patch(facecolor=MUTED, label="measured"),
     ]
-    right.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+    figure.legend(handles=handles, loc="outside upper right", ncols=3, columnspacing=1.2, handletextpad=0.5)
     return figure
 
 
@@ -67,12 +73,14 @@ def _bars(
     axis.set_xlim(0, longest * 1.4)
 
 
-def memory(results: Results) -> "Figure":
+def memory(results: Results, wide: bool) -> "Figure":
     """Peak memory of each technique by size of the picture, both logarithmic."""
-    figure, axis = canvas(4.2)
+    figure, axis = canvas(wide, (4.6, 4.2))
     for technique, memory in results.memory.items():
         known = [(at.side, at.measured.peak_mb) for at in memory.sides if at.measured.peak_mb]
         style = look(technique.name)
+        if technique.layers != ALL:
+            continue  # between the dense network and the one of low rank
         of_kernel = technique.form is not None and not technique.fitted
         fill = PAPER if of_kernel else style["color"]
         axis.plot(
@@ -92,5 +100,8 @@ def memory(results: Results) -> "Figure":
     low, high = axis.get_ylim()
     ticks = [tick for tick in MEMORY_TICKS if low <= tick <= high]
     axis.set_yticks(ticks, [str(tick) for tick in ticks])
-    figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handletextpad=0.5)
+    if wide:
+        figure.legend(loc="outside right center")
+    else:
+        figure.legend(loc="outside upper center", ncols=2, columnspacing=1.2, handletextpad=0.5)
     return figure

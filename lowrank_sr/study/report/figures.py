@@ -9,90 +9,163 @@ from typing import TYPE_CHECKING
 from lowrank_sr.errors import InputError
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import figure_layers, figure_quality, figure_speed, style
-from lowrank_sr.study.report.figure_layers import Timed
+from lowrank_sr.study.report import (
+    conclusions,
+    figure_ablation,
+    figure_forms,
+    figure_layers,
+    figure_pareto,
+    figure_quality,
+    figure_speed,
+    style,
+)
 from lowrank_sr.study.technique import REFERENCE
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
-FORMATS = (".png", ".svg")
-
 
 @dataclass(frozen=True)
 class Figure:
-    """The name of its files, its caption, and the function that draws it from the results."""
+    """The name of its files, its caption, what it shows in these results, and the function that draws it.
+
+    The function is given whether to draw across the page, or for a narrow screen.
+    """
 
     name: str
     caption: str
-    draw: Callable[[Results], "matplotlib.figure.Figure"]
+    concludes: str
+    draw: Callable[[bool], "matplotlib.figure.Figure"]
+
+    def files(self) -> dict[str, bool]:
+        """Its files in figures/, with whether each is drawn across the page."""
+        return {f"{self.name}.png": True, f"{self.name}.svg": True, f"{self.name}-narrow.svg": False}
+
+
+FORMS = Figure(
+    "figure1",
+    "Figure 1. One layer in three forms. Each stack is a map of X × Y pixels with as many channels as the letter under "
+    "it says; each filter is one convolution. “Each”: one filter for each channel by itself. N output and C input "
+    "channels, d = 3.",
+    "Low rank replaces one convolution by two or four thinner ones with narrower maps between them.",
+    figure_forms.draw,
+)
 
 
 def figures_of(results: Results, folder: Path) -> list[Figure]:
     """The figures that these results have numbers for."""
     crop, conditions = results.crop, results.condition_numbers
     figures = [
+        FORMS,
         Figure(
             "figure2",
-            f"Figure 2. Condition number of every layer's matricised kernel. The threshold lies in the widest gap and "
-            f"marks {len(conditions.marked)} of {len(conditions.layers)} layers for decomposition. Below, the rank "
-            "that keeps 90% of the energy: a large condition number does not imply a low rank.",
-            figure_layers.conditions,
+            f"Figure 2. Condition number of every layer's kernel as a matrix, in network order; the layers of a dense "
+            f"block stand on one stripe. The threshold lies in the widest gap and marks {len(conditions.marked)} of "
+            f"{len(conditions.layers)} layers for decomposition. Below, the rank that keeps 90% of the energy.",
+            conclusions.conditions(results),
+            partial(figure_layers.conditions, results),
         ),
         Figure(
             "figure3",
             "Figure 3. Inference time of each technique, median and quartiles. Beside it the speed-up over direct "
-            "convolution: theoretical, from the FLOPs, and measured.",
-            figure_speed.times,
+            "convolution: in theory, from the FLOPs, and measured.",
+            conclusions.times(results),
+            partial(figure_speed.times, results),
         ),
         Figure(
             "figure4",
             f"Figure 4. {crop.picture}: the {crop.side} x {crop.side} pixels in which the techniques differ most, with "
             "the PSNR of the detail in RGB. Techniques that are worse than bicubic on the whole picture do not count "
-            "in the choice of the detail.",
-            partial(figure_quality.details, folder=folder),
+            "in the choice of the detail. Methods that compute the same network share a picture.",
+            conclusions.details(results),
+            partial(figure_quality.details, results, folder),
         ),
         Figure(
             "layers",
-            "FLOPs against time: every layer shape by every technique. Points below the solid line are faster than "
-            "sgemm would be at the same count; Winograd can be, since it does fewer multiplications than the formula "
-            "counts. Dotted: lines of equal GFLOP/s.",
-            lambda results: figure_layers.flops_and_time(layer_points(results), results.sgemm.measured.gflops),
+            "Every layer shape by every technique: its time against FLOPs by the formula of its form, and against the "
+            "multiplications that are really done. Lines join the ranks of a layer. Points below the solid line are "
+            "faster than sgemm, a matrix product, would be at the same count. Dotted: lines of equal rate.",
+            conclusions.layers(results),
+            partial(figure_layers.layers, results),
         ),
     ]
+    if results.ablation:
+        figures.append(
+            Figure(
+                "ablation",
+                "PSNR lost, on a logarithmic scale, by which layers are factorised, which ranks they have, and how "
+                "their factors are found. Uniform ranks: every layer gives up the same share of its FLOPs; chosen: "
+                f"where they cost the picture least. Losses below {figure_pareto.LEAST_LOSS} dB are drawn there.",
+                conclusions.ablation(results),
+                partial(figure_ablation.combinations, results),
+            )
+        )
+    if results.alone:
+        figures.append(
+            Figure(
+                "alone",
+                "PSNR lost by each layer factorised alone, at half its FLOPs, as it is and once each colour is matched "
+                "to the dense network's by a gain and an offset.",
+                conclusions.alone(results),
+                partial(figure_ablation.alone, results),
+            )
+        )
+    if crop.tail:
+        figures.append(
+            Figure(
+                "tail",
+                "The detail of Figure 4 with the layers outside the dense blocks as SVD pairs of their kernels, one at "
+                "a time and together, and with what mends it; PSNR of the detail in RGB.",
+                conclusions.tail(results),
+                partial(figure_quality.tail, results, folder),
+            )
+        )
     if measured(results.speedups):
         figures.append(
             Figure(
                 "pareto",
-                "PSNR lost against speed-up, on a logarithmic scale. Kernel: factors of the kernel alone, as on the "
-                "poster. Fitted: factors fitted to the layer's outputs on a few calibration pictures. Losses below "
-                f"{figure_quality.LEAST_LOSS} dB are drawn at that value.",
-                figure_quality.pareto,
+                "PSNR lost against speed-up, on a logarithmic scale: higher and farther to the right is better. Losses "
+                f"below {figure_pareto.LEAST_LOSS} dB are drawn at that value. On the page, a point says what it is, "
+                "and puts its picture on the right of the divider.",
+                conclusions.pareto(results),
+                partial(figure_pareto.pareto, results),
             )
         )
-    marking, cutting = measured(results.thresholds), measured(results.truncations)
-    if marking and cutting:
+    if crop.sweep:
+        figures.append(
+            Figure(
+                "sweep",
+                "The detail of Figure 4 by each network of the figure above, but for those of Figure 4 itself.",
+                "",
+                partial(figure_quality.sweep, results, folder),
+            )
+        )
+    if results.thresholds and results.truncations and results.limits:
         figures.append(
             Figure(
                 "thresholds",
-                "The threshold of the condition number in both readings. Left: it selects the layers to decompose, "
-                "at 90% of their energy. Right: it is where every layer is truncated. Quality above, speed below.",
-                figure_quality.thresholds,
+                "The poster's threshold in three readings: it selects the layers to decompose, which keep 90% of their "
+                "energy; it is the condition number at which every layer is truncated; or it is a limit for the "
+                "singular values themselves. Filled: layers that would cost more than dense stay dense. Hollow: all "
+                "are factorised. Bands: quartiles of the speed-up.",
+                conclusions.thresholds(results),
+                partial(figure_quality.thresholds, results),
             )
         )
     if any(at.measured.peak_mb for at in results.memory[REFERENCE].sides):
-        figures.append(Figure("memory", "Peak memory by the side of the picture.", figure_speed.memory))
+        figures.append(
+            Figure(
+                "memory",
+                "Peak memory by the side of the picture.",
+                conclusions.memory(results),
+                partial(figure_speed.memory, results),
+            )
+        )
     return figures
 
 
-def layer_points(results: Results) -> list[Timed]:
-    """Every timing of a layer."""
-    rows = [row for layer in results.layers.values() for row in layer.rows]
-    return [Timed(row.technique.name, row.gflop, row.measured.seconds) for row in rows]
-
-
 def write(results: Results, folder: Path) -> None:
-    """Draw every figure into figures/, as PNG and as SVG."""
+    """Draw every figure into figures/: across the page as PNG and SVG, and as SVG for a narrow screen."""
     target = folder / "figures"
     try:
         target.mkdir(exist_ok=True)
@@ -100,6 +173,5 @@ def write(results: Results, folder: Path) -> None:
         raise InputError(f"{target}: cannot be made a folder: {error.strerror}") from error
     for figure in figures_of(results, folder):
         with style.styled():
-            drawn = figure.draw(results)
-            for suffix in FORMATS:
-                style.save(drawn, target / f"{figure.name}{suffix}")
+            for file, wide in figure.files().items():
+                style.save(figure.draw(wide), target / file)

@@ -15,7 +15,8 @@ from lowrank_sr.study.technique import BY_NAME, LOOKS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURE_WIDTH = 5.2  # inches of 96 CSS pixels: full size on a desktop screen, three quarters of that on a telephone
+# Inches of 96 CSS pixels. Each figure is drawn twice: across the page, and for a telephone, which shows it smaller.
+WIDE, NARROW = 10.6, 5.2
 INK, MUTED, GRID, PAPER = "#1b1b1f", "#6a6a72", "#d9d9de", "#fffffe"
 
 NIGHT = {INK: "#ececf0", MUTED: "#a6a6b0", GRID: "#3a3a42", PAPER: "#17171b"} | {look.day: look.night for look in LOOKS}
@@ -75,12 +76,19 @@ def styled() -> Iterator[None]:
         yield
 
 
-def canvas(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple["Figure", Any]:
-    """A figure of FIGURE_WIDTH and `height` inches, and its axes."""
+def canvas(
+    wide: bool, heights: tuple[float, float], rows: int = 1, columns: int = 1, **options: Any
+) -> tuple["Figure", Any]:
+    """A figure across the page or, where it is not `wide`, for a telephone, of one of two heights, and its axes."""
+    figure = paper(*((WIDE, heights[0]) if wide else (NARROW, heights[1])))
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def paper(width: float, height: float) -> "Figure":
+    """A figure without axes, in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(FIGURE_WIDTH, height), layout="constrained", facecolor=PAPER)
-    return figure, figure.subplots(rows, columns, **options)
+    return Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
 
 
 def save(figure: "Figure", path: Path) -> None:

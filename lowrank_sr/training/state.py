@@ -1,0 +1,73 @@
+"""The state of a run as a file, so that it can go on after an interruption as if there had been none.
+
+An `.npz` of plain arrays, never a pickle, replaced as a whole: `weights`, `average`, `mean` and `square`, the vectors
+of Adam, and `about`, a JSON string with everything else, the state of the random generator included.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lowrank_sr.errors import InputError
+from lowrank_sr.files import replacing
+from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.training.adam import Adam
+from lowrank_sr.training.finetune import State
+from lowrank_sr.training.parameters import arrays_of, to_vector
+
+_VECTORS = ("weights", "average", "mean", "square")
+_DAMAGE = (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)  # of files that are no such state
+
+
+def identity(net: RRDBNet, teacher: RRDBNet | None) -> dict[str, Any]:
+    """Digests of what a run must go on with: arrays of the shapes of `net`, and the weights of its teacher."""
+    shapes = [(name, field, a.shape) for name, layer in net.layers.items() for field, a in layer.arrays().items()]
+    weights = None if teacher is None else to_vector(arrays_of(teacher.layers)).tobytes()
+    return {"network": _digest(repr(shapes).encode()), "teacher": None if weights is None else _digest(weights)}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def save_state(path: str | os.PathLike[str], state: State, run: Mapping[str, Any], curve: list[dict[str, Any]]) -> None:
+    """Write a state, with `run`, which says what run it belongs to, and the curve so far."""
+    numbers = {"steps": state.adam.steps, "random": state.random, "seconds": state.seconds, "loss": state.loss}
+    about = json.dumps({**numbers, "run": run, "curve": curve})
+    with replacing(path) as temporary:
+        np.savez(temporary, about=np.array(about), **{name: getattr(state.adam, name) for name in _VECTORS})
+
+
+def load_state(path: str | os.PathLike[str], run: Mapping[str, Any]) -> tuple[State, list[dict[str, Any]]]:
+    """Read a state and its curve.
+
+    Raises InputError for a file that is missing or no such state, and where it belongs to another run, naming what
+    differs.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file: expected the state of an interrupted run")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            vectors = {name: archive[name] for name in _VECTORS}
+            about = json.loads(str(archive["about"]))
+        saved, curve = dict(about["run"]), list(about["curve"])
+        state = State(
+            Adam(int(about["steps"]), **vectors), about["random"], float(about["seconds"]), float(about["loss"])
+        )
+        if any(v.dtype != np.float32 or v.shape != vectors["weights"].shape or v.ndim != 1 for v in vectors.values()):
+            raise ValueError
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except _DAMAGE as error:
+        raise InputError(f"{path}: not the state of a run") from error
+    for name, value in run.items():
+        if saved.get(name) != value:
+            raise InputError(f"{path}: the state of another run: its {name} is {saved.get(name)}, not {value}")
+    return state, curve

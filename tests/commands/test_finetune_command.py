@@ -1,0 +1,141 @@
+"""The command: files in, files out, interrupted and resumed."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr.cli import main
+from lowrank_sr.commands import finetune as command
+from lowrank_sr.pictures.images import Image, write_image
+from lowrank_sr.training import finetune as loop
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(loop, "CROPS", 2)
+    monkeypatch.setattr(loop, "SIDE", 8)
+    monkeypatch.setattr(command, "PAUSE", 0.0)  # after every step
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photographs, pictures to validate on, and a small network."""
+    for name, size, count in (("photos", (40, 36), 3), ("truth", (24, 20), 2), ("tiny", (12, 12), 2)):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            pixels = np.random.default_rng(i).random((*size, 3), dtype=np.float32)
+            write_image(tmp_path / name / f"{i}.png", Image(pixels))
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4).save(tmp_path / "net.npz")
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, seed=1).save(tmp_path / "teacher.npz")
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, scale=2).save(tmp_path / "x2.npz")
+    return tmp_path
+
+
+def run(folder, output, *rest):
+    arguments = ["finetune", folder / "net.npz", "-o", folder / output, "--validate", folder / "truth"]
+    if "--photos" not in rest:
+        arguments += ["--photos", folder / "photos"]
+    return main([str(argument) for argument in (*arguments, *rest)])
+
+
+def arrays(path):
+    with np.load(path) as archive:
+        return {name: archive[name] for name in archive.files if name != "meta"}
+
+
+def assert_equal_weights(path, other):
+    a, b = arrays(path), arrays(other)
+    assert a.keys() == b.keys()
+    for name, array in a.items():
+        np.testing.assert_array_equal(array, b[name])
+
+
+def test_it_writes_a_network_a_curve_and_where_they_come_from(folder, capsys):
+    assert run(folder, "out.npz", "--steps", 3, "--json", folder / "out.json") == 0
+    tuned = lsr.load(folder / "out.npz")
+    assert tuned.meta["finetuning"] | {"seconds": 0} == {
+        "photographs": 3,
+        "target": "photographs",
+        "length": {"steps": 3, "minutes": None},
+        "seed": 0,
+        "crops": 2,
+        "side": 8,
+        "rate": loop.RATE,
+        "steps": 3,
+        "seconds": 0,
+    }
+    assert tuned.meta["source"] == "random, seed 0"
+    numbers = json.loads((folder / "out.json").read_text())
+    assert [row["step"] for row in numbers["curve"]] == [0, 1, 2, 3]
+    assert numbers["curve"][0]["loss"] is None
+    assert numbers["finetuning"] == tuned.meta["finetuning"]
+    printed = capsys.readouterr()
+    assert f"{numbers['curve'][-1]['psnr_y']:.3f}" in printed.out
+    assert "step 2, 0.0 min: PSNR Y" in printed.err
+    assert sorted(path.name for path in folder.glob("out*")) == ["out.json", "out.npz"]
+
+
+def test_an_interrupted_run_keeps_what_it_reached_and_goes_on_to_the_bit(folder, monkeypatch):
+    assert run(folder, "whole.npz", "--steps", 4) == 0
+    step, done = loop.adam.step, []
+
+    def interrupted(*arguments):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.adam, "step", interrupted)
+        assert run(folder, "part.npz", "--steps", 4) == 130
+    assert lsr.load(folder / "part.npz").meta["finetuning"]["steps"] == 2
+    assert run(folder, "part.npz", "--steps", 4, "--resume", "--json", folder / "part.json") == 0
+    assert_equal_weights(folder / "part.npz", folder / "whole.npz")
+    assert [row["step"] for row in json.loads((folder / "part.json").read_text())["curve"]] == [0, 1, 2, 3, 4]
+    assert not (folder / "part.state.npz").exists()
+
+
+def test_a_diverging_run_keeps_the_last_good_weights(folder, monkeypatch, capsys):
+    monkeypatch.setattr(loop, "RATE", 1e18)
+    assert run(folder, "out.npz", "--steps", 30) == 2
+    assert "not finite: the run has diverged" in capsys.readouterr().err
+    assert all(np.isfinite(array).all() for array in arrays(folder / "out.npz").values())
+
+
+def test_a_teacher_takes_pictures_that_are_too_small_otherwise(folder, capsys):
+    tiny = ("--photos", folder / "tiny", "--steps", 1)
+    assert run(folder, "out.npz", *tiny) == 2
+    assert "none of 2 is large enough: expected at least 32 x 32 pixels" in capsys.readouterr().err
+    assert run(folder, "out.npz", *tiny, "--teacher", folder / "teacher.npz") == 0
+    assert lsr.load(folder / "out.npz").meta["finetuning"]["target"] == "teacher"
+
+
+@pytest.mark.parametrize(
+    ("output", "rest", "sentence"),
+    [
+        ("out.npz", ("--teacher", "x2.npz"), "a teacher of scale 2: expected 4"),
+        ("out.pth", (), "expected a name that ends in .npz, in a folder that exists"),
+        ("out.npz", ("--photos", "nowhere"), "cannot be listed"),
+        ("out.npz", ("--resume",), "expected the state of an interrupted run"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_gets_a_sentence(folder, capsys, output, rest, sentence):
+    rest = [folder / name if name in ("x2.npz", "nowhere") else name for name in rest]
+    assert run(folder, output, *rest, "--steps", 1) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_compress_does_both(folder, capsys):
+    arguments = ["compress", folder / "net.npz", "-o", folder / "small.npz", "--rank", 2, "--no-calibration"]
+    assert main([str(a) for a in (*arguments, "--finetune", 0.01)]) == 2
+    assert "--finetune and --photos: expected both or neither" in capsys.readouterr().err
+    arguments += ["--finetune", 0.2 / 60, "--photos", folder / "photos", "--json", folder / "small.json"]
+    assert main([str(argument) for argument in arguments]) == 0
+    tuned = lsr.load(folder / "small.npz")
+    assert tuned.meta["compression"]["method"] == "svd"
+    assert tuned.meta["finetuning"]["seconds"] >= 0.2
+    numbers = json.loads((folder / "small.json").read_text())
+    assert {"layers", "totals", "curve", "finetuning"} <= numbers.keys()
