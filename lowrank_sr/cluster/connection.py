@@ -84,15 +84,18 @@ def _need_distributed() -> None:
 def _quiet_dask() -> Iterator[None]:
     """Leave it to this package to say what went wrong, and do not warn of tasks with a picture in them."""
     import dask
+    import distributed  # noqa: F401 (which sets the levels of its loggers)
 
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 async def _identity(address: str) -> dict[str, Any]:

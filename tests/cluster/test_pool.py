@@ -142,10 +142,11 @@ def test_a_dead_worker_s_call_is_made_again_and_is_an_error_where_they_all_die(t
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_dies(tmp_path):
+def test_a_scheduler_that_dies(tmp_path, capfd):
     with running_cluster(tmp_path, 1) as cluster, connection.connected(cluster.address) as pool:
         results = pool.run(root, ((number, (number,)) for number in range(1000)))
         next(results)
         cluster.scheduler.kill()
         with pytest.raises(InputError, match=f"{cluster.address}: the connection to the scheduler is lost"):
             list(results)
+    assert "Traceback" not in capfd.readouterr().err  # Dask's own words on what happened
