@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from lowrank_sr.cluster.pool import Pool
@@ -55,21 +57,37 @@ def started(workers: int) -> Iterator[Pool]:
     _need_distributed()
     from distributed import Client, LocalCluster
 
-    with (
-        _quiet_dask(),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            host=LOOPBACK,
-            dashboard_address=f"{LOOPBACK}:0",
-            env={VARIABLE: str(max(1, thread_count() // workers))},
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        _check_workers(client, cluster.scheduler_address)
-        _show_dashboard(client)
-        yield Pool(client, cluster.scheduler_address, shared_files=True)
+    with _quiet_dask():
+        with _interrupts_held():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host=LOOPBACK,
+                dashboard_address=f"{LOOPBACK}:0",
+                env={VARIABLE: str(max(1, thread_count() // workers))},
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster, Client(cluster, set_as_default=False) as client:
+            _check_workers(client, cluster.scheduler_address)
+            _show_dashboard(client)
+            yield Pool(client, cluster.scheduler_address, shared_files=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block, and for ever from what is started in it, which this process ends.
+
+    A terminal sends it to all of them, and a worker would write a traceback. Threads and processes inherit the mask.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # the first process would start it, and let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _need_distributed() -> None:

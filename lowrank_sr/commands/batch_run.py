@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from lowrank_sr.commands.batch import Outcome, Plan, Task, blocked
 from lowrank_sr.commands.upscale_file import upscale_file
 from lowrank_sr.errors import InputError
+from lowrank_sr.network.enlarge import Compute
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import complain, progress, say
 
@@ -21,8 +22,11 @@ def run_here(net: RRDBNet, tasks: Sequence[Task], progress: Progress) -> Iterabl
     return (run_task(net, task, progress) for task in tasks)
 
 
-def run_task(net: RRDBNet, task: Task, progress: Progress | None = None) -> Outcome:
-    """Enlarge one picture; what is wrong with it becomes its outcome. `progress` is called for 1 in all."""
+def run_task(net: RRDBNet, task: Task, progress: Progress | None = None, compute: Compute | None = None) -> Outcome:
+    """Enlarge one picture; what is wrong with it becomes its outcome. `progress` is called for 1 in all.
+
+    `compute` computes the tiles, where that is not this process.
+    """
     start, done = time.perf_counter(), 0.0
 
     def report(share: float) -> None:
@@ -42,6 +46,7 @@ def run_task(net: RRDBNet, task: Task, progress: Progress | None = None) -> Outc
                 report,
                 options.memory,
                 options.overlap,
+                compute,
                 frame=task.frame,
                 outscale=options.outscale,
             )

@@ -6,9 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lowrank_sr.commands.batch import FileOptions, Outcome
+from lowrank_sr.commands.batch_on_cluster import on_workers
 from lowrank_sr.commands.batch_plan import FORMATS, naming, plan_batch
-from lowrank_sr.commands.batch_run import run_batch
-from lowrank_sr.commands.options import WEIGHTS_HELP, Subparsers, add_command, add_method, add_threads, load_network
+from lowrank_sr.commands.batch_run import run_batch, run_here
+from lowrank_sr.commands.options import (
+    WEIGHTS_HELP,
+    Subparsers,
+    add_cluster,
+    add_command,
+    add_method,
+    add_threads,
+    load_network,
+    open_pool,
+)
 from lowrank_sr.commands.streams import replaced
 from lowrank_sr.commands.upscale_file import check_rgb
 from lowrank_sr.errors import InputError
@@ -23,6 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "upscale", run, "Enlarge pictures; NAME.jpg becomes NAME_x4.png.")
     add_method(parser)
     add_threads(parser)
+    add_cluster(parser)
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="pictures, folders with all below them, or - for standard input"
     )
@@ -78,7 +89,9 @@ def run(options: argparse.Namespace) -> int:
         plan = plan_batch(streams.inputs, names, file_options, options.frames)
         if streams.to_stdout and len(plan.tasks) > 1:
             raise InputError("standard output: one picture alone can be written there")
-        outcomes = run_batch(net, plan, options.quiet, streams.shown)
+        with open_pool(options) as pool:
+            execute = run_here if pool is None else on_workers(pool)
+            outcomes = run_batch(net, plan, options.quiet, streams.shown, execute)
     if options.json is not None:
         write_json(options.json, _rows(outcomes))
     return 2 if any(outcome.status == "failed" for outcome in outcomes) else 0

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cluster_processes import Cluster, environment
+
+from lowrank_sr.pictures.images import Image, read_image, write_image
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -23,18 +26,30 @@ def commands(address):
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path):
+    (tmp_path / "holiday").mkdir()
+    write_image(tmp_path / "holiday" / "beach.png", Image(np.zeros((8, 10, 3), np.float32)))
     cluster = Cluster(tmp_path)
     try:
         (dask, *scheduler), *_ = commands("")
         assert dask == "dask"
         cluster.start_scheduler([*scheduler, "--port", "0", "--dashboard-address", "127.0.0.1:0"])
-        _, (variable, dask, *worker), (program, *arguments) = commands(cluster.address)
-        assert (dask, program) == ("dask", "lowrank-sr")
+        _, (variable, dask, *worker), *others = commands(cluster.address)
+        assert dask == "dask"
         cluster.start_worker(worker, **dict([variable.split("=")]))
-        done = subprocess.run(
-            [sys.executable, "-m", "lowrank_sr", *arguments], env=environment(), capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert "29.49" in done.stdout  # dB, as the README has it
+        outputs = {}
+        for program, *arguments in others:
+            assert program == "lowrank-sr"
+            done = subprocess.run(
+                [sys.executable, "-m", "lowrank_sr", *arguments],
+                env=environment(),
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            outputs[arguments[0]] = done.stdout
+        assert "29.49" in outputs["evaluate"]  # dB, as the README has it
+        assert outputs["upscale"].split() == [str(Path("larger") / "beach_x4.png")]
+        assert read_image(tmp_path / "larger" / "beach_x4.png").pixels.shape == (32, 40, 3)
     finally:
         cluster.end()

@@ -1,0 +1,149 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from cluster_processes import environment, running_cluster
+
+from lowrank_sr import cli
+from lowrank_sr.pictures.images import Image, write_image
+
+COUNT = 40
+FEW = "few"
+METHOD = ("--method", "winograd")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of small pictures; below it another, `FEW`, with alpha and grey of 16 bits too."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    (folder / FEW).mkdir()
+    for i in range(COUNT - 2):
+        path = folder / (FEW if i < 4 else "") / f"{i:02d}.png"
+        write_image(path, Image(rng.random((32, 20 + i, 3), dtype=np.float32)))
+    alpha = rng.random((20, 30), dtype=np.float32)
+    write_image(folder / FEW / "alpha.png", Image(rng.random((20, 30, 3), dtype=np.float32), alpha=alpha))
+    grey = np.repeat(rng.random((20, 30, 1), dtype=np.float32), 3, axis=2)
+    write_image(folder / FEW / "grey.tif", Image(grey, grey=True, bits=16))
+    return folder
+
+
+def contents(folder):
+    """The files of a folder; temporary ones, whose names begin with a dot, too."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def here(pictures, tmp_path_factory):
+    """What a local run writes."""
+    folder = tmp_path_factory.mktemp("here")
+    assert cli.main(["upscale", str(pictures), "-o", str(folder), *METHOD]) == 0
+    files = contents(folder)
+    assert len(files) == COUNT
+    return files
+
+
+def started(pictures, output, *options):
+    """The command in a process of its own."""
+    arguments = [sys.executable, "-m", "lowrank_sr", "upscale", str(pictures), "-o", str(output), *METHOD, *options]
+    return subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_files(folder, count):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if folder.exists() and len(list(folder.rglob("*.png"))) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"fewer than {count} files in {folder}")
+
+
+@pytest.mark.parametrize("options", [[], ["--shared-files"]])
+def test_the_files_are_those_of_here(cluster, pictures, here, tmp_path, options):
+    arguments = ["upscale", str(pictures / FEW), "-o", str(tmp_path / FEW), *METHOD]
+    assert cli.main([*arguments, "--cluster", cluster.address, *options]) == 0
+    assert contents(tmp_path) == {name: content for name, content in here.items() if name.startswith(FEW)}
+
+
+@pytest.mark.parametrize("options", [[], ["--shared-files"]])
+def test_a_picture_that_cannot_be_enlarged_costs_itself_alone(cluster, pictures, here, tmp_path, options, capsys):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.png").write_bytes((pictures / FEW / "00.png").read_bytes())
+    (folder / "b.png").write_bytes((pictures / FEW / "01.png").read_bytes()[:900])
+    arguments = ["upscale", str(folder), "-o", str(tmp_path / "there"), *METHOD]
+    assert cli.main([*arguments, "--cluster", cluster.address, *options]) == 2
+    there = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("dashboard: ")]
+    assert cli.main([*arguments, "--existing", "skip"]) == 2
+    here_too = capsys.readouterr().err.replace("0 of 2 pictures enlarged, 1 skipped", "1 of 2 pictures enlarged")
+    assert there == here_too.splitlines()
+    assert str(folder / "b.png") in there[0]
+    assert contents(tmp_path / "there") == {"a_x4.png": here[f"{FEW}/00_x4.png"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--shared-files"]])
+def test_a_worker_is_killed(pictures, here, tmp_path, options):
+    (tmp_path / "dask").mkdir()
+    with running_cluster(tmp_path / "dask", 2) as cluster:
+        output = tmp_path / "there"
+        client = started(pictures, output, "--cluster", cluster.address, *options)
+        wait_for_files(output, 3)
+        os.kill(cluster.worker_process(), signal.SIGKILL)
+        _, errors = client.communicate(timeout=120)
+    assert client.returncode == 0, errors
+    files = contents(output)
+    assert {name: content for name, content in files.items() if not name.startswith(".")} == here
+
+
+@pytest.mark.slow
+def test_the_scheduler_is_killed_and_another_carries_on(pictures, here, tmp_path):
+    (tmp_path / "dask").mkdir()
+    output = tmp_path / "there"
+    with running_cluster(tmp_path / "dask", 2) as cluster:
+        client = started(pictures, output, "--cluster", cluster.address)
+        wait_for_files(output, 3)
+        cluster.scheduler.kill()
+        _, errors = client.communicate(timeout=120)
+    assert client.returncode == 2
+    assert f"lowrank-sr: {cluster.address}: the connection to the scheduler is lost" in errors
+    assert "Traceback" not in errors
+    done = contents(output)
+    assert 3 <= len(done) < COUNT
+    assert done.items() <= here.items()
+
+    with running_cluster(tmp_path / "dask", 2) as cluster:
+        client = started(pictures, output, "--cluster", cluster.address, "--existing", "skip")
+        _, errors = client.communicate(timeout=120)
+    assert client.returncode == 0, errors
+    assert f"{len(done)} skipped" in errors
+    assert contents(output) == here
+
+
+@pytest.mark.slow
+def test_in_processes_of_this_machine(pictures, here, tmp_path):
+    client = started(pictures, tmp_path / "there", "--workers", "2")
+    _, errors = client.communicate(timeout=120)
+    assert client.returncode == 0, errors
+    assert contents(tmp_path / "there") == here
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_processes(pictures, tmp_path):
+    client = started(pictures, tmp_path / "there", "--workers", "2")
+    wait_for_files(tmp_path / "there", 1)
+    processes = psutil.Process(client.pid).children(recursive=True)
+    assert len(processes) >= 2
+    for process in (psutil.Process(client.pid), *processes):  # as a terminal sends it
+        process.send_signal(signal.SIGINT)
+    _, errors = client.communicate(timeout=30)
+    assert client.returncode == 130
+    assert errors.splitlines()[-1] == "lowrank-sr: interrupted"
+    assert "Traceback" not in errors
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert alive == []
