@@ -4,6 +4,7 @@ The names and numbers of tags are those of the TIFF 6.0 specification (Adobe, 19
 """
 
 import importlib.util
+import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from lowrank_sr.pictures import metadata
 from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs of damage, the error says
+
 _READ_BYTES = 2**20
 _COPIES = 4  # of a strip or a row of tiles while it is decoded
 _DECODED = (COMPRESSION.NONE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)  # without packages beside tifffile
@@ -26,8 +29,16 @@ _CLASSIC_BYTES = 2**32 - 2**25  # a classic TIFF's offsets have 32 bits; and the
 
 def pages(path: Path) -> list[int]:
     """The numbers of a TIFF's pages, from 0, without smaller copies of another page."""
+    numbers: list[int] = []
+    offsets: set[int] = set()
     with tifffile.TiffFile(path) as file:
-        return [number for number, page in enumerate(file.pages) if not getattr(page, "is_reduced", False)] or [0]
+        for number, page in enumerate(file.pages):
+            if page.offset in offsets:  # a damaged file, whose chain of pages leads back
+                break
+            offsets.add(page.offset)
+            if not getattr(page, "is_reduced", False):
+                numbers.append(number)
+    return numbers or [0]
 
 
 def open_tiff(path: Path, frame: int = 0) -> StoredPicture | None:

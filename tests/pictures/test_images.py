@@ -21,6 +21,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.formats import SUFFIXES
 from lowrank_sr.pictures.images import Image, enlarge, images_in, read_image, write_image
 from lowrank_sr.pictures.png import Png16, write_png
+from lowrank_sr.pictures.reading import frames_in
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (9, 13, 3), np.uint8)
@@ -436,6 +437,20 @@ def test_a_compression_that_takes_a_package(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"LZW are read by imagecodecs, which pip install 'lowrank-sr\[tiff\]' adds"):
         read_image(tmp_path / "a.tif")
+
+
+def test_pages_that_lead_back(tmp_path, capfd):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, RGB, photometric="rgb")
+    with tifffile.TiffFile(path) as file:
+        (offset,) = (page.offset for page in file.pages)
+        tags = len(file.pages[0].tags)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, offset + 2 + 12 * tags, offset)  # the next page is this one
+    path.write_bytes(content)
+    assert frames_in(path) == [0]
+    np.testing.assert_array_equal(np.rint(read_image(path).pixels * 255), RGB)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_heic_takes_a_package(tmp_path, monkeypatch):
