@@ -119,7 +119,7 @@ def test_refused_by_its_header(tmp_path, capsys):
     command = ["upscale", str(source), "--weights", str(weights), "--method", "direct"]
     assert main([*command, "--memory", "900MB"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"lowrank-sr: {source}: 13300 x 13300 pixels need 1.")
+    assert error.startswith(f"lowrank-sr: {source}: 13300 x 13300 pixels need 2.")
     assert error.endswith(" of memory even in small tiles: 900 MB can be used")
     assert main([*command, "--memory", "1.5GB", "-o", str(tmp_path / "b.jpg")]) == 2
     assert "b.jpg: " not in (error := capsys.readouterr().err)
