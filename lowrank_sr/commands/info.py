@@ -49,7 +49,7 @@ def describe(net: RRDBNet, name: str) -> dict[str, Any]:
             "shape": list(layer.shape),
             "rank": layer.rank,
             "parameters": layer.parameters,
-            "flops_per_pixel": flops.per_pixel(layer) * net.area(layer_name),
+            "flops_per_pixel": flops.per_pixel(layer) * net.architecture.area(layer_name),
             **_computation(net.method, layer),
         }
         for layer_name, layer in net.layers.items()

@@ -137,7 +137,7 @@ def candidates(
         break_even = flops.break_even(form, *layer.shape)
         ranks = target.ranks(break_even) if name in sensitivities else []
         ranks = [rank for rank in ranks if rank >= LEAST_SHARE * break_even]
-        costs = net.area(name) * np.array(target.costs(layer.shape, form, ranks))
+        costs = net.architecture.area(name) * np.array(target.costs(layer.shape, form, ranks))
         sensitivity = sensitivities.get(name)
         if sensitivity is None:
             losses = costs[0] * (1 - costs / costs[0]) ** 2

@@ -31,7 +31,7 @@ def _row(net: RRDBNet, small: RRDBNet, name: str, condition: float, error: float
         "condition": condition if math.isfinite(condition) else None,
         "rank": after.rank,
         "error": error,
-        "flops_before": flops.per_pixel(before) * net.area(name),
-        "flops_after": flops.per_pixel(after) * net.area(name),
+        "flops_before": flops.per_pixel(before) * net.architecture.area(name),
+        "flops_after": flops.per_pixel(after) * net.architecture.area(name),
         "chosen": after.rank is not None,
     }

@@ -50,6 +50,14 @@ class Architecture:
         """Output size / input size: 2^upsamplings / unshuffle."""
         return (1 << self.upsamplings) // self.unshuffle
 
+    def area(self, name: str) -> float:
+        """Pixels that layer `name` writes for each pixel of the image."""
+        if name.startswith("upconv"):
+            enlargement = 2 ** int(name.removeprefix("upconv"))
+        else:
+            enlargement = 2**self.upsamplings if name in ("HRconv", "conv_last") else 1
+        return float(enlargement / self.unshuffle) ** 2
+
     def shapes(self) -> dict[str, tuple[int, int, int]]:
         """(N, C, d) of every layer by name, in the order in which the layers are computed."""
         shapes = {"conv_first": (self.num_feat, self.in_channels, KERNEL_SIZE)}

@@ -26,11 +26,11 @@ from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array, upsample
 from lowrank_sr.conv.methods import Convolution, convolution
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import Layer, reorder_inputs
+from lowrank_sr.layers import Layer
 from lowrank_sr.network import weights
 from lowrank_sr.network.architecture import CONVOLUTIONS, Architecture, architecture_of
 from lowrank_sr.network.auto import AUTO, check_method, concrete
-from lowrank_sr.network.block_maps import BlockMaps, mirrored_inputs
+from lowrank_sr.network.block_maps import BlockMaps, mirror_every_second
 from lowrank_sr.network.random_weights import random_layers
 from lowrank_sr.network.tail import Stage, run_tail
 from lowrank_sr.network.unshuffle import pixel_unshuffle
@@ -121,20 +121,14 @@ class RRDBNet:
     def flops(self, height: int, width: int) -> int:
         """FLOPs, by the paper's formulas, for an image of `height` x `width` pixels."""
         pixels = height * width
-        return sum(round(flops.per_pixel(layer) * self.area(name) * pixels) for name, layer in self.layers.items())
+        return sum(
+            round(flops.per_pixel(layer) * self.architecture.area(name) * pixels) for name, layer in self.layers.items()
+        )
 
     @property
     def flops_per_pixel(self) -> float:
         """FLOPs, by the paper's formulas, for each pixel of the image, where its sides are whole multiples."""
-        return sum(flops.per_pixel(layer) * self.area(name) for name, layer in self.layers.items())
-
-    def area(self, name: str) -> float:
-        """Pixels that layer `name` writes for each pixel of the image."""
-        if name.startswith("upconv"):
-            enlargement = 2 ** int(name.removeprefix("upconv"))
-        else:
-            enlargement = 2**self.architecture.upsamplings if name in ("HRconv", "conv_last") else 1
-        return float(enlargement / self.architecture.unshuffle) ** 2
+        return sum(flops.per_pixel(layer) * self.architecture.area(name) for name, layer in self.layers.items())
 
     def __call__(self, image: np.ndarray, progress: Callable[[int], object] | None = None) -> np.ndarray:
         """Enlarge an image.
@@ -238,16 +232,9 @@ class RRDBNet:
 
     @cached_property
     def _convolutions(self) -> dict[str, Convolution]:
-        """Every layer's convolution, its kernel prepared for the method; every second dense block's is mirrored."""
-        design = self.architecture
-        dense_blocks = [f"RRDB_trunk.{i}.RDB{j}." for i in range(design.num_block) for j in (1, 2, 3)]
-        mirrored = tuple(dense_blocks[1::2])
-        convolutions = {}
-        for name, layer in self.layers.items():
-            if name.startswith(mirrored):
-                layer = reorder_inputs(layer, mirrored_inputs(layer.shape[1], design))
-            convolutions[name] = convolution(layer, self.methods[name])
-        return convolutions
+        """Every layer's convolution, its kernel prepared for the method."""
+        layers = mirror_every_second(self.layers, self.architecture)
+        return {name: convolution(layer, self.methods[name]) for name, layer in layers.items()}
 
 
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:

@@ -92,7 +92,7 @@ def test_a_budget_is_kept_and_used(net, halved):
     assert 2.0 <= totals["theoretical_speedup"] <= 2.1  # the smallest step of a layer's rank is below a twentieth
     for row, (name, layer) in zip(record["layers"], halved.layers.items(), strict=True):
         assert (row["name"], row["rank"], row["chosen"]) == (name, layer.rank, layer.rank is not None)
-        assert row["flops_after"] == flops.per_pixel(layer) * net.area(name)
+        assert row["flops_after"] == flops.per_pixel(layer) * net.architecture.area(name)
         assert (row["error"] is not None) == row["chosen"]
     assert sum(row["flops_after"] for row in record["layers"]) == totals["flops_after"]
     ends = {row["name"]: row["chosen"] for row in record["layers"]}

@@ -60,9 +60,9 @@ def test_six_times_fewer_flops_from_the_kernels_alone(form):
     net = lsr.RRDBNet.random(num_block=1, method="im2col")  # the bundled network's shapes, and a third of its layers
     chosen = ranks.within_cost(ranks.candidates(net, inner(net), form, TARGETS["flops"]), 6.0)
     after = sum(
-        net.area(name) * flops.factorised(form, *layer.shape, chosen[name])
+        net.architecture.area(name) * flops.factorised(form, *layer.shape, chosen[name])
         if name in chosen
-        else net.area(name) * flops.per_pixel(layer)
+        else net.architecture.area(name) * flops.per_pixel(layer)
         for name, layer in net.layers.items()
     )
     assert net.flops_per_pixel / after >= 6

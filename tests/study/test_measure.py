@@ -67,7 +67,7 @@ def test_speeds_are_over_the_dense_network(root):
     assert pair.measured.seconds_low <= pair.measured.seconds <= pair.measured.seconds_high
     assert pair.measured.rounds == 3
     # all layers but the first and the last are pairs: half their multiplications; of the others a quarter
-    ends = sum(flops.per_pixel(net.layers[name]) * net.area(name) for name in low_rank.ENDS)
+    ends = sum(flops.per_pixel(net.layers[name]) * net.architecture.area(name) for name in low_rank.ENDS)
     expected = 64 * (ends / 2 / 4 + (small.flops_per_pixel - ends) / 2 / 2) / 1e9
     assert pair.multiplications == pytest.approx(expected)
 
@@ -178,7 +178,7 @@ def test_the_layers_variants(root, tmp_path):
 
 def test_every_shape_is_measured_once(root):
     net = lsr.load(root / "tiny.npz")
-    kinds = {(layer.shape, net.area(name)) for name, layer in net.layers.items()}
+    kinds = {(layer.shape, net.architecture.area(name)) for name, layer in net.layers.items()}
     assert len(layers.distinct(net)) == len(kinds)
 
 

@@ -89,7 +89,7 @@ def distinct(net: RRDBNet) -> dict[str, float]:
     """The first layer of each shape and resolution, with the pixels it writes for each pixel of the picture."""
     first: dict[tuple[tuple[int, int, int], float], str] = {}
     for name, layer in net.layers.items():
-        first.setdefault((layer.shape, net.area(name)), name)
+        first.setdefault((layer.shape, net.architecture.area(name)), name)
     return {name: area for (_, area), name in first.items()}
 
 

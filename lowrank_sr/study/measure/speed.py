@@ -129,7 +129,7 @@ def multiplications(net: RRDBNet, side: int) -> float:
     """Multiplications that a network does on a picture of `side` x `side` pixels."""
     pixels = side * side
     return sum(
-        flops.multiplications(layer, concrete(layer, net.method)) * net.area(name) * pixels
+        flops.multiplications(layer, concrete(layer, net.method)) * net.architecture.area(name) * pixels
         for name, layer in net.layers.items()
     )
 
