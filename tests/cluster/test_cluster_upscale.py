@@ -10,6 +10,7 @@ import pytest
 from cluster_processes import environment, running_cluster
 
 from lowrank_sr import cli
+from lowrank_sr.commands import batch_on_cluster
 from lowrank_sr.pictures.images import Image, write_image
 
 COUNT = 40
@@ -67,6 +68,13 @@ def wait_for_files(folder, count):
 def test_the_files_are_those_of_here(cluster, pictures, here, tmp_path, options):
     arguments = ["upscale", str(pictures / FEW), "-o", str(tmp_path / FEW), *METHOD]
     assert cli.main([*arguments, "--cluster", cluster.address, *options]) == 0
+    assert contents(tmp_path) == {name: content for name, content in here.items() if name.startswith(FEW)}
+
+
+def test_large_pictures_are_computed_tile_by_tile(cluster, pictures, here, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_on_cluster, "LARGE", 0)  # as if there were no memory for any of them
+    arguments = ["upscale", str(pictures / FEW), "-o", str(tmp_path / FEW), *METHOD]
+    assert cli.main([*arguments, "--cluster", cluster.address]) == 0
     assert contents(tmp_path) == {name: content for name, content in here.items() if name.startswith(FEW)}
 
 
