@@ -8,6 +8,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.lowrank import cp_als, refit_cp, refit_svd, svd
 from lowrank_sr.lowrank.data_norm import target_kernel
+from lowrank_sr.machine.threads import blas_threads
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 FORMS = ("svd", "cp")
@@ -29,7 +30,7 @@ def from_kernel(layer: Dense, form: str, rank: int, seed: int = 0) -> tuple[Sepa
 
     `seed` is that of CP's start. Raises InputError where the kernel has no pair of this rank.
     """
-    with serial_blas(layer.shape):
+    with blas_threads(1):  # a matrix of (C d, d N) is small whatever the layer
         factors = svd.truncate(layer.weight, rank) if form == "svd" else _cp(layer.weight, rank, seed)
     factorised = _layer(form, factors, layer.bias)
     weight = layer.weight.astype(np.float64)

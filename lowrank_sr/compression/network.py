@@ -18,10 +18,10 @@ from lowrank_sr.compression.calibration import Crops
 from lowrank_sr.compression.factorise import FORMS, dense_layers
 from lowrank_sr.compression.ranks import TARGETS, Candidates, Target, by_rule, candidates, within_cost, within_loss
 from lowrank_sr.compression.sensitivity import sensitivities
-from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
 from lowrank_sr.lowrank import conditioning, svd
+from lowrank_sr.machine.threads import blas_threads
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import progress
 
@@ -150,7 +150,7 @@ def _condition_numbers(layers: Mapping[str, Dense]) -> dict[str, float]:
     """Of every layer's kernel, by name."""
     conditions = {}
     for name, layer in layers.items():
-        with serial_blas(layer.shape):
+        with blas_threads(1):
             conditions[name] = conditioning.condition_number(svd.singular_values(layer.weight))
     return conditions
 

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 from reference import EPS
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import lowrank_sr as lsr
 from lowrank_sr import flops, layers
 from lowrank_sr.cli import main
-from lowrank_sr.compression import calibration, walk
+from lowrank_sr.compression import calibration, factorise, walk
 from lowrank_sr.conv.methods import convolve
 from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank import cp_als, svd
@@ -304,3 +305,17 @@ def test_the_command(tmp_path, capsys):
     assert "is compressed already" in capsys.readouterr().err
     assert main(["compress", str(dense), "-o", str(tmp_path / "nowhere" / "a.npz"), "--rank", "2"]) == 2
     assert "in a folder that exists" in capsys.readouterr().err
+
+
+def test_kernels_are_factorised_on_one_blas_thread(monkeypatch):
+    threads = []
+    truncate = svd.truncate
+
+    def record_threads(kernel, rank):
+        threads.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+        return truncate(kernel, rank)
+
+    monkeypatch.setattr(svd, "truncate", record_threads)
+    with threadpool_limits(2, "blas"):
+        factorise.from_kernel(layers.random_layer((32, 192, 3)), "svd", 4)
+    assert threads == [{1}]

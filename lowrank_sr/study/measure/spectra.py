@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from lowrank_sr.compression.network import ENDS
-from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.lowrank.conditioning import select, spectrum
 from lowrank_sr.lowrank.svd import singular_values
+from lowrank_sr.machine.threads import blas_threads
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 LARGEST_CONDITION = 1e12  # written for a singular kernel, since JSON has no infinity
@@ -89,7 +89,7 @@ def singular_values_of(net: RRDBNet) -> dict[str, np.ndarray]:
     """The singular values of every layer's matricised kernel, largest first, by name."""
     values = {}
     for name, layer in net.layers.items():
-        with serial_blas(layer.shape):
+        with blas_threads(1):
             values[name] = singular_values(layer.kernel())
     return values
 
