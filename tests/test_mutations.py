@@ -16,6 +16,7 @@ def run(count, seed):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_two_hundred():
     run(200, 1)
 

@@ -38,10 +38,14 @@ def _execute(pool: Pool, net: RRDBNet, tasks: Sequence[Task], progress: Progress
     sent = pool.send(net)
     limit = pool.memory_limit()
     large: list[Task] = []
+    existing: list[Outcome] = []
 
     def calls() -> Iterator[tuple[Task, tuple[Any, ...]]]:
         for task in (_within(limit, task) for task in tasks):
-            if _is_large(net, task):
+            outcome = blocked(task)  # another process may have written it since the plan was made
+            if outcome is not None:
+                existing.append(outcome)
+            elif _is_large(net, task):
                 large.append(task)
             else:
                 yield task, (sent, task, SentFile.of(task.source, pool.shared_files))
@@ -54,6 +58,9 @@ def _execute(pool: Pool, net: RRDBNet, tasks: Sequence[Task], progress: Progress
         else:
             outcome, content = result
             yield outcome if content is None else _written(task, outcome, content)
+    for outcome in existing:
+        progress(1)
+        yield outcome
     for task in large:
         yield run_task(net, task, progress, tiles_on(pool, sent))
 
@@ -78,7 +85,9 @@ def _is_large(net: RRDBNet, task: Task) -> bool:
 
 
 def _run_there(net: RRDBNet, task: Task, source: SentFile) -> tuple[Outcome, None]:
-    there = replace(task, source=source.path, target=task.target.absolute())
+    # A worker that has died may have written the file; its successor, called again, replaces it by the same bytes.
+    options = replace(task.options, existing="overwrite")
+    there = replace(task, source=source.path, target=task.target.absolute(), options=options)
     return replace(run_task(net, there), source=task.source, target=task.target), None
 
 

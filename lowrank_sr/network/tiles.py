@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LEAST_SIDE = 32  # pixels kept: smaller tiles would be mostly context
+LEAST_SIDE = 32  # pixels kept: no more tiles than of this side; smaller ones would be mostly context
 
 
 class Rectangle(NamedTuple):

@@ -109,6 +109,7 @@ def rebuilt(*arguments, function="_rebuild_tensor_v2"):
     return {NAME: Call(Global(f"torch._utils {function}"), arguments)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["zip", "legacy"])
 @pytest.mark.parametrize(
     ("value", "reason"),
@@ -190,6 +191,7 @@ def test_one_element_expanded_to_a_network(tmp_path, num_feat, kind):
     assert "parameters" in refusal(tmp_path, content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["FloatStorage", "BFloat16Storage", "DoubleStorage"])
 def test_one_element_expanded_to_a_layer_below_the_limit(tmp_path, kind):
     """The largest arrays that are made before a network refuses their shapes: 2^27 float32, or 0.5 GB."""

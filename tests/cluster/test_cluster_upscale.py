@@ -109,6 +109,41 @@ def test_a_worker_is_killed(pictures, here, tmp_path, options):
     assert {name: content for name, content in files.items() if not name.startswith(".")} == here
 
 
+def write_and_die(net, task, source):
+    """What a worker does with a task, and, the first time, its death before it can say so."""
+    first = not task.target.exists()
+    result = run_there(net, task, source)
+    if first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+
+run_there = batch_on_cluster._run_there
+
+
+@pytest.mark.slow
+def test_a_worker_dies_after_it_has_written(pictures, here, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_on_cluster, "_run_there", write_and_die)
+    (tmp_path / "dask").mkdir()
+    with running_cluster(tmp_path / "dask", 1) as cluster:
+        arguments = ["upscale", str(pictures / "07.png"), "-o", str(tmp_path / "there") + os.sep, *METHOD]
+        assert cli.main([*arguments, "--cluster", cluster.address, "--shared-files"]) == 0
+    assert contents(tmp_path / "there") == {"07_x4.png": here["07_x4.png"]}
+
+
+@pytest.mark.parametrize("options", [[], ["--shared-files"]])
+@pytest.mark.parametrize(("existing", "status"), [("skip", 0), ("fail", 2)])
+def test_a_file_that_another_process_writes_meanwhile(
+    cluster, pictures, tmp_path, monkeypatch, options, existing, status
+):
+    target = tmp_path / "07_x4.png"
+    real = batch_on_cluster._execute
+    monkeypatch.setattr(batch_on_cluster, "_execute", lambda *a: target.write_bytes(b"theirs") and real(*a))
+    arguments = ["upscale", str(pictures / "07.png"), "-o", str(tmp_path), *METHOD, "--existing", existing]
+    assert cli.main([*arguments, "--cluster", cluster.address, *options]) == status
+    assert target.read_bytes() == b"theirs"
+
+
 @pytest.mark.slow
 def test_the_scheduler_is_killed_and_another_carries_on(pictures, here, tmp_path):
     (tmp_path / "dask").mkdir()

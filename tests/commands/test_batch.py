@@ -262,6 +262,7 @@ def test_json_and_quiet(tmp_path, upscale, capsys):
     assert "cannot be read" in rows["b.png"]["message"]
 
 
+@pytest.mark.slow
 def test_standard_input_and_output(tmp_path, tiny):
     source = picture(tmp_path / "a.png")
     for arguments in (["-"], ["-", "-o", "-"], [str(source), "-o", "-"], ["-", "--format", "tif"]):

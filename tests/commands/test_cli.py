@@ -55,6 +55,7 @@ def test_upscale_beside_the_input(tmp_path, capsys):
     np.testing.assert_allclose(got, expected.clip(0, 1), atol=0.5 / 255 + 1e-6)
 
 
+@pytest.mark.slow
 def test_upscale_folders_files_and_outputs(tmp_path, tiny):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -212,6 +213,7 @@ def test_import_compiles_nothing_and_loads_no_framework():
     assert (run.returncode, run.stdout) == (0, "\n"), run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT as POSIX has it")
 def test_interrupt_leaves_no_partial_file(tmp_path):
     small, large = picture(tmp_path / "a.png"), picture(tmp_path / "b.png", 800, 800)

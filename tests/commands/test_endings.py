@@ -43,6 +43,7 @@ def upscale(source, tiny, *arguments):
 ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENDINGS)
 def test_signals_clean_up(tmp_path, name):
     large = tmp_path / "b.png"
@@ -66,6 +67,7 @@ def test_signals_clean_up(tmp_path, name):
     assert not list((tmp_path / "temporary").iterdir())
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_second(source, tiny):
     """At random moments, most of them during the imports; the first hundredths are Python's own."""
     rng, command = random.Random(0), [*COMMAND, "info", str(tiny), "--method", "direct"]
@@ -78,6 +80,7 @@ def test_ctrl_c_in_the_first_second(source, tiny):
         assert (run.returncode, said) in ((130, "lowrank-sr: interrupted\n"), (0, ""), (-signal.SIGINT, ""))
 
 
+@pytest.mark.slow
 def test_ignored_signals_stay_ignored(source, tiny):
     command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *upscale(source, tiny, "-o", "-")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
@@ -88,6 +91,7 @@ def test_ignored_signals_stay_ignored(source, tiny):
     assert out.startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize(
     "arguments",
@@ -113,6 +117,7 @@ def test_a_full_disk_behind_an_output(source, tiny, arguments):
         assert subprocess.run([*COMMAND, "info", "none.npz"], stderr=full, check=False).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["größer.png", b"\xff\xfe.png"])
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_names_that_standard_output_cannot_encode(tmp_path, source, tiny, name, encoding):

@@ -129,6 +129,7 @@ def test_what_does_not_fit_gets_a_sentence(folder, capsys, output, rest, sentenc
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compress_does_both(folder, capsys):
     arguments = ["compress", folder / "net.npz", "-o", folder / "small.npz", "--rank", 2, "--no-calibration"]
     assert main([str(a) for a in (*arguments, "--finetune", 0.01)]) == 2

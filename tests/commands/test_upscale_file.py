@@ -57,6 +57,7 @@ def stored(path):
     return module.PictureFile(path).rows(0, module.PictureFile(path).height)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "target", "channels", "dtype"),
     [
@@ -90,6 +91,7 @@ def test_the_same_picture_in_tiles(tmp_path, picture, little, source, target, ch
     np.testing.assert_array_equal(whole, tiled)  # 24 pixels are this network's receptive field, and more
 
 
+@pytest.mark.slow
 def test_turned_by_exif(tmp_path, little):
     values = np.random.default_rng(0).integers(0, 256, (300, 260, 3), np.uint8)
     exif = PIL.Image.Exif()

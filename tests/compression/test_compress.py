@@ -85,6 +85,7 @@ def test_maps_of_a_stack_do_not_touch(monkeypatch, form, method):
         np.testing.assert_allclose(walk.on_stacks(layer, method)(maps), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_and_used(net, halved):
     record = halved.meta["compression"]
     totals = record["totals"]
@@ -101,6 +102,7 @@ def test_a_budget_is_kept_and_used(net, halved):
     assert not ends["conv_last"]
 
 
+@pytest.mark.slow
 def test_the_old_network_stays_and_the_new_one_is_kept(net, halved, tmp_path):
     assert all(isinstance(layer, layers.Dense) for layer in net.layers.values())
     assert "compression" not in net.meta
@@ -169,6 +171,7 @@ def test_without_pictures_the_factors_are_the_kernels_own(net, method):
     assert all(layer is net.layers[key] for key, layer in others.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pictures", [(), PICTURES], ids=["kernel alone", "fitted"])
 @pytest.mark.parametrize("rule", [{"rank": 4}, {"energy": 0.5}, {"speedup": 1.5}], ids=lambda rule: next(iter(rule)))
@@ -211,6 +214,7 @@ def test_layers_that_would_cost_more_stay_dense(net):
     assert small.layers["trunk_conv"].rank == 17
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop", [0.02, 0.2])
 def test_max_drop_is_kept_on_the_calibration_pictures(net, drop):
     crops = calibration.crops(PICTURES, net.scale)
@@ -281,6 +285,7 @@ def test_calibration_pictures_are_shared_out():
     assert len(calibration.crops([large] * 9, 4).low) == calibration.MOST_CROPS
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     dense, out, report = tmp_path / "dense.npz", tmp_path / "small.npz", tmp_path / "report.json"
     lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8).save(dense)

@@ -85,6 +85,7 @@ def test_copies_so_many_values_and_no_more(count):
     assert not target[count:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_every_turn_is_taken_once(workers):
     times, counter = take_turns(1000, workers)

@@ -69,6 +69,7 @@ def test_a_threading_layer_that_is_not_there(layer):
     assert sentence.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="GNU OpenMP and fork are Linux's")
 def test_a_forked_process_computes_or_is_told_that_it_cannot():
     shapes = "{(16, 16, 3)}\n"

@@ -1,9 +1,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from lowrank_sr.machine import load
 
 
+@pytest.mark.slow
 def test_another_process_is_seen_and_this_one_is_not():
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:

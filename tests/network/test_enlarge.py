@@ -52,6 +52,7 @@ def test_context_of_the_receptive_field_changes_no_bit(height, width, data):
     np.testing.assert_array_equal(tiled(NET, image, plan), NET(image))
 
 
+@pytest.mark.slow
 @given(st.integers(100, 200), st.data())
 @settings(deadline=None, max_examples=5)
 def test_winograd_with_four_times_that(height, data):
@@ -76,6 +77,7 @@ def test_tiles_of_an_unshuffled_image(factor, size):
     np.testing.assert_array_equal(tiled(net, image, TilePlan(*size, 2 * step, step, overlap)), net(image))
 
 
+@pytest.mark.slow
 def test_the_default_context_of_the_bundled_network():
     net = lsr.load(method="winograd")
     image = lsr.imresize(RNG.random((40, 40, 3)), 3).astype(np.float32).clip(0, 1)
@@ -136,6 +138,7 @@ def test_pieces_are_computed_somewhere_else():
     assert sum(done) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "design",
     [

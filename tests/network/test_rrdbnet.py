@@ -43,6 +43,7 @@ def test_the_bundled_network_equals_pytorch(size):
     assert_equals_torch(lsr.load(), size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (9, 14)], ids=str)
 def test_23_blocks_equal_pytorch(size):
     assert_equals_torch(lsr.RRDBNet.random(), size)
@@ -69,6 +70,7 @@ def test_only_2_and_4_unshuffle():
     assert scales == {3: 4, 12: 2, 27: 4, 48: 1, 75: 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "scale"), [(2, 2), (4, 1)])
 def test_pixel_unshuffled_input_equals_pytorch(factor, scale):
     net = random_net(Architecture(16, 1, 8, upsamplings=2, in_channels=3 * factor**2, out_channels=3))
@@ -116,6 +118,7 @@ def test_bands_change_no_bit(monkeypatch, method, design):
             np.testing.assert_array_equal(net(image), whole)
 
 
+@pytest.mark.slow
 def test_the_same_bits_every_time_and_for_any_order_of_memory():
     net, image = lsr.load(), np.random.default_rng(7).random((11, 12, 3))
     first = net(image)

@@ -182,6 +182,7 @@ def test_only_npz_is_written(tmp_path):
         lsr.load().save(tmp_path / "a.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["HRconv.weight", "spare.weight", "spare", "meta"])
 def test_a_bomb_is_not_inflated(tmp_path, arrays, key):
     """15 GB of zeros are 15 MB (here 1 GB, 1 MB): what does not belong is refused by its header."""

@@ -612,6 +612,7 @@ print(read_image(Path(sys.argv[1])).bits)
 """
 
 
+@pytest.mark.slow
 def test_16_bit_png_is_read_where_no_compiled_code_can_be_kept(tmp_path):
     path = tmp_path / "deep.png"
     write_image(path, Image(np.full((3, 4, 3), 0.5, np.float32), bits=16))

@@ -54,6 +54,7 @@ def test_limits_are_read_and_the_rest_are_rows(tmp_path):
     assert machine.rows[0].multiplications == machine.rows[0].flops / 2  # where the file does not say
 
 
+@pytest.mark.slow
 def test_two_machines_in_one_figure_and_one_table(tmp_path):
     sources = [benchmark_file(tmp_path / f"{name}.json", name) for name in ("here", "there")]
     table = tmp_path / "rows.csv"
@@ -68,6 +69,7 @@ def test_two_machines_in_one_figure_and_one_table(tmp_path):
     assert rows[0]["seconds"] == "0.02"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [None, ".svg", ".pdf"])
 def test_plot_benchmarks(tmp_path, capsys, suffix):
     source = benchmark_file(tmp_path / "b.json")
