@@ -121,6 +121,7 @@ def test_the_same_seed_gives_the_same_network(net, method):
             np.testing.assert_array_equal(array, others.layers[name].arrays()[key])
 
 
+@pytest.mark.slow
 def test_pictures_help_much(net, halved):
     alone = lsr.compress(net, halved.meta["compression"]["method"], speedup=2.0, images=())
     assert alone.meta["compression"]["calibration"] is None

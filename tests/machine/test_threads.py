@@ -36,6 +36,7 @@ def test_the_callers_settings_are_restored(method):
     assert numba.get_num_threads() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_thread_count_changes_nothing_but_rounding(method):
     net = lsr.load(method=method)

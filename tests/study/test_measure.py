@@ -7,6 +7,8 @@ from lowrank_sr import flops
 from lowrank_sr.study.measure import ablation, crops, full_size, layers, low_rank, quality, spectra, speed, sweeps
 from lowrank_sr.study.technique import CP_KERNEL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL, Technique
 
+pytestmark = pytest.mark.slow
+
 
 def same_layers(net, other):
     return all(
@@ -104,7 +106,6 @@ def test_what_the_ablation_factorises(root, tmp_path, layers):
     assert row.theoretical_speedup == pytest.approx(study.net.flops(8, 8) / net.flops(8, 8))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layers", ["blocks", "marked"])
 def test_the_ablation_shares_fits_where_they_are_the_same(root, tmp_path, layers):
     """A fit goes from the first layer to the last: without the layers behind, the blocks' factors are the same."""
@@ -126,7 +127,6 @@ def test_one_layer_alone(root, tmp_path):
     assert not any(name.startswith("RRDB") for name in ablation.layers_alone(study))  # of a quick study
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("measure", "value"), [(sweeps.at_condition, 1e9), (sweeps.above_limit, 0.0)])
 def test_without_the_guard_ranks_are_those_of_the_threshold(root, tmp_path, measure, value):
     """Here every singular value is kept, and every layer would cost more than it does dense."""
@@ -138,7 +138,6 @@ def test_without_the_guard_ranks_are_those_of_the_threshold(root, tmp_path, meas
     assert point.unguarded.factorised == len(low_rank.inner_layers(study.net))
 
 
-@pytest.mark.slow
 def test_a_limit_drops_the_fraction_asked_for(root, tmp_path):
     study = opened(root, tmp_path)
     point = sweeps.above_limit(study, 0.75)
@@ -153,7 +152,6 @@ def test_a_refused_point_says_why(root, tmp_path):
     assert sweeps.measured([point]) == []
 
 
-@pytest.mark.slow
 def test_the_threshold_marks_the_fraction_asked_for(root, tmp_path):
     study = opened(root, tmp_path)
     point = sweeps.above_threshold(study, 0.25)
@@ -168,7 +166,6 @@ def test_the_widest_gap():
     assert spectra.widest_gap([1, 2, 3]) == pytest.approx(np.sqrt(2))
 
 
-@pytest.mark.slow
 def test_the_layers_variants(root, tmp_path):
     study = opened(root, tmp_path, methods=("direct", "winograd", "svd", "cp"))
     name = "RRDB_trunk.0.RDB1.conv5"

@@ -4,6 +4,7 @@ import pytest
 from lowrank_sr.training import adam
 
 
+@pytest.mark.slow
 def test_steps_equal_pytorch():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
