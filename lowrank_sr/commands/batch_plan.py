@@ -1,7 +1,7 @@
 """The plan of a batch: everything that can be known is found out before the first picture is enlarged."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +69,15 @@ FORMATS = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "tif": "tif", "tiff": "tif
 
 
 def plan_batch(
-    inputs: Iterable[str | os.PathLike[str]], names: Naming, options: FileOptions, every_frame: bool = False
+    inputs: Iterable[str | os.PathLike[str]],
+    names: Naming,
+    options: FileOptions,
+    every_frame: bool = False,
+    check_format: Callable[[Task], object] | None = None,
 ) -> Plan:
     """Pair every picture in `inputs`, files and folders, with the file that it becomes.
+
+    `check_format` raises InputError for a picture that the format of its file cannot keep.
 
     A picture that cannot be read or has no place to go costs itself alone. In folders, what an earlier run has written
     beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
@@ -97,6 +103,8 @@ def plan_batch(
                 checks.check(task)
                 outcome = blocked(task)
                 if outcome is None:
+                    if check_format is not None:
+                        check_format(task)
                     tasks.append(task)
                     if len(frames) > 1 and not several:
                         notices.append(f"{source.path}: the first of {len(frames)} frames; --frames enlarges all")

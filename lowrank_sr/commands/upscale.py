@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from lowrank_sr.commands.batch import FileOptions, Outcome
+from lowrank_sr.commands.batch import FileOptions, Outcome, Task
 from lowrank_sr.commands.batch_on_cluster import on_workers
 from lowrank_sr.commands.batch_plan import FORMATS, naming, plan_batch
 from lowrank_sr.commands.batch_run import run_batch, run_here
@@ -20,10 +21,12 @@ from lowrank_sr.commands.options import (
     open_pool,
 )
 from lowrank_sr.commands.streams import replaced
-from lowrank_sr.commands.upscale_file import check_rgb
+from lowrank_sr.commands.upscale_file import check_rgb, writable_shape
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable, write_json
 from lowrank_sr.machine.memory import parse_size
+from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.pictures.reading import PictureFile
 
 _LEAST_OUTSCALE, _MOST_OUTSCALE = 0.01, 100
 
@@ -86,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         names = naming(streams.output, suffix, extension)
         existing = options.existing or ("fail" if names.file is None else "overwrite")
         file_options = FileOptions(existing, options.outscale, memory, options.overlap)
-        plan = plan_batch(streams.inputs, names, file_options, options.frames)
+        plan = plan_batch(streams.inputs, names, file_options, options.frames, partial(_check_format, net))
         if streams.to_stdout and len(plan.tasks) > 1:
             raise InputError("standard output: one picture alone can be written there")
         with open_pool(options) as pool:
@@ -95,6 +98,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json is not None:
         write_json(options.json, _rows(outcomes))
     return 2 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _check_format(net: RRDBNet, task: Task) -> None:
+    writable_shape(net, PictureFile(task.source, task.frame), task.target, task.options.outscale)
 
 
 def _rows(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:

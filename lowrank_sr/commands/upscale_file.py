@@ -26,6 +26,17 @@ def check_rgb(net: RRDBNet) -> None:
         raise InputError(f"the network takes {channels} channels: expected one for RGB pictures")
 
 
+def writable_shape(net: RRDBNet, picture: PictureFile, target: Path, outscale: float | None) -> Shape:
+    """The shape of the file `target` that `picture` becomes at `outscale`, by default the network's scale.
+
+    Raises InputError where its format cannot keep that.
+    """
+    factor = (outscale or net.scale) / net.scale
+    height, width = (resized_side(net.scale * side, factor) for side in (picture.height, picture.width))
+    check_writable(target, (height, width, picture.channels))
+    return height, width, picture.channels
+
+
 def upscale_file(
     net: RRDBNet,
     source: Path,
@@ -63,10 +74,7 @@ def upscale_file(
     """
     check_rgb(net)
     picture = PictureFile(source, frame)
-    factor = (outscale or net.scale) / net.scale
-    height, width = (resized_side(net.scale * side, factor) for side in (picture.height, picture.width))
-    shape = (height, width, picture.channels)
-    check_writable(target, shape)
+    shape = writable_shape(net, picture, target, outscale)
     bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
     plan = _plan(net, picture, target, shape, bits, memory, overlap)
     try:
@@ -74,6 +82,7 @@ def upscale_file(
     except OSError as error:
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
     try:
+        factor = (outscale or net.scale) / net.scale
         rows = enlarged_rows(net, plan, picture.rows, np.dtype(f"u{bits // 8}"), progress, compute)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)

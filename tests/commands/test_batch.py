@@ -94,6 +94,22 @@ def test_symbolic_links_that_lead_back(tmp_path, upscale, capsys):
 # What a file costs
 
 
+def test_what_a_format_cannot_keep_is_said_before_the_first_picture(tmp_path, upscale, capsys, monkeypatch):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png", alpha=np.full((6, 5), 0.5, np.float32))
+    picture(tmp_path / "c.png", 1, 4096)
+    monkeypatch.setattr(batch_run, "upscale_file", lambda *arguments, **options: before.extend(said(capsys)))
+    before = []
+    assert upscale(tmp_path, "-o", tmp_path / "jpg", "--format", "jpg") == 2
+    (sentence,) = before
+    assert sentence.endswith("b_x4.jpg: .jpg cannot keep transparency; expected .png, .tif, .tiff or .webp")
+    said(capsys)
+    before.clear()
+    assert upscale(tmp_path, "-o", tmp_path / "webp", "--format", "webp") == 2
+    (sentence,) = before
+    assert "c_x4.webp: cannot be written: 16384 x 4 pixels, and .webp has at most 16383 a side" in sentence
+
+
 def test_a_collision_costs_one_picture(tmp_path, upscale, capsys):
     picture(tmp_path / "a.jpg")
     picture(tmp_path / "a.png")
