@@ -281,6 +281,8 @@ def test_json_and_quiet(tmp_path, upscale, capsys):
 @pytest.mark.slow
 def test_standard_input_and_output(tmp_path, tiny):
     source = picture(tmp_path / "a.png")
+    subprocess.run([*COMMAND, str(source), "--weights", tiny], capture_output=True, check=True)  # which may compile
+    (tmp_path / "a_x4.png").unlink()
     for arguments in (["-"], ["-", "-o", "-"], [str(source), "-o", "-"], ["-", "--format", "tif"]):
         with source.open("rb") as given:
             done = subprocess.run(
