@@ -18,6 +18,7 @@ Memory for each pixel of low resolution, in floats, with U upsamplings and n blo
 
     3 n + 4                                x num_feat    inputs of the dense blocks, and gradients between them
     3 num_feat + 13 num_grow_ch                          the block of now: x g1 ... g4, two gradients of it, one of g_k
+    K1 + K2 + K3 + K4                                    and what its SVD pairs of ranks K keep
     3 (1 + 4 + ... + 4^U)                  x num_feat    three maps at each enlargement
 
 For the bundled network that is 22 KB, of which the tail has 16; what the layers need for themselves comes on top.
@@ -82,6 +83,7 @@ class Walk:
         """Prepare `layers`, by name, for the calls that follow."""
         self.layers = layers
         self.convolutions: dict[str, Convolution] = {name: convolution(layer, METHOD) for name, layer in layers.items()}
+        self.backwards: dict[str, Backward] = {}  # of the block of now, where its layers keep what they have computed
 
     def forward(self, images: np.ndarray) -> np.ndarray:
         """Enlarge crops (count, height, width, C), 0..1: (count, scale h, scale w, C) float32."""
@@ -128,24 +130,24 @@ class Walk:
         self._conv_backward("conv_first", self.pixels, d_y, d_pixels)
         return self.low.take(d_pixels)
 
-    def _growth(self, name: str, x: FeatureMap) -> None:
+    def _growth(self, name: str, x: FeatureMap, conv: Callable[..., None]) -> None:
         """g_k = LeakyReLU(conv_k(x, g1, ..., g_{k-1})), into [x g1 g2 g3 g4]."""
         num_feat, num_grow_ch = self.design.num_feat, self.design.num_grow_ch
         upsample(x, self.block.slice(0, num_feat))  # by 1: a copy
         for k in range(1, GROWTHS + 1):
             end = num_feat + (k - 1) * num_grow_ch
             g = self.block.slice(end, num_grow_ch)
-            self._conv(f"{name}.conv{k}", self.block.slice(0, end), g, slope=SLOPE)
+            conv(f"{name}.conv{k}", self.block.slice(0, end), g, slope=SLOPE)
 
     def _dense_block(self, name: str, x: FeatureMap, y: FeatureMap, **epilogue: Any) -> None:
         """y = x + 0.2 conv5(x, g1, ..., g4), or what `epilogue` makes of conv5."""
-        self._growth(name, x)
+        self._growth(name, x, self._conv)
         self._conv(f"{name}.conv5", self.block, y, **epilogue)
 
     def _dense_block_backward(self, name: str, x: FeatureMap, d_y: FeatureMap, d_x: FeatureMap) -> None:
         """d_x from d_y: what each layer passes on to its inputs is added up from conv5 to conv1."""
         num_feat, num_grow_ch = self.design.num_feat, self.design.num_grow_ch
-        self._growth(name, x)
+        self._growth(name, x, self._conv_again)
         d_block, following = self.d_block
         self._conv_backward(f"{name}.conv5", self.block, d_y, d_block, scale=BETA)
         for k in reversed(range(1, GROWTHS + 1)):
@@ -187,13 +189,23 @@ class Walk:
         self.convolutions[name](x, out, Epilogue(self.layers[name].bias, **epilogue))
         self._clear_gaps(out)
 
+    def _conv_again(self, name: str, x: FeatureMap, out: FeatureMap, **epilogue: Any) -> None:
+        """`_conv` on the way back: an SVD pair keeps what its derivative would compute once more."""
+        layer = self.layers[name]
+        if not isinstance(layer, Separable):
+            self._conv(name, x, out, **epilogue)
+            return
+        self.backwards[name] = backward = SeparableBackward(layer)
+        backward.forward(x, out, Epilogue(layer.bias, **epilogue))
+        self._clear_gaps(out)
+
     def _conv_backward(
         self, name: str, x: FeatureMap, d_y: FeatureMap, d_x: FeatureMap, scale: float = 1.0, **epilogue: Any
     ) -> None:
         """Keep the gradients of layer `name`, of which y is `scale` times the result; write that of `x` into `d_x`."""
         layer = self.layers[name]
         no_bias = np.zeros(layer.shape[1], DTYPE)
-        backward = _BACKWARD[type(layer)](layer)
+        backward = self.backwards.pop(name, None) or _BACKWARD[type(layer)](layer)
         gradients = backward(x, d_y, d_x, Epilogue(no_bias, scale=scale, **epilogue))
         self.gradients[name] = {field: DTYPE(scale) * array for field, array in gradients.items()}
         self._clear_gaps(d_x)
