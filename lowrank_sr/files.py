@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.temporary import create, remove_abandoned
+from lowrank_sr.temporary import create
 
 
 @contextmanager
@@ -28,10 +28,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if path.exists() and not path.is_file():  # a device or a pipe is written to, not replaced
             yield path
             return
-        remove_abandoned(path.parent)
-        descriptor, temporary = create(path.parent, path.suffix)
+        mode = path.stat().st_mode & 0o777 if path.exists() else None
+        descriptor, temporary = create(path.parent, path.suffix, 0o666 if mode is None else mode | 0o600)
         yield temporary
-        temporary.chmod(_mode(path))
+        if mode is not None:
+            with suppress(OSError):  # a file system without permissions
+                temporary.chmod(mode)
         os.fsync(descriptor)
         if os.name == "nt":  # where a file that is open keeps its name
             os.close(descriptor)
@@ -67,15 +69,6 @@ def _check_link(path: str | os.PathLike[str]) -> None:
     """Raise OSError for a symbolic link that leads back to itself."""
     with suppress(FileNotFoundError):
         os.stat(path)
-
-
-def _mode(path: Path) -> int:
-    """The permissions of the file that is replaced, or those of any new file: mkstemp's are for its owner alone."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
 
 
 def write_json(path: str | os.PathLike[str], data: object) -> None:
