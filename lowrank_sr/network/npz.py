@@ -18,8 +18,8 @@ import numpy as np
 from lowrank_sr.errors import InputError
 
 _DAMAGE = (  # all that NumPy and zipfile raise for files that are no such archive
-    ValueError, EOFError, KeyError, MemoryError, OverflowError, RuntimeError, struct.error, tokenize.TokenError,
-    zipfile.BadZipFile, zlib.error,
+    ValueError, EOFError, LookupError, MemoryError, OverflowError, RuntimeError, SyntaxError, TypeError, struct.error,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes
 _SINGLE_ARRAY = b"\x93NUMPY"

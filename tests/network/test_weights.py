@@ -145,6 +145,24 @@ def test_an_encrypted_entry_and_a_header_without_an_end(tmp_path, arrays):
         lsr.load(path)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': (), 'fortran_order': False, 'shape': (1,)}",
+        "  x\n y",
+        "{[]:1}",
+        "{'descr': '<f4,,', 'fortran_order': False, 'shape': (1,)}",
+    ],
+)
+def test_headers_that_numpy_stumbles_over(tmp_path, header):
+    path = tmp_path / "bad.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        content = header.encode() + b"\n"
+        archive.writestr("conv_first.bias.npy", b"\x93NUMPY\1\0" + len(content).to_bytes(2, "little") + content)
+    with pytest.raises(lsr.InputError, match=r"bad\.npz: not a weights file"):
+        lsr.load(path)
+
+
 def test_truncated_and_damaged_archives(tmp_path, arrays):
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays)
