@@ -4,6 +4,7 @@ imageio would hold a picture that is written twice, as an array and as Pillow's 
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 import PIL.Image
 
 from lowrank_sr.pictures import metadata
-from lowrank_sr.pictures.metadata import Metadata
+from lowrank_sr.pictures.formats import FORMATS
+from lowrank_sr.pictures.metadata import ORIENTATION, Metadata
 from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
-from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
+from lowrank_sr.pictures.rows import BAND_BYTES, SIDES_CHANGED, StoredPicture, regrouped, rows_of
 
-_ORIENTATION = 0x0112  # EXIF's tag, and TIFF's
 _IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # TIFF's
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES = {channels: mode for mode, channels in _CHANNELS.items()}
@@ -29,7 +30,6 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
 }
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
 _ENCODER_BYTES = {".webp": 36}  # a pixel
 
 
@@ -50,11 +50,12 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
         decoder = _PROGRESSIVE_JPEG_BYTES if "progressive" in image.info else _DECODER_BYTES.get(image.format or "", 0)
         if turns:  # upright as it is decoded; of the sizes only some versions of Pillow say so before
             sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
-            width, height = sides[::-1] if image.tag_v2.get(_ORIENTATION) in (5, 6, 7, 8) else sides  # type: ignore[attr-defined]
+            width, height = sides[::-1] if image.tag_v2.get(ORIENTATION) in SIDES_CHANGED else sides  # type: ignore[attr-defined]
         else:
             if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
                 image.info["exif"] = late
-            orientation = PIL.Image.Image.getexif(image).get(_ORIENTATION)  # a PNG's own one would decode it
+            with suppress(Exception):  # a picture is not refused for what it says of itself
+                orientation = PIL.Image.Image.getexif(image).get(ORIENTATION)  # a PNG's own one would decode it
         described = metadata.of_tiff(path) if turns else metadata.of_image(image)
     if is_png16(start):
         png = Png16(path)
@@ -103,7 +104,7 @@ def write_by_pillow(
         for rows in regrouped([band], rows_of(width * channels)):
             image.paste(PIL.Image.fromarray(rows if channels > 1 else rows[:, :, 0]), (0, row))
             row += len(rows)
-    name = _FORMATS[suffix]
+    name = FORMATS[suffix].name
     described = described or Metadata()
     given = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
     options = _SAVE_OPTIONS.get(name, {}) | {key: value for key, value in given.items() if value is not None}

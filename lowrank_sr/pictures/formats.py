@@ -1,6 +1,8 @@
 """Image formats: files to the values that they store, and back, some rows at a time."""
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +13,38 @@ from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture
 if TYPE_CHECKING:
     from lowrank_sr.pictures.metadata import Metadata
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+
+@dataclass(frozen=True)
+class Format:
+    """A format that is written, and what it can keep; `name` is Pillow's."""
+
+    name: str
+    alpha: bool = True
+    deep: bool = False  # 16 bits
+    in_parts: bool = False  # written as the rows come
+    most_pixels_a_side: float = math.inf
+    most_bytes: float = math.inf
+
+
+_JPEG = Format("JPEG", alpha=False, most_pixels_a_side=65_500)
+_TIFF = Format("TIFF", deep=True, in_parts=True)
+FORMATS = {
+    ".png": Format("PNG", deep=True, in_parts=True, most_pixels_a_side=2**31 - 1),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".webp": Format("WEBP", most_pixels_a_side=16_383),
+    ".bmp": Format("BMP", alpha=False, most_bytes=2**32 - 2048),
+}
+"""The formats that are written, by suffix."""
+
+SUFFIXES = tuple(FORMATS)
 READ_SUFFIXES = (*SUFFIXES, ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif")
 READ_FORMATS = "PNG, JPEG, TIFF, WebP, BMP, GIF, PPM, AVIF or HEIC"
-SUFFIXES_WITH_16_BITS = (".png", ".tif", ".tiff")
-SUFFIXES_WRITTEN_IN_PARTS = (".png", ".tif", ".tiff")
-SUFFIXES_WITH_ALPHA = (".png", ".tif", ".tiff", ".webp")
-_MOST_PIXELS_A_SIDE = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".png": 2**31 - 1}
-_MOST_BYTES = {".bmp": 2**32 - 2048}
+SUFFIXES_WITH_16_BITS = tuple(suffix for suffix, format in FORMATS.items() if format.deep)
+SUFFIXES_WRITTEN_IN_PARTS = tuple(suffix for suffix, format in FORMATS.items() if format.in_parts)
+SUFFIXES_WITH_ALPHA = tuple(suffix for suffix, format in FORMATS.items() if format.alpha)
 
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SINGLE_SIGNATURES = (b"\xff\xd8\xff", b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")  # of formats with one picture
@@ -115,8 +141,8 @@ def encoding_bytes(suffix: str, shape: tuple[int, int, int], bits: int) -> int:
 def check_size(suffix: str, shape: tuple[int, int, int]) -> None:
     """Raise ValueError where the format of `suffix` has no room for (H, W, C) values."""
     height, width, channels = shape
-    most = _MOST_PIXELS_A_SIDE.get(suffix)
-    if most is not None and max(height, width) > most:
+    most = FORMATS[suffix].most_pixels_a_side
+    if max(height, width) > most:
         raise ValueError(f"{width} x {height} pixels, and {suffix} has at most {most} a side; expected .png or .tif")
-    if height * (width * channels + 3) > _MOST_BYTES.get(suffix, np.inf):
+    if height * (width * channels + 3) > FORMATS[suffix].most_bytes:
         raise ValueError(f"{width} x {height} pixels are more than {suffix} has room for; expected .png or .tif")

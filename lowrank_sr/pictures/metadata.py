@@ -8,7 +8,7 @@ from typing import Any
 
 import PIL.Image
 
-_ORIENTATION = 0x0112  # the only one of these that changes: the pixels are turned upright
+ORIENTATION = 0x0112  # EXIF's tag, and TIFF's; the only one of these that changes: the pixels are turned upright
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _TEXTS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)  # description, make, ..., copyright
@@ -79,7 +79,7 @@ def _copied(exif: PIL.Image.Exif) -> bytes | None:
             copy[tag] = value
     if not len(copy):
         return None
-    copy[_ORIENTATION] = 1
+    copy[ORIENTATION] = 1
     return copy.tobytes()
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.formats import READ_FORMATS, frames, open_stored
+from lowrank_sr.pictures.rows import SIDES_CHANGED
 
 _ROWS_IN_ORDER = (None, 1, 2)  # orientations whose rows lie from top to bottom; 2 is mirrored
-_SIDES_CHANGED = (5, 6, 7, 8)
 
 
 class PictureFile:
@@ -37,11 +37,12 @@ class PictureFile:
         a channel, and for one beyond Pillow's 179 million pixels where it is Pillow that reads it.
         """
         self.path = Path(path)
-        with _named(self.path):
+        self._name = f"{path}, frame {frame + 1}" if frame else str(path)
+        with _named(self._name):
             self._stored = open_stored(self.path, frame)
         stored = self._stored
         sides = stored.height, stored.width
-        self.height, self.width = sides[::-1] if stored.orientation in _SIDES_CHANGED else sides
+        self.height, self.width = sides[::-1] if stored.orientation in SIDES_CHANGED else sides
         self.channels, self.dtype, self.icc = stored.channels, stored.dtype, stored.icc
         self.metadata = stored.metadata
         self._kept: list[tuple[int, np.ndarray]] = []  # decoded rows: the number of the first one, and them
@@ -58,7 +59,7 @@ class PictureFile:
 
         Raises InputError where the file is damaged or incomplete.
         """
-        with _named(self.path):
+        with _named(self._name):
             if self._stored.orientation not in _ROWS_IN_ORDER and not self._kept:
                 self._kept = [(0, upright(self._stored.all_rows(), self._stored.orientation))]
                 self._decoded = self.height
@@ -89,12 +90,12 @@ def frames_in(path: str | os.PathLike[str]) -> list[int]:
 
     Raises InputError where there is no such file or it is no image.
     """
-    with _named(Path(path)):
+    with _named(str(path)):
         return frames(Path(path))
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(name: str) -> Iterator[None]:
     """Turn whatever a decoder raises into an InputError that names the file; keep its warnings to itself."""
     try:
         with warnings.catch_warnings():
@@ -105,7 +106,7 @@ def _named(path: Path) -> Iterator[None]:
     except Exception as error:  # on damaged files decoders raise anything, SyntaxError and struct.error too
         reason = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
         expected = f"a complete {READ_FORMATS} image"
-        raise InputError(f"{path}: cannot be read: {reason}; expected {expected}") from error
+        raise InputError(f"{name}: cannot be read: {reason}; expected {expected}") from error
 
 
 def upright(pixels: np.ndarray, orientation: int | None) -> np.ndarray:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lowrank_sr.pictures.metadata import Metadata
 
 BAND_BYTES = 2**22  # of the rows that are decoded, rounded or compressed at a time
+SIDES_CHANGED = (5, 6, 7, 8)  # orientations of pictures whose columns are stored as rows
 
 
 @dataclass(frozen=True)

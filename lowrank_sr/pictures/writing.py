@@ -18,7 +18,7 @@ Shape = tuple[int, int, int]
 """(H, W, C): C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA."""
 
 
-def check_writable(path: str | os.PathLike[str], shape: Shape) -> None:
+def check_format(path: str | os.PathLike[str], shape: Shape) -> None:
     """Raise InputError where the format of `path`'s suffix cannot keep a picture of this shape, or there is none."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
@@ -46,10 +46,10 @@ def write_rows(
     where it would not fit: of BMP, and of WebP where the image is greyscale, since WebP stores RGB. Of
     `described`, BMP keeps the resolution, WebP the EXIF block, and TIFF the resolution and its own tags' texts.
 
-    Raises InputError as `check_writable` does, and where the file cannot be written.
+    Raises InputError as `check_format` does, and where the file cannot be written.
     """
     path = Path(path)
-    check_writable(path, shape)
+    check_format(path, shape)
     suffix = path.suffix.lower()
     if suffix == ".bmp" or (suffix == ".webp" and shape[2] < 3):
         icc = None

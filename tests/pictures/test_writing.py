@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures import tiff
 from lowrank_sr.pictures.reading import PictureFile
-from lowrank_sr.pictures.writing import check_writable, write_rows
+from lowrank_sr.pictures.writing import check_format, write_rows
 
 RNG = np.random.default_rng(0)
 SMOOTH = (np.linspace(0, 1, 40 * 30 * 4).reshape(40, 30, 4) * 65535).astype(np.uint16)
@@ -75,12 +75,12 @@ def test_large_tiffs_are_bigtiffs(tmp_path, monkeypatch):
 )
 def test_what_a_format_cannot_keep(name, shape, message):
     with pytest.raises(InputError, match=message):
-        check_writable(name, shape)
+        check_format(name, shape)
 
 
 def test_what_it_can():
     for name, shape in [("a.jpg", (65_500, 65_500, 3)), ("a.webp", (16_383, 16_383, 4)), ("a.tif", (10**6, 10**6, 4))]:
-        check_writable(name, shape)
+        check_format(name, shape)
 
 
 def test_an_error_in_the_rows_leaves_no_file(tmp_path):
