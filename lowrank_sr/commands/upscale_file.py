@@ -12,8 +12,8 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_IN_PARTS, encoding_bytes
 from lowrank_sr.pictures.reading import PictureFile
-from lowrank_sr.pictures.resize import resized_rows, resized_side
-from lowrank_sr.pictures.writing import Shape, check_writable, listed, write_rows
+from lowrank_sr.pictures.resize import resized_rows, resized_side, resizing_bytes
+from lowrank_sr.pictures.writing import Shape, check_format, listed, write_rows
 
 PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loops
 _PARAMETER_BYTES = 4 + 16  # as it is, and prepared for Winograd's algorithm
@@ -31,10 +31,15 @@ def writable_shape(net: RRDBNet, picture: PictureFile, target: Path, outscale: f
 
     Raises InputError where its format cannot keep that.
     """
-    factor = (outscale or net.scale) / net.scale
+    factor = _factor(net, outscale)
     height, width = (resized_side(net.scale * side, factor) for side in (picture.height, picture.width))
-    check_writable(target, (height, width, picture.channels))
+    check_format(target, (height, width, picture.channels))
     return height, width, picture.channels
+
+
+def _factor(net: RRDBNet, outscale: float | None) -> float:
+    """By what the network's result is resized."""
+    return (outscale or net.scale) / net.scale
 
 
 def upscale_file(
@@ -76,13 +81,14 @@ def upscale_file(
     picture = PictureFile(source, frame)
     shape = writable_shape(net, picture, target, outscale)
     bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
-    plan = _plan(net, picture, target, shape, bits, memory, overlap)
+    factor = _factor(net, outscale)
+    resizing = _resizing_bytes(net, picture, bits, factor)
+    plan = _plan(net, picture, target, shape, bits, resizing, memory, overlap)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
     try:
-        factor = (outscale or net.scale) / net.scale
         rows = enlarged_rows(net, plan, picture.rows, np.dtype(f"u{bits // 8}"), progress, compute)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
@@ -94,13 +100,27 @@ def upscale_file(
         ) from None
 
 
+def _resizing_bytes(net: RRDBNet, picture: PictureFile, bits: int, factor: float) -> int:
+    """What it takes to resize the network's result."""
+    if factor == 1:
+        return 0
+    return resizing_bytes(net.scale * picture.height, net.scale * picture.width, picture.channels, bits // 8, factor)
+
+
 def _plan(
-    net: RRDBNet, picture: PictureFile, target: Path, shape: Shape, bits: int, memory: int | None, overlap: int | None
+    net: RRDBNet,
+    picture: PictureFile,
+    target: Path,
+    shape: Shape,
+    bits: int,
+    resizing: int,
+    memory: int | None,
+    overlap: int | None,
 ) -> TilePlan:
-    """The plan for a picture; what reading its file and writing the other take is set aside first."""
+    """The plan for a picture; what reading its file, `resizing` and writing the other take is set aside first."""
     suffix = target.suffix.lower()
     encoding = encoding_bytes(suffix, shape, bits)
-    files = picture.decoding_bytes + encoding
+    files = picture.decoding_bytes + resizing + encoding
     held = max(resident_bytes(), PROCESS_BYTES + _PARAMETER_BYTES * net.parameters)
     budget = memory_to_use(None if memory is None else memory - held) - files
     needs = partial(needed_bytes, net, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.pictures.rows import BAND_BYTES, regrouped, rows_of
 
 _KERNEL_WIDTH = 4  # samples
 _MAX_VALUES = 2**31
-_BAND_ROWS = 64
+_TAP_BYTES = 72  # that finding one tap of one sample takes, of which 16 are kept
 
 
 def imresize(image: np.ndarray, scale: float) -> np.ndarray:
@@ -71,29 +72,63 @@ def resized_rows(rows: Iterable[np.ndarray], height: int, scale: float) -> Itera
     """Resize an image of whole numbers whose rows come some at a time, as `imresize` does, and round it.
 
     `rows` are (h, W, C) arrays of uint8 or uint16, `height` rows in all; so is the result, of
-    (`resized_side(height, scale)`, `resized_side(W, scale)`) pixels. No more rows are held than a result is made of.
+    (`resized_side(height, scale)`, `resized_side(W, scale)`) pixels. No more rows are held than a result is made of:
+    `resizing_bytes` in all.
     """
-    indices, weights = _taps(height, scale)
-    indices, weights = indices[: resized_side(height, scale)], weights[: resized_side(height, scale)]
+    indices, weights = _taps_in_image(height, scale)
     first = np.minimum.accumulate(indices.min(axis=1)[::-1])[::-1]  # row that this result or a later one needs
-    last = indices.max(axis=1)
-    held, start, done = np.empty(0), 0, 0
-    for band in rows:
+    last = np.maximum.accumulate(indices.max(axis=1))
+    held: np.ndarray = np.empty((0, 0, 0))
+    start = done = 0
+    across: tuple[np.ndarray, np.ndarray] | None = None
+    for band in _in_parts(rows):
         held = np.concatenate([held, band]) if held.size else band
-        ready = done
-        while ready < len(last) and last[ready] < start + len(held):
-            ready += 1
-        for top in range(done, ready, _BAND_ROWS):
-            bottom = min(top + _BAND_ROWS, ready)
-            yield _resized_band(held, indices[top:bottom] - start, weights[top:bottom], scale)
+        width, channels = held.shape[1:]
+        across = across or _taps_in_image(width, scale)
+        at_a_time = rows_of(_row_bytes(width, channels, scale))
+        ready = int(np.searchsorted(last, start + len(held)))
+        for top in range(done, ready, at_a_time):
+            bottom = min(top + at_a_time, ready)
+            yield _resized_band(held, indices[top:bottom] - start, weights[top:bottom], across)
         done = ready
         if done < len(last):
             held, start = held[first[done] - start :], int(first[done])
 
 
-def _resized_band(held: np.ndarray, indices: np.ndarray, weights: np.ndarray, scale: float) -> np.ndarray:
-    resized = _weighted(held, indices, weights)
-    resized = _resize_rows(resized.swapaxes(0, 1), scale).swapaxes(0, 1)[:, : resized_side(held.shape[1], scale)]
+def resizing_bytes(height: int, width: int, channels: int, value_bytes: int, scale: float) -> int:
+    """The most memory that `resized_rows` needs beside the rows that it is given, of (height, width, channels) values.
+
+    `value_bytes` is what one of them takes, 1 or 2.
+    """
+    taps = math.ceil(_KERNEL_WIDTH / min(scale, 1.0)) + 2
+    row = width * channels * value_bytes
+    held = 2 * (min(height, taps) + rows_of(row)) * row  # before and after the next rows are appended
+    band = max(BAND_BYTES, _row_bytes(width, channels, scale))
+    sides = sorted((resized_side(height, scale), resized_side(width, scale)))
+    return held + band + taps * (_TAP_BYTES * sides[1] + 16 * sides[0]) + 24 * max(height, width)
+
+
+def _in_parts(rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same rows in bands of `BAND_BYTES`, so that little is copied where bands are joined."""
+    for band in rows:
+        yield from regrouped([band], rows_of(band[0].nbytes))
+
+
+def _row_bytes(width: int, channels: int, scale: float) -> int:
+    """What it takes to resize one row, whose height is right already."""
+    return channels * (24 * width + 36 * resized_side(width, scale))
+
+
+def _taps_in_image(length: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    indices, weights = _taps(length, scale)
+    side = resized_side(length, scale)
+    return indices[:side], weights[:side]
+
+
+def _resized_band(
+    held: np.ndarray, indices: np.ndarray, weights: np.ndarray, across: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    resized = _weighted(_weighted(held, indices, weights).swapaxes(0, 1), *across).swapaxes(0, 1)
     rounded: np.ndarray = np.rint(resized.clip(0, np.iinfo(held.dtype).max)).astype(held.dtype)
     return np.ascontiguousarray(rounded)
 

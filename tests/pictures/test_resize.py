@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import PIL.Image
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.resize import _resize_rows, imresize, resized_rows, resized_side
+from lowrank_sr.pictures.resize import _resize_rows, imresize, resized_rows, resized_side, resizing_bytes
+from lowrank_sr.pictures.rows import BAND_BYTES
 
 
 def keys_kernel(x):
@@ -139,3 +141,22 @@ def test_rows_that_come_some_at_a_time(height, width, channels, scale, rows, dee
     assert resized.shape == (resized_side(height, scale), resized_side(width, scale), channels)
     whole = imresize(image.astype(np.float64), scale)[: resized.shape[0], : resized.shape[1]]
     np.testing.assert_array_equal(resized, np.rint(whole.clip(0, np.iinfo(dtype).max)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "dtype"),
+    [((8, 1600, 3), 25, np.uint8), ((300, 2000, 4), 0.25, np.uint8), ((4000, 400, 3), 0.0025, np.uint8),
+     ((2000, 200, 1), 7.3, np.uint16)],
+)  # fmt: skip
+def test_memory_is_what_the_model_says(shape, scale, dtype):
+    image = np.zeros(shape, dtype)
+    needed = resizing_bytes(*shape, image.itemsize, scale)
+    tracemalloc.start()
+    try:
+        for _ in resized_rows([image], shape[0], scale):
+            pass
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert held <= needed < 32e6  # not the 190 MB of 64 rows of 40,000 pixels, enlarged at a time
+    assert needed < held + 5 * BAND_BYTES
