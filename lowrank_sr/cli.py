@@ -41,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         complain(error)
         return 2
+    except MemoryError as error:
+        complain(f"out of memory{f': {error}' if str(error) else ''}; expected more, or smaller pictures")
+        return 2
     except KeyboardInterrupt as interruption:  # of which _Stopped is one
         number = getattr(interruption, "number", signal.SIGINT)
         complain(str(interruption) or _ENDINGS[signal.Signals(number).name])

@@ -35,3 +35,5 @@ def perform(expected: str, function: Callable[..., R], *arguments: object) -> R 
             return error
         except OSError as error:
             return InputError(f"{address}: the worker's system refuses: {error}")
+        except MemoryError:
+            return InputError(f"{address}: the worker has too little memory: expected more, or a smaller picture")

@@ -21,6 +21,7 @@ from lowrank_sr.commands.options import (
     add_json,
     add_method,
     add_threads,
+    given_path,
     load_network,
     network_name,
     open_pool,
@@ -28,10 +29,12 @@ from lowrank_sr.commands.options import (
 )
 from lowrank_sr.commands.upscale_file import check_rgb
 from lowrank_sr.errors import InputError
+from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.pictures.images import Image, enlarge
+from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.pairs import Pair, find_pairs
-from lowrank_sr.pictures.quality import enlarge_bicubic, measure_quality
+from lowrank_sr.pictures.quality import measure_quality
+from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
 
@@ -58,11 +61,11 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "weights",
         nargs="*",
-        type=Path,
+        type=given_path,
         metavar="WEIGHTS",
         help="weights files or checkpoints (default: the bundled network)",
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help=DATA_HELP)
+    parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
     add_json(parser)
 
 
@@ -107,14 +110,14 @@ def evaluate(
 
     contestants: dict[str, RRDBNet | None] = {"bicubic": None, **networks}
     measures = _measured_here if pool is None else partial(_measured_by, pool)
-    results: dict[tuple[str, str], dict[str, float]] = {}
+    results: dict[tuple[int, str], dict[str, float]] = {}
     with progress(len(pairs) * len(contestants), "evaluate", "image") as bar:
-        for pair, name, measured in measures(contestants, pairs, scale):
-            results[pair.name, name] = measured
+        for number, name, measured in measures(contestants, pairs, scale):
+            results[number, name] = measured
             bar.update()
     rows = [
-        {"image": pair.name, "network": name, "method": net and net.method, **results[pair.name, name]}
-        for pair in pairs
+        {"image": pair.name, "network": name, "method": net and net.method, **results[number, name]}
+        for number, pair in enumerate(pairs)
         for name, net in contestants.items()
     ]
     return [*rows, *_means(rows)]
@@ -122,29 +125,32 @@ def evaluate(
 
 def _measured_here(
     contestants: Mapping[str, RRDBNet | None], pairs: list[Pair], scale: int
-) -> Iterator[tuple[Pair, str, dict[str, float]]]:
+) -> Iterator[tuple[int, str, dict[str, float]]]:
+    """The number of a pair, the name of a contestant, and its MEASURES there."""
     for net in contestants.values():
         _warm_up(net)
-    for pair in pairs:
+    for number, pair in enumerate(pairs):
         low, high = pair.read_images(scale)
         for name, net in contestants.items():
-            yield pair, name, _measure(net, low, high, scale)
+            yield number, name, _measure(net, low, high, scale)
 
 
 def _measured_by(
     pool: Pool, contestants: Mapping[str, RRDBNet | None], pairs: list[Pair], scale: int
-) -> Iterator[tuple[Pair, str, dict[str, float]]]:
+) -> Iterator[tuple[int, str, dict[str, float]]]:
     """The same, in the order in which the workers of `pool` are done with each."""
     sent = {name: net and pool.send(net) for name, net in contestants.items()}
     calls = (
-        ((pair, name), (net, pair.name, _sent_files(pair, pool.shared_files), scale))
-        for pair in pairs
+        ((number, name), (net, pair.name, _sent_files(pair, pool.shared_files), scale))
+        for number, pair in enumerate(pairs)
         for name, net in sent.items()
     )
-    for (pair, name), measured in pool.run(_measure_sent, calls, lambda label: f"{label[0].high} by {label[1]}"):
+    for (number, name), measured in pool.run(
+        _measure_sent, calls, lambda label: f"{pairs[label[0]].high} by {label[1]}"
+    ):
         if isinstance(measured, InputError):
             raise measured
-        yield pair, name, measured
+        yield number, name, measured
 
 
 def _sent_files(pair: Pair, shared: bool) -> list[SentFile]:
@@ -166,7 +172,7 @@ def _warm_up(net: RRDBNet | None) -> None:
 def _measure(net: RRDBNet | None, low: Image, high: Image, scale: int) -> dict[str, float]:
     """MEASURES of `low` enlarged by `net`, or by bicubic."""
     start = time.perf_counter()
-    estimate = enlarge_bicubic(low, scale) if net is None else enlarge(low, net)
+    estimate = imresize(low.pixels, scale) if net is None else enlarge(net, low.pixels)
     seconds = time.perf_counter() - start
     return {**measure_quality(estimate, high, scale), "seconds": seconds}
 

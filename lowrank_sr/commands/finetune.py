@@ -14,12 +14,14 @@ from lowrank_sr.commands.options import (
     add_json,
     add_threads,
     check_weights_output,
+    given_path,
     network_name,
     report,
 )
 from lowrank_sr.errors import InputError
+from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet, load
-from lowrank_sr.pictures.images import Image, enlarge, images_in, read_image
+from lowrank_sr.pictures.images import Image, images_in, read_image
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.resources import IMAGES
@@ -51,12 +53,14 @@ def add_parser(subparsers: Subparsers) -> None:
     text = "Train a network further, dense or low-rank, on photographs or towards a teacher."
     parser = add_command(subparsers, "finetune", run, text)
     add_threads(parser)
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="weights file or checkpoint to begin with")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npz", help="weights file to write")
+    parser.add_argument("weights", type=given_path, metavar="WEIGHTS", help="weights file or checkpoint to begin with")
+    parser.add_argument(
+        "-o", "--output", type=given_path, required=True, metavar="OUT.npz", help="weights file to write"
+    )
     add_photos(parser, required=True)
     parser.add_argument(
         "--teacher",
-        type=Path,
+        type=given_path,
         metavar="DENSE.npz",
         help="towards what this network makes of the pictures; they may then be of low resolution",
     )
@@ -65,7 +69,11 @@ def add_parser(subparsers: Subparsers) -> None:
     length.add_argument("--steps", type=int, metavar="N", help=f"of {finetune.CROPS} crops")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the crops (default: %(default)s)")
     parser.add_argument(
-        "--validate", type=Path, default=IMAGES, metavar="FOLDER", help="pictures to measure on (default: the bundled)"
+        "--validate",
+        type=given_path,
+        default=IMAGES,
+        metavar="FOLDER",
+        help="pictures to measure on (default: the bundled)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state.npz, where a run was interrupted")
     add_json(parser)
@@ -74,7 +82,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def add_photos(parser: argparse._ActionsContainer, required: bool = False) -> None:
     """Add --photos."""
     parser.add_argument(
-        "--photos", type=Path, required=required, metavar="FOLDER", help="high-resolution photographs to train on"
+        "--photos", type=given_path, required=required, metavar="FOLDER", help="high-resolution photographs to train on"
     )
 
 
@@ -160,8 +168,8 @@ def _row(state: State, net: RRDBNet, scale: int, pairs: Sequence[tuple[Image, Im
     """
     values = []
     for low, high in pairs:
-        estimate = enlarge(low, net)
-        if not np.isfinite(estimate.pixels).all():
+        estimate = enlarge(net, low.pixels)
+        if not np.isfinite(estimate).all():
             raise InputError(f"step {state.adam.steps}: the output is not finite: the run has diverged")
         values.append(measure_quality(estimate, high, scale)["psnr_y"])
     return {

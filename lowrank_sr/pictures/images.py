@@ -1,8 +1,8 @@
-"""Pictures: image files to arrays of pixels and back, and enlarged with all that belongs to them."""
+"""Pictures: image files to arrays of pixels and back."""
 
+import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +43,11 @@ def images_in(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ_SUFFIXES)
+        if not os.access(folder, os.X_OK):  # its names can be read, but none of its files
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}; expected a folder of images") from error
-    paths = [path for path in paths if not path.name.startswith(".") and path.is_file()]
+    paths = [path for path in paths if not path.name.startswith(".") and os.path.isfile(path)]
     if not paths:
         raise InputError(f"{folder}: has no image; expected files with the suffix {listed(READ_SUFFIXES)}")
     return paths
@@ -95,19 +97,6 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
     bits = 16 if image.bits == 16 and path.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
     values = _quantised(path, image, bits)
     write_rows(path, values.shape, bits, [values], image.icc)
-
-
-def enlarge(image: Image, network: Callable[[np.ndarray], np.ndarray]) -> Image:
-    """Enlarge a picture: its colours, and its alpha channel by the same network, as grey, as Real-ESRGAN does.
-
-    `network` takes (H, W, 3) float32 pixels and returns (scale H, scale W, 3). Greyscale pictures pass as three equal
-    channels and stay greyscale.
-    """
-    pixels = network(image.pixels)
-    if image.alpha is None:
-        return replace(image, pixels=pixels)
-    alpha = network(np.repeat(image.alpha[:, :, None], 3, axis=2)).mean(axis=2)
-    return replace(image, pixels=pixels, alpha=alpha)
 
 
 def _quantised(path: Path, image: Image, bits: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from lowrank_sr.errors import InputError
 
 _PEAK = 255.0
-_SSIM_WINDOW = 11  # pixels a side, of a Gaussian window with this sigma
+SSIM_WINDOW = 11  # pixels a side, of a Gaussian window with this sigma
 _SSIM_SIGMA = 1.5
 _SSIM_C1 = (0.01 * _PEAK) ** 2
 _SSIM_C2 = (0.03 * _PEAK) ** 2
@@ -94,7 +94,7 @@ def ssim(a: np.ndarray, b: np.ndarray, *, crop: int = 0, channels: Literal["y", 
     Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE Trans. Image Processing 13 (2004), eq. (13) and section III.C.
     """
-    a, b = _comparable(a, b, crop, channels, at_least=_SSIM_WINDOW)
+    a, b = _comparable(a, b, crop, channels, at_least=SSIM_WINDOW)
     mean_a, mean_b = _window_mean(a), _window_mean(b)
     variance_a = _window_mean(a * a) - mean_a**2
     variance_b = _window_mean(b * b) - mean_b**2
@@ -136,11 +136,11 @@ def _eight_bit(image: np.ndarray, channels: str) -> np.ndarray:
 
 def _window_mean(x: np.ndarray) -> np.ndarray:
     """Return the mean of (H, W[, C]) under the Gaussian window wherever it fits: (H - 10, W - 10[, C])."""
-    offsets = np.arange(_SSIM_WINDOW) - _SSIM_WINDOW // 2
+    offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     weights = np.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
     weights /= weights.sum()
-    height = x.shape[0] - _SSIM_WINDOW + 1
-    width = x.shape[1] - _SSIM_WINDOW + 1
+    height = x.shape[0] - SSIM_WINDOW + 1
+    width = x.shape[1] - SSIM_WINDOW + 1
     rows_averaged = np.zeros((height, *x.shape[1:]))
     for k, weight in enumerate(weights):
         rows_averaged += weight * x[k : k + height]

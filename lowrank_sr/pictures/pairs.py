@@ -8,6 +8,7 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image, images_in, read_image
+from lowrank_sr.pictures.metrics import SSIM_WINDOW
 from lowrank_sr.pictures.resize import imresize
 
 
@@ -24,11 +25,17 @@ class Pair(NamedTuple):
         Where there is no file of the low resolution, it is `imresize(picture, 1 / scale)`, rounded to 8 bit, of the
         picture cropped to whole multiples of `scale`.
 
-        Raises InputError as `read_image` does, and for sizes that do not fit.
+        Raises InputError as `read_image` does, and for sizes that do not fit, or that `measure_quality` has no use for.
         """
         high = read_image(self.high)
+        height, width = high.pixels.shape[:2]
+        least = 2 * scale + SSIM_WINDOW
+        if min(height - height % scale, width - width % scale) < least:
+            raise InputError(
+                f"{self.high}: {width} x {height} pixels: expected at least {least} a side in multiples of {scale}"
+            )
         if self.low is None:
-            return _reduced(high, scale, self.high)
+            return _reduced(high, scale)
         low = read_image(self.low)
         size = tuple(scale * side for side in low.pixels.shape[:2])
         if high.pixels.shape[:2] != size:
@@ -39,12 +46,17 @@ class Pair(NamedTuple):
 def find_pairs(folder: str | os.PathLike[str]) -> list[Pair]:
     """The pictures in `folder`: files NAME_LR and NAME_HR where there are such; otherwise each is a high resolution.
 
-    Raises InputError for a folder without pictures, and for a pair that lacks one.
+    A name has no suffix, but for a folder with files, as a.png and a.jpg, that differ in nothing else.
+
+    Raises InputError for a folder without pictures, and for a pair that lacks one or has several.
     """
     paths = images_in(folder)
-    by_stem = {path.stem: path for path in paths}
+    by_stem: dict[str, Path] = {}
+    same = [(by_stem[path.stem], path) for path in paths if by_stem.setdefault(path.stem, path) != path]
     if not any(stem.endswith("_HR") for stem in by_stem):
-        return [Pair(path.stem, path, None) for path in paths]
+        return [Pair(path.name if same else path.stem, path, None) for path in paths]
+    for first, second in same:
+        raise InputError(f"{second}: {first.name} is there, too: expected one file of a name")
     pairs = []
     for stem, path in by_stem.items():
         name, _, kind = stem.rpartition("_")
@@ -55,10 +67,8 @@ def find_pairs(folder: str | os.PathLike[str]) -> list[Pair]:
     return pairs
 
 
-def _reduced(high: Image, scale: int, path: Path) -> tuple[Image, Image]:
+def _reduced(high: Image, scale: int) -> tuple[Image, Image]:
     height, width = (side - side % scale for side in high.pixels.shape[:2])
-    if not height or not width:
-        raise InputError(f"{path}: {high.pixels.shape[:2]} pixels: expected at least {scale} a side")
     cropped = high.pixels[:height, :width]
     low = np.rint(255 * imresize(cropped, 1 / scale).clip(0, 1)).astype(np.float32) / 255
     return Image(low, grey=high.grey), Image(cropped, grey=high.grey)

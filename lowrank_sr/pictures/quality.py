@@ -1,21 +1,17 @@
-"""How near an enlarged picture is to the true one, and the enlargement that needs no network."""
+"""How near an enlarged picture is to the true one."""
+
+import numpy as np
 
 from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.metrics import psnr, ssim
-from lowrank_sr.pictures.resize import imresize
 
 
-def enlarge_bicubic(low: Image, scale: int) -> Image:
-    """`low` enlarged by bicubic interpolation."""
-    return Image(imresize(low.pixels, scale), grey=low.grey)
+def measure_quality(estimate: np.ndarray, truth: Image, scale: int) -> dict[str, float]:
+    """PSNR and SSIM of (H, W, 3) values on luma and on RGB, `scale` pixels cut from each border.
 
-
-def measure_quality(estimate: Image, truth: Image, scale: int) -> dict[str, float]:
-    """PSNR and SSIM on luma and on RGB, `scale` pixels cut from each border; greyscale pictures as they are."""
-    if truth.grey:
-        a, b = estimate.pixels.mean(axis=2), truth.pixels.mean(axis=2)
-    else:
-        a, b = estimate.pixels, truth.pixels
+    Those of a greyscale picture are compared as they are. Raises InputError as `psnr` and `ssim` do.
+    """
+    a, b = (values.mean(axis=2) if truth.grey else values for values in (estimate, truth.pixels))
     return {
         "psnr_y": psnr(a, b, crop=scale, channels="y"),
         "ssim_y": ssim(a, b, crop=scale, channels="y"),

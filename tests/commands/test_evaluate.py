@@ -4,8 +4,12 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.commands.evaluate import MEASURES, evaluate, summary
 from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.machine.threads import thread_count
+from lowrank_sr.network import enlarge as network_enlarge
+from lowrank_sr.network.footprint import call_bytes
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.pairs import find_pairs
+from lowrank_sr.pictures.quality import measure_quality
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,50 @@ def test_folders_that_do_not_fit(tmp_path, tiny):
         evaluate({"a": tiny}, tmp_path)
     with pytest.raises(lsr.InputError, match="one scale"):
         evaluate({"a": tiny, "b": lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, scale=2)}, tmp_path)
+
+
+def test_pictures_of_one_stem(tmp_path, tiny):
+    write_random(tmp_path / "a.png", 48, 48)
+    write_random(tmp_path / "a.bmp", 40, 44)
+    rows = evaluate({"net": tiny}, tmp_path)
+    assert [row["image"] for row in rows] == ["a.bmp", "a.bmp", "a.png", "a.png", "mean", "mean"]
+    assert rows[0]["psnr_y"] != rows[2]["psnr_y"]
+    assert rows[1]["psnr_y"] != rows[3]["psnr_y"]
+    (tmp_path / "pairs").mkdir()
+    for name in ("x_HR.png", "x_HR.jpg", "x_LR.png"):
+        write_random(tmp_path / "pairs" / name, 48, 48)
+    with pytest.raises(lsr.InputError, match=r"x_HR\.png: x_HR\.jpg is there, too: expected one file of a name"):
+        find_pairs(tmp_path / "pairs")
+
+
+def test_a_picture_too_small_to_compare_is_named_before_the_first(tmp_path, tiny, monkeypatch):
+    from lowrank_sr.commands import evaluate as module
+
+    write_random(tmp_path / "a.png", 48, 48)
+    write_random(tmp_path / "b.png", 48, 19)
+    monkeypatch.setattr(module, "_measure", lambda *arguments: pytest.fail("the work has begun"))
+    with pytest.raises(lsr.InputError, match=r"b\.png: 19 x 48 pixels: expected at least 19 a side in multiples of 4"):
+        evaluate({"net": tiny}, tmp_path)
+
+
+def test_the_network_s_own_values_or_tiles_where_memory_is_short(tmp_path, monkeypatch):
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")
+    write_random(tmp_path / "a.png", 520, 400, grey=True)
+    (pair,) = find_pairs(tmp_path)
+    low, high = pair.read_images(4)
+    whole = evaluate({"net": net}, tmp_path)[1]
+    assert measure_quality(net(low.pixels), high, 4).items() <= whole.items()
+    computed = []
+    monkeypatch.setattr(network_enlarge, "MEMORY", call_bytes(net, 130, 100, thread_count()) // 2)
+    monkeypatch.setattr(lsr.RRDBNet, "__call__", _noting(computed, lsr.RRDBNet.__call__))
+    tiled = evaluate({"net": net}, tmp_path)[1]
+    assert len(computed) > 2  # the first warms up
+    assert tiled["psnr_y"] == pytest.approx(whole["psnr_y"], abs=0.01)
+
+
+def _noting(calls, function):
+    def called(self, *arguments):
+        calls.append(self)
+        return function(self, *arguments)
+
+    return called

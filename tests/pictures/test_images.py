@@ -19,7 +19,7 @@ from hypothesis.extra.numpy import arrays
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.formats import SUFFIXES
-from lowrank_sr.pictures.images import Image, enlarge, images_in, read_image, write_image
+from lowrank_sr.pictures.images import Image, images_in, read_image, write_image
 from lowrank_sr.pictures.png import Png16, write_png
 from lowrank_sr.pictures.reading import frames_in
 
@@ -559,22 +559,6 @@ def test_replaces_an_older_file_and_leaves_no_other(tmp_path):
     assert read_image(tmp_path / "a.png").pixels.shape == SMOOTH.shape
 
 
-# Enlarging
-
-
-def test_colours_and_transparency_are_enlarged_and_the_rest_is_kept():
-    def double(pixels):
-        assert pixels.shape == (48, 64, 3)
-        return pixels.repeat(2, axis=0).repeat(2, axis=1)
-
-    image = Image(SMOOTH, alpha=SMOOTH[:, :, 1], grey=False, bits=16, icc=b"a profile")
-    larger = enlarge(image, double)
-    np.testing.assert_array_equal(larger.pixels[1::2, ::2], image.pixels)
-    np.testing.assert_allclose(larger.alpha[::2, 1::2], image.alpha, rtol=1e-6)  # the mean of three equal channels
-    assert (larger.grey, larger.bits, larger.icc) == (False, 16, b"a profile")
-    assert enlarge(Image(SMOOTH, grey=True), double).alpha is None
-
-
 # Folders
 
 
@@ -583,6 +567,14 @@ def test_images_in(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     assert images_in(tmp_path) == [tmp_path / name for name in ("10.webp", "a.jpg", "b.PNG")]
+
+
+def test_a_folder_that_may_be_listed_but_not_searched(tmp_path, monkeypatch):
+    (tmp_path / "a.png").touch()
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.X_OK and allowed(path, mode))  # even root
+    with pytest.raises(InputError, match="cannot be listed: Permission denied; expected a folder of images"):
+        images_in(tmp_path)
 
 
 def test_images_in_nothing(tmp_path):

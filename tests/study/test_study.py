@@ -11,7 +11,6 @@ from tiny_study import METHODS, arguments
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.lowrank import svd
-from lowrank_sr.pictures.images import enlarge
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.study import record, run
@@ -54,7 +53,7 @@ def test_quality_is_what_evaluate_measures(root, report, results, name):
         file = name.removesuffix(" winograd").replace(" ", "-")
         net = lsr.load(report / "networks" / f"{file}.npz", method="winograd" if "winograd" in name else "direct")
     rows = [
-        measure_quality(enlarge(low, net), high, 4)
+        measure_quality(net(low.pixels), high, 4)
         for low, high in (pair.read_images(4) for pair in find_pairs(root / "pictures"))
     ]
     for key in ("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y"):

@@ -8,10 +8,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.pictures.images import Image, enlarge
 from lowrank_sr.pictures.metrics import psnr
-from lowrank_sr.pictures.quality import enlarge_bicubic, measure_quality
+from lowrank_sr.pictures.quality import measure_quality
+from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.study.measure import low_rank
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import WINOGRAD, Technique
@@ -45,7 +46,7 @@ class Quality:
 
 def bicubic(study: Study) -> Quality:
     """PSNR and SSIM of bicubic enlargement, to compare with."""
-    return _quality(study, lambda low: enlarge_bicubic(low, study.net.scale))
+    return _quality(study, lambda low: imresize(low, study.net.scale))
 
 
 def of_technique(study: Study, technique: Technique) -> Quality:
@@ -59,19 +60,19 @@ def of_network(study: Study, net: RRDBNet) -> Quality:
     if key not in known:
         is_dense = all(layer.rank is None for layer in net.layers.values())
         dense = None if is_dense else dense_pictures(study)
-        known[key] = _quality(study, lambda low: enlarge(low, net), dense)
+        known[key] = _quality(study, lambda low: enlarge(net, low), dense)
     return known[key]
 
 
 def _quality(
-    study: Study, enlargement: Callable[[Image], Image], dense: dict[str, np.ndarray] | None = None
+    study: Study, enlargement: Callable[[np.ndarray], np.ndarray], dense: dict[str, np.ndarray] | None = None
 ) -> Quality:
     rows = []
     for name, low, high in study.pictures:
-        estimate, scale = enlargement(low), study.net.scale
+        estimate, scale = enlargement(low.pixels), study.net.scale
         row = PictureQuality(picture=name, **measure_quality(estimate, high, scale))
         if dense is not None:
-            mended = matched(estimate.pixels, dense[name] / np.float32(255))
+            mended = matched(estimate, dense[name] / np.float32(255))
             row = replace(row, psnr_rgb_matched=psnr(mended, high.pixels, crop=scale, channels="rgb"))
         rows.append(row)
 
@@ -87,7 +88,7 @@ def dense_pictures(study: Study) -> dict[str, np.ndarray]:
     """What the dense network makes of each picture, (H, W, 3) uint8, by name: a quarter of the memory of floats."""
     net = study.net.with_method(WINOGRAD)
     return {
-        name: np.rint(255 * enlarge(low, net).pixels.clip(0, 1)).astype(np.uint8) for name, low, _ in study.pictures
+        name: np.rint(255 * enlarge(net, low.pixels).clip(0, 1)).astype(np.uint8) for name, low, _ in study.pictures
     }
 
 
