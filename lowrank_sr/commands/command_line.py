@@ -6,15 +6,21 @@ from lowrank_sr._version import __version__
 from lowrank_sr.commands import compress, convert, evaluate, finetune, info, plot_benchmarks, study, upscale
 from lowrank_sr.commands.announce import announced
 from lowrank_sr.commands.options import Command
+from lowrank_sr.files import check_writable
 from lowrank_sr.machine.threads import limited
 
 COMMANDS = (upscale, info, evaluate, convert, compress, finetune, study, plot_benchmarks)  # in the order of --help
 
 
 def run(arguments: list[str] | None) -> int:
-    """Run the command that the arguments name, by default sys.argv's; return its exit status."""
+    """Run the command that the arguments name, by default sys.argv's; return its exit status.
+
+    Raises InputError where the file of --json cannot be written: before the work.
+    """
     options = _parser().parse_args(arguments)
     command: Command = options.command
+    if getattr(options, "json", None) is not None:
+        check_writable(options.json)
     with announced(), limited(getattr(options, "threads", None)):
         return command(options) or 0
 

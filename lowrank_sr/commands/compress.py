@@ -14,6 +14,7 @@ from lowrank_sr.commands.options import (
     add_json,
     add_threads,
     check_weights_output,
+    given_path,
     load_network,
     report,
 )
@@ -31,8 +32,10 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
     parser = add_command(subparsers, "compress", run, "Factorise the layers of a network, fitted to what they see.")
     add_threads(parser)
-    parser.add_argument("weights", nargs="?", type=Path, metavar="WEIGHTS", help=WEIGHTS_HELP)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.npz", help="weights file to write")
+    parser.add_argument("weights", nargs="?", type=given_path, metavar="WEIGHTS", help=WEIGHTS_HELP)
+    parser.add_argument(
+        "-o", "--output", type=given_path, required=True, metavar="OUT.npz", help="weights file to write"
+    )
     parser.add_argument(
         "--method",
         dest="form",
@@ -54,7 +57,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     pictures = parser.add_mutually_exclusive_group()
     pictures.add_argument(
-        "--calibrate", type=Path, metavar="FOLDER", help="high-resolution photographs (default: the bundled ones)"
+        "--calibrate", type=given_path, metavar="FOLDER", help="high-resolution photographs (default: the bundled ones)"
     )
     pictures.add_argument(
         "--no-calibration", dest="calibrated", action="store_false", help="factors and ranks of the kernels alone"

@@ -1,11 +1,10 @@
 """The command `convert`: a checkpoint in, a weights file out."""
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
-from lowrank_sr.commands.options import Subparsers, add_command, load_network
+from lowrank_sr.commands.options import Subparsers, add_command, given_path, load_network
 
 DTYPES = {"float16": np.float16, "float32": np.float32}
 
@@ -14,8 +13,8 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
     text = "Turn a checkpoint, .pth or .safetensors, into a weights file, .npz."
     parser = add_command(subparsers, "convert", run, text)
-    parser.add_argument("input", type=Path, metavar="IN", help="checkpoint of an ESRGAN generator")
-    parser.add_argument("output", type=Path, metavar="OUT.npz", help="weights file to write")
+    parser.add_argument("input", type=given_path, metavar="IN", help="checkpoint of an ESRGAN generator")
+    parser.add_argument("output", type=given_path, metavar="OUT.npz", help="weights file to write")
     parser.add_argument("--dtype", choices=list(DTYPES), default="float32", help="(default: %(default)s)")
 
 

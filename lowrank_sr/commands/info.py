@@ -1,7 +1,6 @@
 """The command `info`: what a network is made of."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from lowrank_sr import flops
@@ -12,6 +11,7 @@ from lowrank_sr.commands.options import (
     add_json,
     add_method,
     add_threads,
+    given_path,
     load_network,
     network_name,
     report,
@@ -28,7 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "info", run, "Print a network: layers, shapes, parameters, FLOPs.")
     add_method(parser)
     add_threads(parser)
-    parser.add_argument("weights", nargs="?", type=Path, metavar="WEIGHTS", help=WEIGHTS_HELP)
+    parser.add_argument("weights", nargs="?", type=given_path, metavar="WEIGHTS", help=WEIGHTS_HELP)
     add_json(parser)
 
 

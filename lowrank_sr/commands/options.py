@@ -9,7 +9,7 @@ from typing import TypeAlias
 from lowrank_sr.cluster import connection
 from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.errors import InputError
-from lowrank_sr.files import write_json
+from lowrank_sr.files import check_writable, write_json
 from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import WEIGHTS
@@ -20,6 +20,14 @@ Command = Callable[[argparse.Namespace], int | None]
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What the command line's parser adds a command to."""
+
+
+def given_path(text: str) -> Path:
+    """The path that an option names; "", an unset variable of a shell, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name: expected a file or a folder")
+    return Path(text)
+
 
 WEIGHTS_HELP = "weights file or checkpoint (default: the bundled network)"
 DATA_HELP = "pictures, or pairs NAME_HR.png and NAME_LR.png (default: the bundled ones)"
@@ -77,13 +85,14 @@ def open_pool(options: argparse.Namespace) -> AbstractContextManager[Pool | None
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+    parser.add_argument("--json", type=given_path, metavar="FILE", help="write the numbers to FILE as well")
 
 
 def check_weights_output(path: Path) -> None:
     """Raise InputError, before the work, where a weights file cannot be written to `path`."""
-    if path.suffix.lower() != ".npz" or not path.parent.is_dir():
-        raise InputError(f"{path}: expected a name that ends in .npz, in a folder that exists")
+    if path.suffix.lower() != ".npz":
+        raise InputError(f"{path}: expected a name that ends in .npz")
+    check_writable(path)
 
 
 def load_network(path: Path | None, method: str = "auto") -> RRDBNet:

@@ -1,9 +1,8 @@
 """The command `plot-benchmarks`: what pytest-benchmark measured in, a figure out."""
 
 import argparse
-from pathlib import Path
 
-from lowrank_sr.commands.options import Subparsers, add_command
+from lowrank_sr.commands.options import Subparsers, add_command, given_path
 from lowrank_sr.study.report.benchmarks import plot_benchmarks
 from lowrank_sr.text import say
 
@@ -13,12 +12,20 @@ def add_parser(subparsers: Subparsers) -> None:
     text = "Draw operations against time, the roofline and sweeps from pytest-benchmark's JSON files."
     parser = add_command(subparsers, "plot-benchmarks", run, text)
     parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE.json", help="by pytest --benchmark-json; one for each machine"
+        "files",
+        type=given_path,
+        nargs="+",
+        metavar="FILE.json",
+        help="by pytest --benchmark-json; one for each machine",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FIGURE", help=".png, .svg or .pdf (default: FILE.png beside the first)"
+        "-o",
+        "--output",
+        type=given_path,
+        metavar="FIGURE",
+        help=".png, .svg or .pdf (default: FILE.png beside the first)",
     )
-    parser.add_argument("--csv", type=Path, metavar="TABLE.csv", help="write the rows into this file too")
+    parser.add_argument("--csv", type=given_path, metavar="TABLE.csv", help="write the rows into this file too")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from lowrank_sr.commands.options import (
     add_cluster,
     add_command,
     add_threads,
+    given_path,
     open_pool,
 )
 from lowrank_sr.errors import InputError
@@ -26,13 +27,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=given_path,
         default=Path("report"),
         metavar="FOLDER",
         help="report.html, report.md, results.json and figures; an interrupted study goes on (default: %(default)s)",
     )
-    parser.add_argument("--weights", type=Path, metavar="W", help=WEIGHTS_HELP)
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help=DATA_HELP)
+    parser.add_argument("--weights", type=given_path, metavar="W", help=WEIGHTS_HELP)
+    parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
     parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: under 3 minutes")
     parser.add_argument("--full-size", action="store_true", help="time ESRGAN's 23 blocks too, with random weights")
     parser.add_argument(

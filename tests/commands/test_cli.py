@@ -272,3 +272,44 @@ def test_output_that_cannot_be_written(tmp_path, tiny, unwritable, capsys):
     assert main(["info", "--method", "direct", "--json", str(unwritable / "info.json")]) == 2
     assert f"{unwritable / 'info.json'}: cannot be written" in only_sentence(capsys)
     assert leftovers(unwritable) == []
+
+
+def test_outputs_are_checked_before_the_work(tmp_path, tiny, capsys, monkeypatch):
+    from lowrank_sr.commands import compress, evaluate, finetune, info
+
+    def work(*arguments, **options):
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr(compress, "compress", work)
+    monkeypatch.setattr(evaluate, "load_network", work)
+    monkeypatch.setattr(finetune, "load", work)
+    monkeypatch.setattr(info, "load_network", work)
+    (tmp_path / "dir.npz").mkdir()
+    (tmp_path / "ro").mkdir()
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / "ro" and allowed(path, mode))
+    nowhere = str(tmp_path / "no" / "x.json")
+    to_file = ["compress", tiny, "--rank", "2", "-o"]
+    for arguments, words in [
+        ([*to_file, str(tmp_path / "ro" / "s.npz")], "s.npz: cannot be written: Permission denied"),
+        ([*to_file, str(tmp_path / "dir.npz")], "dir.npz: cannot be written: Is a directory"),
+        ([*to_file, str(tmp_path / "s.npz"), "--json", nowhere], "x.json: cannot be written: No such file"),
+        (["evaluate", "--json", nowhere], "x.json: cannot be written"),
+        (["info", "--json", nowhere], "x.json: cannot be written"),
+        (["finetune", tiny, "-o", "s.npz", "--photos", ".", "--steps", "1", "--json", nowhere], "x.json: cannot be"),
+    ]:
+        assert main(arguments) == 2
+        assert words in only_sentence(capsys)
+
+
+def test_too_little_memory_is_a_sentence(capsys, monkeypatch):
+    from lowrank_sr.commands import command_line
+
+    def run(arguments):
+        raise MemoryError("Unable to allocate 3.0 GiB")
+
+    monkeypatch.setattr(command_line, "run", run)
+    assert main(["evaluate"]) == 2
+    assert only_sentence(capsys) == (
+        "lowrank-sr: out of memory: Unable to allocate 3.0 GiB; expected more, or smaller pictures"
+    )
