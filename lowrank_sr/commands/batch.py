@@ -1,5 +1,6 @@
 """A batch of pictures as plain data: what is to be done, and what became of it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Outcome:
     """What became of a picture: `status` is "enlarged", "skipped" or "failed", and `message` says why."""
 
     source: Path
-    target: Path | None
+    target: Path
     frame: int
     status: str
     message: str = ""
@@ -52,7 +53,7 @@ class Plan:
 
 def blocked(task: Task) -> Outcome | None:
     """The outcome of a task whose target exists and is not to be overwritten, else None."""
-    if task.options.existing == "overwrite" or not task.target.is_file():
+    if task.options.existing == "overwrite" or not os.path.isfile(task.target):
         return None
     if task.options.existing == "skip":
         return Outcome(task.source, task.target, task.frame, "skipped", f"{task.target}: exists")

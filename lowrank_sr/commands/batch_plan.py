@@ -9,7 +9,7 @@ from lowrank_sr.commands.batch import FileOptions, Outcome, Plan, Task, blocked
 from lowrank_sr.commands.batch_sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
-from lowrank_sr.pictures.formats import SUFFIXES
+from lowrank_sr.pictures.formats import FORMATS, SUFFIXES
 from lowrank_sr.pictures.reading import frames_in
 from lowrank_sr.pictures.writing import listed
 
@@ -49,9 +49,11 @@ def naming(output: str | None, suffix: str, extension: str | None) -> Naming:
     folder_suffix = extension or ".png"
     if output is None:
         return Naming(suffix, folder_suffix)
+    if not output:
+        raise InputError("-o: an empty name: expected a file or a folder")
     path = Path(output)
-    if path.is_dir() or output.endswith(("/", os.sep)) or not path.suffix:
-        if path.exists() and not path.is_dir():
+    if os.path.isdir(path) or output.endswith(("/", os.sep)) or not path.suffix:
+        if os.path.exists(path) and not os.path.isdir(path):
             raise InputError(f"-o {output}: is no folder; expected one, or a name with the suffix {listed(SUFFIXES)}")
         return Naming(suffix, folder_suffix, folder=path)
     if path.suffix.lower() not in SUFFIXES:
@@ -59,13 +61,9 @@ def naming(output: str | None, suffix: str, extension: str | None) -> Naming:
             f"-o {output}: no image format has this suffix; expected {listed(SUFFIXES)},"
             f" or a folder as {output}{os.sep}"
         )
-    if extension is not None and FORMATS[extension[1:]] != FORMATS[path.suffix.lower()[1:]]:
+    if extension is not None and FORMATS[extension] != FORMATS[path.suffix.lower()]:
         raise InputError(f"-o {output}: expected the suffix of --format {extension[1:]}")
     return Naming(suffix, path.suffix, file=path)
-
-
-FORMATS = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "tif": "tif", "tiff": "tif", "webp": "webp", "bmp": "bmp"}
-"""What --format may say, and the formats that those are."""
 
 
 def plan_batch(
@@ -98,21 +96,34 @@ def plan_batch(
         target = names.target(source)
         try:
             frames = frames_in(source.path)
-            several = every_frame and len(frames) > 1
-            for task in _of_frames(source.path, target, frames if several else frames[:1], several, options):
-                checks.check(task)
-                outcome = blocked(task)
-                if outcome is None:
-                    if check_format is not None:
-                        check_format(task)
-                    tasks.append(task)
-                    if len(frames) > 1 and not several:
-                        notices.append(f"{source.path}: the first of {len(frames)} frames; --frames enlarges all")
-                else:
-                    decided.append(outcome)
         except InputError as error:
             decided.append(Outcome(source.path, target, 0, "failed", str(error)))
+            continue
+        several = every_frame and len(frames) > 1
+        for task in _of_frames(source.path, target, frames if several else frames[:1], several, options):
+            outcome = _decided(task, checks, check_format)
+            if outcome is not None:
+                decided.append(outcome)
+                continue
+            tasks.append(task)
+            if len(frames) > 1 and not several:
+                notices.append(f"{source.path}: the first of {len(frames)} frames; --frames enlarges all")
     return Plan(tasks, decided, notices)
+
+
+def _decided(task: Task, checks: "_Checks", check_format: Callable[[Task], object] | None) -> Outcome | None:
+    """The outcome of a task that fails or is skipped before it begins, else None."""
+    try:
+        checks.check(task)
+        outcome = blocked(task)
+        if outcome is None and check_format is not None:
+            check_format(task)
+    except InputError as error:
+        outcome = Outcome(task.source, task.target, task.frame, "failed", str(error))
+    except OSError as error:  # this one alone, whatever the system has against its names
+        sentence = f"{task.source}: cannot become {task.target}: {error.strerror or error}"
+        outcome = Outcome(task.source, task.target, task.frame, "failed", sentence)
+    return outcome
 
 
 def _of_frames(source: Path, target: Path, frames: list[int], numbered: bool, options: FileOptions) -> Iterator[Task]:
@@ -149,17 +160,22 @@ class _Checks:
         reason = self.folders[task.target.parent]
         if reason is not None:
             raise InputError(f"{task.target}: cannot be written: {reason}")
-        if task.target.exists() or task.target.is_symlink():
-            check_writable(task.target)
+        try:
+            task.target.lstat()
+        except FileNotFoundError:
+            return
+        except OSError as error:  # such as a name that is too long
+            raise InputError(f"{task.target}: cannot be written: {error.strerror}") from error
+        check_writable(task.target)
 
 
 def _unreachable(folder: Path) -> str | None:
     """What is wrong with a folder to write in, which may be still to be made."""
     for ancestor in (folder, *folder.parents):
-        if ancestor.is_dir():
+        if os.path.isdir(ancestor):
             if os.access(ancestor, os.W_OK | os.X_OK):
                 return None
             return f"no permission in {ancestor}"
-        if ancestor.exists() or ancestor.is_symlink():
+        if os.path.lexists(ancestor):
             return f"{folder} cannot be made a folder: {ancestor} is a file"
     return f"{folder} cannot be made a folder"

@@ -61,15 +61,16 @@ def run_task(net: RRDBNet, task: Task, progress: Progress | None = None, compute
 def run_batch(
     net: RRDBNet,
     plan: Plan,
+    outcomes: list[Outcome],
     quiet: bool = False,
     shown: Callable[[str], str] = str,
     execute: Executor = run_here,
-) -> list[Outcome]:
-    """Carry a plan out, saying what is written and what fails; return what became of each picture.
+) -> None:
+    """Carry a plan out, saying what is written and what fails; append to `outcomes` what became of each picture.
 
     With `quiet` only failures are said. Sentences and names pass through `shown`, which gives "" for what is not said.
     """
-    outcomes = list(plan.decided)
+    outcomes += plan.decided
     for sentence in [] if quiet else plan.notices:
         complain(shown(sentence))
     for outcome in outcomes:
@@ -82,7 +83,6 @@ def run_batch(
                 _tell(outcome, quiet, shown)
     if len(outcomes) > 1 and not quiet:
         _summarise(outcomes)
-    return outcomes
 
 
 def _tell(outcome: Outcome, quiet: bool, shown: Callable[[str], str]) -> None:

@@ -23,12 +23,15 @@ def find_sources(inputs: Iterable[str | os.PathLike[str]], output: Path | None) 
     Hidden files and folders are left out, and so is the folder `output`. Symbolic links are followed, each folder is
     entered once.
 
-    Raises InputError for a folder that cannot be listed or has no picture below it.
+    Raises InputError for an empty name, and for a folder that cannot be listed or has no picture below it.
     """
     sources: list[Source] = []
     unread: list[str] = []
-    for path in map(Path, inputs):
-        if not path.is_dir():
+    for given in inputs:
+        if not os.fspath(given):  # an unset variable of a shell, and Path("") is the current folder
+            raise InputError("an empty name: expected a picture or a folder of pictures")
+        path = Path(given)
+        if not os.path.isdir(path):  # Path.is_dir raises what it may not look at
             sources.append(Source(path, None))
             continue
         if not os.access(path, os.R_OK | os.X_OK):
@@ -37,14 +40,22 @@ def find_sources(inputs: Iterable[str | os.PathLike[str]], output: Path | None) 
         if not found:
             raise InputError(f"{path}: has no image; expected files with the suffix {listed(READ_SUFFIXES)}")
         sources.extend(Source(picture, path) for picture in found)
-    return sources, unread
+    return _each_once(sources), unread
+
+
+def _each_once(sources: list[Source]) -> list[Source]:
+    """The sources without those that came before, written otherwise or below another folder; links have own names."""
+    first: dict[object, Source] = {}
+    for source in sources:
+        first.setdefault((identity(source.path.parent), source.path.name), source)
+    return list(first.values())
 
 
 def _pictures_below(folder: Path, output: Path | None, unread: list[str]) -> Iterator[Path]:
     def report(error: OSError) -> None:
         unread.append(f"{error.filename}: cannot be listed: {error.strerror}; its pictures are left out")
 
-    entered = {identity(output)} if output is not None and output.is_dir() else set()
+    entered = {identity(output)} if output is not None and os.path.isdir(output) else set()
     entered.discard(identity(folder))
     for name, folders, files in os.walk(folder, onerror=report, followlinks=True):
         here = Path(name)

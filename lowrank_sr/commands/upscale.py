@@ -6,10 +6,11 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from lowrank_sr.commands.batch import FileOptions, Outcome, Task
+from lowrank_sr.commands.batch import FileOptions, Outcome, Plan, Task
 from lowrank_sr.commands.batch_on_cluster import on_workers
-from lowrank_sr.commands.batch_plan import FORMATS, naming, plan_batch
+from lowrank_sr.commands.batch_plan import naming, plan_batch
 from lowrank_sr.commands.batch_run import run_batch, run_here
+from lowrank_sr.commands.batch_sources import identity
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
     Subparsers,
@@ -17,15 +18,17 @@ from lowrank_sr.commands.options import (
     add_command,
     add_method,
     add_threads,
+    given_path,
     load_network,
     open_pool,
 )
-from lowrank_sr.commands.streams import replaced
+from lowrank_sr.commands.streams import Streams, replaced
 from lowrank_sr.commands.upscale_file import check_rgb, writable_shape
 from lowrank_sr.errors import InputError
-from lowrank_sr.files import check_writable, write_json
+from lowrank_sr.files import write_json
 from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.pictures.formats import SUFFIXES
 from lowrank_sr.pictures.reading import PictureFile
 
 _LEAST_OUTSCALE, _MOST_OUTSCALE = 0.01, 100
@@ -40,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="pictures, folders with all below them, or - for standard input"
     )
-    parser.add_argument("--weights", type=Path, metavar="W", help=WEIGHTS_HELP)
+    parser.add_argument("--weights", type=given_path, metavar="W", help=WEIGHTS_HELP)
     parser.add_argument(
         "--memory",
         metavar="SIZE",
@@ -62,7 +65,9 @@ def add_parser(subparsers: Subparsers) -> None:
     files.add_argument(
         "-o", "--output", metavar="FILE_OR_FOLDER", help="(default: beside each input); - is standard output"
     )
-    files.add_argument("--format", choices=list(FORMATS), help="of files whose name is not given (default: png)")
+    files.add_argument(
+        "--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of files whose name is not given (default: png)"
+    )
     files.add_argument("--suffix", metavar="TEXT", help="between NAME and its extension (default: _x and the scale)")
     files.add_argument(
         "--existing",
@@ -71,7 +76,7 @@ def add_parser(subparsers: Subparsers) -> None:
         " (default: overwrite one FILE that -o names, otherwise fail, for that picture alone)",
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what became of each picture to FILE")
+    parser.add_argument("--json", type=given_path, metavar="FILE", help="write what became of each picture to FILE")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,8 +84,6 @@ def run(options: argparse.Namespace) -> int:
     if options.outscale is not None and not _LEAST_OUTSCALE <= options.outscale <= _MOST_OUTSCALE:
         raise InputError(f"--outscale {options.outscale}: expected {_LEAST_OUTSCALE} to {_MOST_OUTSCALE}")
     memory = None if options.memory is None else parse_size(options.memory)
-    if options.json is not None:
-        check_writable(options.json)
     extension = f".{options.format}" if options.format else None
     net = load_network(options.weights, options.method)
     check_rgb(net)
@@ -92,11 +95,16 @@ def run(options: argparse.Namespace) -> int:
         plan = plan_batch(streams.inputs, names, file_options, options.frames, partial(_check_format, net))
         if streams.to_stdout and len(plan.tasks) > 1:
             raise InputError("standard output: one picture alone can be written there")
+        if options.json is not None:
+            _check_report(options.json, plan)
+        outcomes: list[Outcome] = []
         with open_pool(options) as pool:
             execute = run_here if pool is None else on_workers(pool)
-            outcomes = run_batch(net, plan, options.quiet, streams.shown, execute)
-    if options.json is not None:
-        write_json(options.json, _rows(outcomes))
+            try:
+                run_batch(net, plan, outcomes, options.quiet, streams.shown, execute)
+            finally:  # after Ctrl-C too, and where the scheduler is lost
+                if options.json is not None:
+                    write_json(options.json, _rows(outcomes, streams))
     return 2 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
@@ -104,5 +112,20 @@ def _check_format(net: RRDBNet, task: Task) -> None:
     writable_shape(net, PictureFile(task.source, task.frame), task.target, task.options.outscale)
 
 
-def _rows(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
-    return [{**asdict(outcome), "source": str(outcome.source), "target": str(outcome.target)} for outcome in outcomes]
+def _check_report(report: Path, plan: Plan) -> None:
+    """Raise InputError where the file of --json is a picture that is read or written."""
+    steps: list[Task | Outcome] = [*plan.tasks, *plan.decided]
+    if identity(report) in {identity(path) for step in steps for path in (step.source, step.target)}:
+        raise InputError(f"--json {report}: is a picture of this batch: expected another file")
+
+
+def _rows(outcomes: Iterable[Outcome], streams: Streams) -> list[dict[str, object]]:
+    return [
+        {
+            **asdict(outcome),
+            "source": streams.shown(str(outcome.source)),
+            "target": streams.shown(str(outcome.target)) or "stdout",
+            "message": streams.shown(outcome.message),
+        }
+        for outcome in outcomes
+    ]

@@ -1,5 +1,6 @@
 """Batches: what is planned, what a bad picture costs, and what carries on where."""
 
+import errno
 import json
 import os
 import subprocess
@@ -157,6 +158,105 @@ def test_a_folder_without_permission(tmp_path, upscale, capsys, monkeypatch):
     assert "no permission" in said(capsys)[0]
 
 
+def refusing_below(folder, function):
+    def refused(path, *arguments, **options):
+        if str(path).startswith(f"{folder}{os.sep}"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return function(path, *arguments, **options)
+
+    return refused
+
+
+@pytest.fixture
+def locked(tmp_path, monkeypatch):
+    """A folder that may not be searched, by root neither, with locked/sub/a.png."""
+    folder = tmp_path / "locked"
+    picture(folder / "sub" / "a.png")
+    folder.chmod(0)
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and allowed(path, mode))
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, refusing_below(folder, getattr(os, name)))
+    yield folder
+    folder.chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")
+def test_a_folder_that_may_not_be_searched(tmp_path, upscale, tiny, capsys, locked):
+    good = picture(tmp_path / "good.png")
+    assert upscale(locked / "sub" / "a.png", good) == 2
+    assert f"{locked / 'sub' / 'a.png'}: cannot be read: Permission denied" in said(capsys)[0]
+    assert (tmp_path / "good_x4.png").exists()
+    assert upscale(good, "-o", locked / "sub" / "out.png") == 2
+    assert "out.png: cannot be written: " in said(capsys)[0]
+    assert upscale(good, "-o", locked / "sub") == 2
+    assert "good_x4.png: cannot be written: " in said(capsys)[0]
+    assert main(["compress", tiny, "-o", str(locked / "sub" / "x.npz"), "--rank", "2"]) == 2
+    assert "x.npz: cannot be written: Permission denied" in said(capsys)[0]
+    assert main(["evaluate", tiny, "--data", str(locked / "sub")]) == 2
+    assert "cannot be listed: Permission denied" in said(capsys)[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other lengths")
+def test_names_that_are_too_long(tmp_path, upscale, capsys):
+    good, long = picture(tmp_path / "good.png"), picture(tmp_path / f"{'a' * 250}.png")
+    assert upscale(long, tmp_path / ("b" * 300), good) == 2
+    first, second, summary = said(capsys)
+    assert first.endswith(f"{'a' * 250}_x4.png: cannot be written: File name too long")
+    assert f"{'b' * 300}: cannot be read: File name too long" in second
+    assert summary == "lowrank-sr: 1 of 3 pictures enlarged, 2 failed"
+    for output in ("c" * 300, f"{'c' * 300}.png", f"{'c' * 300}/d.png"):
+        assert upscale(good, "-o", tmp_path / output) == 2
+        assert "cannot be written: " in said(capsys)[0]
+
+
+def test_a_bad_page_costs_itself_alone(tmp_path, upscale, capsys):
+    import tifffile
+
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for dtype in (np.uint8, np.float32, np.uint8):
+            file.write(np.zeros((6, 5, 3), dtype), photometric="rgb")
+    report = tmp_path / "r.json"
+    assert upscale(tmp_path / "a.tif", "--frames", "-o", tmp_path / "out", "--json", report) == 2
+    assert files(tmp_path / "out") == ["a_x4_1.png", "a_x4_3.png"]
+    bad, summary = said(capsys)
+    assert bad.startswith(f"lowrank-sr: {tmp_path / 'a.tif'}, frame 2: cannot be read: ")
+    assert summary == "lowrank-sr: 2 of 3 pictures enlarged, 1 failed"
+    (failed,) = (row for row in json.loads(report.read_text()) if row["status"] == "failed")
+    assert (failed["frame"], Path(failed["target"]).name) == (1, "a_x4_2.png")
+
+
+def test_a_picture_given_twice_is_enlarged_once(tmp_path, upscale, capsys, monkeypatch):
+    picture(tmp_path / "d" / "t.png")
+    monkeypatch.chdir(tmp_path / "d")
+    for inputs in (["t.png", "t.png"], ["t.png", "./t.png"], ["t.png", "."], [".", tmp_path / "d" / "t.png"]):
+        assert upscale(*inputs, "-o", tmp_path / "out", "--existing", "overwrite") == 0
+        assert capsys.readouterr().out.splitlines() == [str(tmp_path / "out" / "t_x4.png")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
+def test_a_link_of_another_name_is_a_picture_of_its_own(tmp_path, upscale):
+    picture(tmp_path / "d" / "t.png")
+    (tmp_path / "d" / "u.png").symlink_to("t.png")
+    assert upscale(tmp_path / "d", "-o", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["t_x4.png", "u_x4.png"]
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path, upscale, capsys, monkeypatch):
+    source = picture(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    assert upscale("") == 2
+    assert said(capsys) == ["lowrank-sr: an empty name: expected a picture or a folder of pictures"]
+    assert upscale(source, "-o", "") == 2
+    assert said(capsys) == ["lowrank-sr: -o: an empty name: expected a file or a folder"]
+    for arguments in (["evaluate", "--data", ""], ["info", ""], ["upscale", "a.png", "--json", ""]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+        assert "an empty name: expected a file or a folder" in capsys.readouterr().err
+    assert files(tmp_path) == ["a.png"]
+
+
 # Files that exist
 
 
@@ -194,7 +294,9 @@ def test_a_file_that_another_process_has_written_meanwhile(tmp_path, tiny):
     picture(tmp_path / "a.png")
     plan = plan_batch([tmp_path / "a.png"], Naming("_x4", ".png"), FileOptions("skip"))
     (tmp_path / "a_x4.png").write_bytes(b"theirs")
-    (outcome,) = batch_run.run_batch(lsr.load(tiny, "direct"), plan)
+    outcomes = []
+    batch_run.run_batch(lsr.load(tiny, "direct"), plan, outcomes)
+    (outcome,) = outcomes
     assert outcome.status == "skipped"
     assert (tmp_path / "a_x4.png").read_bytes() == b"theirs"
 
@@ -278,6 +380,42 @@ def test_json_and_quiet(tmp_path, upscale, capsys):
     assert "cannot be read" in rows["b.png"]["message"]
 
 
+def test_the_report_is_written_after_ctrl_c(tmp_path, upscale, monkeypatch):
+    names = [picture(tmp_path / f"{name}.png") for name in "ab"]
+    run_task = batch_run.run_task
+
+    def interrupted(net, task, progress):
+        if task.source == names[1]:
+            raise KeyboardInterrupt
+        return run_task(net, task, progress)
+
+    monkeypatch.setattr(batch_run, "run_task", interrupted)
+    assert upscale(*names, "--json", tmp_path / "r.json") == 130
+    (row,) = json.loads((tmp_path / "r.json").read_text())
+    assert (row["source"], row["status"]) == (str(names[0]), "enlarged")
+
+
+def test_the_report_replaces_no_picture(tmp_path, upscale, capsys):
+    source = picture(tmp_path / "a.png")
+    for arguments in (["--json", source], ["-o", tmp_path / "q.png", "--json", tmp_path / "q.png"]):
+        assert upscale(source, *arguments) == 2
+        (sentence,) = said(capsys)
+        assert sentence == f"lowrank-sr: --json {arguments[-1]}: is a picture of this batch: expected another file"
+    assert files(tmp_path) == ["a.png"]
+    assert read_image(source).pixels.shape == (6, 5, 3)
+
+
+def test_the_report_names_streams(tmp_path, upscale, monkeypatch):
+    import io
+
+    content = picture(tmp_path / "a.png").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    assert upscale("-", "--json", tmp_path / "r.json") == 0
+    (row,) = json.loads((tmp_path / "r.json").read_text())
+    assert (row["source"], row["target"]) == ("stdin", "stdout")
+
+
 @pytest.mark.slow
 def test_standard_input_and_output(tmp_path, tiny):
     source = picture(tmp_path / "a.png")
@@ -345,6 +483,8 @@ def test_exif_resolution_and_profile_are_copied(tmp_path, upscale, kind, extensi
             assert (inner[0xA002], inner[0xA003], inner[0x9003]) == (40, 80, "2024:05:06 07:08:09")
 
 
-def test_damaged_metadata_costs_nothing(tmp_path, upscale):
-    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(20))
-    assert upscale(tmp_path / "a.jpg") == 0
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("exif", [b"II*\0\xff\xff\xff\xff" + bytes(20), b"garbage", b"II*\0"])
+def test_damaged_metadata_costs_nothing(tmp_path, upscale, kind, exif):
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / f"a.{kind}", exif=b"Exif\0\0" + exif)
+    assert upscale(tmp_path / f"a.{kind}") == 0
