@@ -29,11 +29,9 @@ class Pair(NamedTuple):
         """
         high = read_image(self.high)
         height, width = high.pixels.shape[:2]
-        least = 2 * scale + SSIM_WINDOW
-        if min(height - height % scale, width - width % scale) < least:
-            raise InputError(
-                f"{self.high}: {width} x {height} pixels: expected at least {least} a side in multiples of {scale}"
-            )
+        least = scale * -(-(2 * scale + SSIM_WINDOW) // scale)
+        if min(height, width) < least:
+            raise InputError(f"{self.high}: {width} x {height} pixels: expected at least {least} a side")
         if self.low is None:
             return _reduced(high, scale)
         low = read_image(self.low)
@@ -55,7 +53,8 @@ def find_pairs(folder: str | os.PathLike[str]) -> list[Pair]:
     same = [(by_stem[path.stem], path) for path in paths if by_stem.setdefault(path.stem, path) != path]
     if not any(stem.endswith("_HR") for stem in by_stem):
         return [Pair(path.name if same else path.stem, path, None) for path in paths]
-    for first, second in same:
+    if same:
+        first, second = same[0]
         raise InputError(f"{second}: {first.name} is there, too: expected one file of a name")
     pairs = []
     for stem, path in by_stem.items():

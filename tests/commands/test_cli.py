@@ -115,7 +115,7 @@ def test_bad_arguments(tmp_path, tiny, capsys):
         ([*upscale, str(empty)], "has no image"),
         ([*upscale, str(tmp_path / "none.png")], "none.png"),
         ([*upscale, source, "-o", source], "would be overwritten"),
-        ([*upscale, source, source, "-o", str(tmp_path / "b.png")], "one file for 2 pictures"),
+        ([*upscale, source, str(tmp_path / "c.png"), "-o", str(tmp_path / "b.png")], "one file for 2 pictures"),
         ([*upscale, source, "-o", str(Path(source) / "x")], "cannot be made a folder"),
         ([*upscale, source, "-o", "x.jxl"], "no image format has this suffix; expected .png"),
         ([*upscale, source, "-o", "x.png", "--format", "jpg"], "expected the suffix of --format jpg"),

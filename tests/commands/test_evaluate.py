@@ -109,7 +109,7 @@ def test_a_picture_too_small_to_compare_is_named_before_the_first(tmp_path, tiny
     write_random(tmp_path / "a.png", 48, 48)
     write_random(tmp_path / "b.png", 48, 19)
     monkeypatch.setattr(module, "_measure", lambda *arguments: pytest.fail("the work has begun"))
-    with pytest.raises(lsr.InputError, match=r"b\.png: 19 x 48 pixels: expected at least 19 a side in multiples of 4"):
+    with pytest.raises(lsr.InputError, match=r"b\.png: 19 x 48 pixels: expected at least 20 a side"):
         evaluate({"net": tiny}, tmp_path)
 
 
