@@ -54,6 +54,8 @@ def test_on_a_busy_machine_the_clock_decides_nothing():
     assert measured.verdict == NOT_DECIDED
     assert "Other processes kept up to 1.0 cores busy before or after" in measured.why
     assert judged(timed(example(), {IM2COL: 0.5}, load=BUSY), "im2col").verdict == NOT_DECIDED
+    once = with_memory(timed_again(timed(example(), {IM2COL: 0.5}, load=BUSY), IM2COL, 0.6), 200.0)
+    assert judged(once, "im2col").verdict == AGREES  # by the undisturbed one
 
 
 def test_explanations_are_tested():

@@ -145,11 +145,13 @@ def test_only_layers_that_lose_are_named():
     results = example()
     (row,) = results.alone
     text = conclusions.alone(results)
-    assert text.startswith("Of the layers outside the dense blocks, most is lost by trunk_conv -2.00 dB")
+    assert text.startswith(
+        "Of the layers outside the dense blocks, most is lost by trunk_conv (-2.00 dB; -1.00 once colours match)."
+    )
     better = replace(results, alone=(replace(row, quality=quality(28.1)),))
     assert conclusions.alone(better).endswith("none loses more than 0.005 dB alone.")
     inside = replace(results, alone=(row, replace(row, layer="RRDB_trunk.0.RDB1.conv1", quality=quality(28.0))))
-    assert conclusions.alone(inside) == "Most is lost by trunk_conv -2.00 dB (-1.00 once colours match)."
+    assert conclusions.alone(inside) == "Most is lost by trunk_conv (-2.00 dB; -1.00 once colours match)."
 
 
 def test_what_the_system_does_not_report_is_a_dash():

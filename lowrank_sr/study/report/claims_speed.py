@@ -8,7 +8,7 @@ from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock
 from lowrank_sr.study.report.tables import speedup
-from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Verdict, because, listed, rule_of, together
+from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Verdict, because, counted, listed, rule_of, together
 from lowrank_sr.study.technique import (
     DIRECT,
     IM2COL,
@@ -161,9 +161,10 @@ def _unguarded(results: Results) -> list[tuple[bool, str]]:
     if not networks:
         return []
     slowest = min(networks, key=lambda network: network.measured.direct.speedup)
+    costly = sum(network.theoretical_speedup < 1 for network in networks)
     text = (
-        f"Without the guard {sum(network.theoretical_speedup < 1 for network in networks)} of {len(networks)} networks "
-        f"need more FLOPs than the dense one; the slowest is {speedup(slowest.measured.direct)} times as fast: "
+        f"Without the guard {costly} of {counted(len(networks), 'network')} {'needs' if costly == 1 else 'need'} more "
+        f"FLOPs than the dense one; the slowest is {speedup(slowest.measured.direct)} times as fast: "
         "ranks above d N C / (N + C) slow a network down."
     )
     return [(slowest.theoretical_speedup < 1 and clock.faster(results, [slowest.measured.direct]) is False, text)]

@@ -83,13 +83,18 @@ def noise(results: Results) -> float:
 
 
 def faster(results: Results, timings: Sequence[Timing]) -> Answer:
-    """Whether a network is faster than direct convolution by all of its measurements, and by more than the noise."""
-    if any(timing.load.contended for timing in timings):
+    """Whether a network is faster than direct convolution by all `undisturbed` measurements, by more than the noise."""
+    quiet, floor = undisturbed(timings), noise(results)
+    if not quiet:
         return None
-    floor = noise(results)
-    if all(timing.speedup_low > floor for timing in timings):
+    if all(timing.speedup_low > floor for timing in quiet):
         return True
-    return False if all(timing.speedup_high < 1 / floor for timing in timings) else None
+    return False if all(timing.speedup_high < 1 / floor for timing in quiet) else None
+
+
+def undisturbed(timings: Sequence[Timing]) -> list[Timing]:
+    """The measurements before and after which other processes left the cores alone."""
+    return [timing for timing in timings if not timing.load.contended]
 
 
 def faster_rule(results: Results) -> str:
@@ -97,19 +102,22 @@ def faster_rule(results: Results) -> str:
     floor = noise(results)
     return (
         f"faster: in every measurement the lower quartile of the speed-up is above {floor:.3f}, the most that direct "
-        f"convolution was ahead of itself or behind; slower: the upper one is below {1 / floor:.3f}; otherwise, and "
-        "where other processes took the cores, not decided"
+        f"convolution was ahead of itself or behind; slower: the upper one is below {1 / floor:.3f}; "
+        "otherwise not decided; a measurement beside which other processes took the cores does not count"
     )
 
 
 def slower_than(results: Results, timings: Sequence[Timing], others: Sequence[Timing]) -> Answer:
-    """Whether one network is slower than another: in all measurements, quartiles apart by more than the noise."""
-    if any(timing.load.contended for timing in (*timings, *others)):
+    """Whether one network is slower than another: the quartiles of all `undisturbed` measurements are apart.
+
+    They are so by more than the noise.
+    """
+    first, second, floor = undisturbed(timings), undisturbed(others), noise(results)
+    if not first or not second:
         return None
-    floor = noise(results)
-    if max(timing.speedup_high for timing in timings) * floor < min(timing.speedup_low for timing in others):
+    if max(timing.speedup_high for timing in first) * floor < min(timing.speedup_low for timing in second):
         return True
-    apart = min(timing.speedup_low for timing in timings) > max(timing.speedup_high for timing in others) * floor
+    apart = min(timing.speedup_low for timing in first) > max(timing.speedup_high for timing in second) * floor
     return False if apart else None
 
 

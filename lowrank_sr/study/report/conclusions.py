@@ -92,9 +92,9 @@ def pareto(results: Results) -> str:
     if not near:
         return f"No low-rank network here loses as little as {INVISIBLE} dB. {lossless}"
     theory = max(near, key=lambda pair: pair[1].theoretical_speedup)
-    timings = {point.technique.label: [net.measured.winograd] for point, net in near}
+    timings = {f"{point.technique.label}, ×{point.speedup:g}": [net.measured.winograd] for point, net in near}
     ahead = clock.fastest(results, timings)
-    measured_best = listed(f"{timings[label][0].speedup:.2f} ({label})" for label in ahead)
+    measured_best = listed(f"{timings[name][0].speedup:.2f} ({name})" for name in ahead)
     apart = ", not told apart" if len(ahead) > 1 else ""
     return (
         f"At a loss of at most {INVISIBLE} dB, the greatest speed-up in theory is {theory[1].theoretical_speedup:.2f} "
@@ -142,8 +142,8 @@ def alone(results: Results) -> str:
     said = []
     for row in worst:
         matched = row.quality.psnr_rgb_matched
-        after = f" ({matched - dense:+.2f} once colours match)" if matched is not None else ""
-        said.append(f"{row.layer} {row.quality.psnr_rgb - dense:+.2f} dB{after}")
+        after = f"; {matched - dense:+.2f} once colours match" if matched is not None else ""
+        said.append(f"{row.layer} ({row.quality.psnr_rgb - dense:+.2f} dB{after})")
     return f"{where}{'m' if where else 'M'}ost is lost by {listed(said)}."
 
 
@@ -155,7 +155,8 @@ def some_in_the_blocks(results: Results) -> bool:
 def tail(results: Results) -> str:
     """The PSNR of the detail with all layers factorised, and with what mends it."""
     shown = [panel for panel in results.crop.tail if panel.name.startswith(("all layers", "dense blocks"))]
-    return f"In this detail, {listed(f'{panel.name}: {panel.psnr_rgb:.2f} dB' for panel in shown)}." if shown else ""
+    psnr = listed(f"{panel.psnr_rgb:.2f} dB for “{panel.name}”" for panel in shown) if shown else ""
+    return f"PSNR in this detail is {psnr}." if psnr else ""
 
 
 def memory(results: Results) -> str:

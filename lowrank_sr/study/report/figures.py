@@ -163,9 +163,8 @@ def figures_of(results: Results, folder: Path) -> list[Figure]:
         figures.append(
             Figure(
                 "memory",
-                f"Peak memory by the side of the picture, the median of {memory.TIMES} measurements. Networks with "
-                "marked or unmarked layers alone are left out: they need what the dense network needs or that of low "
-                "rank.",
+                f"Peak memory by the side of the picture, the median of {memory.TIMES} measurements. Networks of "
+                "which the marked or the unmarked layers alone are factorised stand in the table only.",
                 conclusions.memory(results),
                 partial(figure_speed.memory, results),
             )
