@@ -2,7 +2,8 @@
 
     python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
 
-All in one process, in turn; seconds are medians. "SVD x4" and "CP x4" have every layer of the dense blocks factorised
+All in one process, in turn; seconds are medians with their quartiles, and so are the ratios to a peer, which are taken
+within each round. "SVD x4" and "CP x4" have every layer of the dense blocks factorised
 at a theoretical speed-up of 4, and dense layers beside them by `auto`. The error is the largest difference from direct
 convolution over the range of its picture; low-rank networks have other weights, so none. Peak memory is that of a
 process of its own for each contestant, everything included: interpreter, libraries, weights and picture; in a peer's
@@ -13,7 +14,6 @@ import argparse
 import json
 import re
 import resource
-import statistics
 import subprocess
 import sys
 from functools import partial
@@ -27,9 +27,9 @@ from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.machine.cpu import describe
 from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
-from lowrank_sr.network.auto import AUTO
+from lowrank_sr.network.auto import AUTO, concrete
 from lowrank_sr.study.measure.full_size import factorised
-from lowrank_sr.study.measure.speed import noise
+from lowrank_sr.study.measure.speed import noise, quartiles
 from lowrank_sr.study.technique import DIRECT
 from lowrank_sr.text import progress, table
 
@@ -50,7 +50,10 @@ def contestant(name, net, size):
 
 
 def speeds(names, net, size, rounds):
-    """A row for each contestant: median seconds, effective GFLOP/s, how many times as fast as each reference, error."""
+    """A row for each contestant: seconds, effective GFLOP/s, how many times as fast as each reference, error.
+
+    Seconds and ratios are (median, lower quartile, upper quartile).
+    """
     image, built = noise(size), {}
     for name in names:
         try:
@@ -60,16 +63,31 @@ def speeds(names, net, size, rounds):
     runs, expected = {name: partial(run, image) for name, run in built.items()}, net.with_method(DIRECT)(image)
     with progress(len(runs) * rounds, f"{size} x {size}", "run") as bar:
         times = interleaved(runs, rounds, report=bar.update)
-    medians, rows = {name: statistics.median(taken) for name, taken in times.items()}, []
-    for name, seconds in medians.items():
-        row = {"name": name, "size": size, "seconds": seconds, "gflops": net.flops(size, size) / seconds / 1e9}
-        row |= {f"times {other}": medians[other] / seconds for other in REFERENCES if other in medians}
+    rows = []
+    for name, taken in times.items():
+        seconds = quartiles(taken)
+        row = {"name": name, "size": size, "seconds": seconds, "gflops": net.flops(size, size) / seconds[0] / 1e9}
+        row |= {f"times {other}": quartiles(ratios(times[other], taken)) for other in REFERENCES if other in times}
         if name in (AUTO, *METHODS, *PEERS):
             row["error"] = float(np.abs(runs[name]() - expected).max() / np.ptp(expected))
         else:
             row["theoretical"] = net.flops(size, size) / built[name].flops(size, size)
         rows.append(row)
     return rows
+
+
+def ratios(others, seconds):
+    """How many times as fast as another contestant, round by round."""
+    return [other / own for other, own in zip(others, seconds, strict=True)]
+
+
+def resolved(net):
+    """What `auto` comes to on this machine, in words."""
+    methods = {name: concrete(layer, AUTO) for name, layer in net.layers.items()}
+    everywhere = set(methods.values())
+    if len(everywhere) == 1:
+        return f"auto is {everywhere.pop()} in every layer: its row is that method measured a second time"
+    return "auto is " + ", ".join(f"{method} in {list(methods.values()).count(method)} layers" for method in everywhere)
 
 
 def peak_memory(name, size, blocks):
@@ -94,13 +112,16 @@ def cells(row, peaks):
     def number(key, form):
         return form.format(row[key]) if key in row else "-"
 
+    def spread(key, digits):
+        return "{:.{d}f} ({:.{d}f}-{:.{d}f})".format(*row[key], d=digits) if key in row else "-"
+
     peak = peaks.get(row["name"])
     return [
         row["name"],
         f"{row['size']} x {row['size']}",
-        number("seconds", "{:.3f}"),
+        spread("seconds", 3),
         number("gflops", "{:.0f}"),
-        *(number(f"times {other}", "{:.2f}") for other in REFERENCES),
+        *(spread(f"times {other}", 2) for other in REFERENCES),
         number("theoretical", "{:.2f}"),
         number("error", "{:.0e}"),
         f"{peak / 1e6:.0f}" if peak else "-",
@@ -128,13 +149,15 @@ def main():
 
     with limited(None):
         rows = [row for size in options.sizes for row in speeds(options.names, net, size, options.rounds)]
-        peaks, machine = {}, describe()
+        peaks, machine, words = {}, describe(), resolved(net)
         if options.memory_size:
             names = dict.fromkeys(row["name"] for row in rows)
             peaks = {name: peak_memory(name, options.memory_size, options.blocks) for name in names}
     print(json.dumps(machine, indent=2))
     header = ["", "size", "seconds", "GFLOP/s", *(f"times {name}" for name in REFERENCES), "in theory", "error"]
     print(table([*header, f"peak MB, {options.memory_size}" if peaks else "peak MB"], [cells(r, peaks) for r in rows]))
+    if AUTO in options.names:
+        print(words)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"machine": machine, "rows": rows, "peak_bytes": peaks}, file, indent=2)

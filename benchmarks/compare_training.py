@@ -3,12 +3,12 @@
     python benchmarks/compare_training.py --rounds 5
 
 Contestants are timed in turn, in one process, on the same threads: the bundled network dense, its SVD x4 form, and the
-dense network in PyTorch, float32, in both of its layouts. `peak extra` is what one step, with everything that it keeps
+dense network in PyTorch, float32, in both of its layouts; ratios are to the faster of the two. Quartiles stand beside
+the medians. `peak extra` is what one step, with everything that it keeps
 between steps, needs above what the process held before.
 """
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +20,7 @@ from lowrank_sr.machine.cpu import describe
 from lowrank_sr.machine.memory import peak_extra_bytes
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.study.measure.speed import quartiles
 from lowrank_sr.text import table
 from lowrank_sr.training import adam
 from lowrank_sr.training.crops import Batch
@@ -30,6 +31,7 @@ from lowrank_sr.training.walk import Walk
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # torch_rrdbnet: the network as its authors wrote it
 
 RATE = 1e-4
+PYTORCH = ("PyTorch", "PyTorch, channels last")
 
 
 def ours(net: lsr.RRDBNet, batch: Batch) -> Callable[[], None]:
@@ -65,6 +67,17 @@ def pytorch(net: lsr.RRDBNet, batch: Batch, threads: int, channels_last: bool) -
     return step
 
 
+def ratios(others: list[float], seconds: list[float]) -> list[float]:
+    """How many times as fast as another contestant, round by round."""
+    return [other / own for other, own in zip(others, seconds, strict=True)]
+
+
+def spread(values: list[float], digits: int) -> str:
+    """The median with its quartiles."""
+    median, low, high = quartiles(values)
+    return f"{median:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--crops", type=int, default=16)
@@ -83,26 +96,26 @@ def main() -> None:
         makers: dict[str, Callable[[], Callable[[], None]]] = {
             "dense": lambda: ours(net, batch),
             "SVD x4": lambda: ours(small, batch),
-            "PyTorch": lambda: pytorch(net, batch, threads, channels_last=False),
-            "PyTorch, channels last": lambda: pytorch(net, batch, threads, channels_last=True),
+            PYTORCH[0]: lambda: pytorch(net, batch, threads, channels_last=False),
+            PYTORCH[1]: lambda: pytorch(net, batch, threads, channels_last=True),
         }
         runs = {name: make() for name, make in makers.items()}
         times = interleaved(runs, options.rounds)
         del runs
         memory = {name: peak_extra_bytes(lambda make=make: make()()) for name, make in makers.items()}
-    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    best = min(PYTORCH, key=lambda name: quartiles(times[name])[0])
     print({key: describe()[key] for key in ("cpu", "threads", "simd_bits")})
     rows = [
         [
             name,
-            f"{median:.3f}",
-            f"{medians['PyTorch'] / median:.2f}",
-            f"{medians['dense'] / median:.2f}",
+            spread(seconds, 3),
+            spread(ratios(times[best], seconds), 2),
+            spread(ratios(times["dense"], seconds), 2),
             "-" if memory[name] is None else f"{memory[name] / 1e6:.0f}",
         ]
-        for name, median in medians.items()
+        for name, seconds in times.items()
     ]
-    print(table(["step of", "seconds", "times PyTorch", "times our dense", "peak extra, MB"], rows))
+    print(table(["step of", "seconds", f"times {best}", "times our dense", "peak extra, MB"], rows))
 
 
 if __name__ == "__main__":

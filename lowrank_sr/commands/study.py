@@ -13,8 +13,10 @@ from lowrank_sr.commands.options import (
     given_path,
     open_pool,
 )
+from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.study.run import study, summary
+from lowrank_sr.study.technique import FORMS
 from lowrank_sr.text import say
 
 
@@ -40,7 +42,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--methods",
         nargs="+",
         metavar="M",
-        help="some of direct, im2col, kn2row, winograd, svd, cp (default: all; direct is always measured)",
+        help=f"some of {', '.join((*METHODS, *FORMS))} (default: all; direct is always measured)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
     parser.add_argument(

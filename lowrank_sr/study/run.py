@@ -16,7 +16,7 @@ from lowrank_sr.study.report import figures, markdown, page, style, tables
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.content import Report
 from lowrank_sr.study.settings import Study, check_methods, open_study
-from lowrank_sr.study.technique import ALL, DIRECT
+from lowrank_sr.study.technique import DIRECT
 from lowrank_sr.text import complain, progress, table
 
 
@@ -152,7 +152,8 @@ def steps(study: Study) -> dict[str, Measurement]:
                 todo[name] = Measurement(partial(ablation.ablated, study, form, *combination), anywhere=True)
     todo |= _sweeps(study)
     for technique in study.techniques:
-        todo[f"memory/{technique.name}"] = Measurement(partial(memory.of_technique, study, technique))
+        peaks = (str(memory.TIMES),)
+        todo[f"memory/{technique.name}"] = Measurement(partial(memory.of_technique, study, technique), peaks)
     shown = tuple(technique.name for technique in crops.shown(study))
     todo["crop"] = Measurement(partial(crops.crop, study), shown)
     todo["sgemm"] = Measurement(partial(layers.sgemm, study))
@@ -162,7 +163,7 @@ def steps(study: Study) -> dict[str, Measurement]:
         for technique in full_size.techniques(study):
             todo[f"full size/{technique.name}"] = Measurement(partial(full_size.of_technique, study, technique))
     for technique in study.techniques:
-        if technique.layers == ALL and not (technique.fitted and technique.method == DIRECT):  # not the same time twice
+        if not (technique.fitted and technique.method == DIRECT):  # the sweep of speed-ups times those again
             todo[f"self-check/{technique.name}"] = Measurement(partial(speed.again, study, technique))
     return todo
 

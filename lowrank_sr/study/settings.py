@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lowrank_sr.compression.calibration import read_pictures
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
@@ -161,6 +164,7 @@ def open_study(
     if any(layer.rank is not None for layer in net.layers.values()):
         raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
     pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in find_pairs(source)[: extent.pictures])
+    _check_pictures(source, pictures, net.scale)
     settings = Settings(
         weights=Path(weights).name if weights else "bundled",
         data=source.name if data else "bundled",
@@ -171,6 +175,20 @@ def open_study(
         pictures=tuple(name for name, _, _ in pictures),
     )
     return Study(net, pictures, settings, identity(settings, weights, data), folder)
+
+
+def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...], border: int) -> None:
+    """Raise InputError for a picture whose quality would say nothing: of one colour, or one to calibrate on."""
+    calibration = read_pictures()
+    for name, _, high in pictures:
+        inside = high.pixels[border:-border, border:-border]
+        if inside.size and (np.ptp(inside, axis=(0, 1)) == 0).all():
+            raise InputError(f"{source}: {name} is of one colour, which has no PSNR: expected pictures with details")
+        height, width = high.pixels.shape[:2]
+        if any(np.array_equal(high.pixels, picture[:height, :width]) for picture in calibration):
+            raise InputError(
+                f"{source}: {name} is one of the pictures that factors are fitted on: expected others to measure on"
+            )
 
 
 def identity(settings: Settings, weights: Path | None, data: Path | None) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """A technique: one way to compute the network, and how a reader sees it in tables and figures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lowrank_sr.conv.methods import METHODS
 
 DIRECT, WINOGRAD = "direct", "winograd"
 FORMS = ("svd", "cp")
 ALL, BLOCKS, MARKED, UNMARKED = "all", "blocks", "marked", "unmarked"  # which layers are factorised
-_LAYERS = {BLOCKS: "dense blocks", MARKED: "marked layers", UNMARKED: "unmarked layers"}
+LAYERS = {ALL: "all layers", BLOCKS: "dense blocks", MARKED: "marked layers", UNMARKED: "unmarked layers"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ _LOOKS: dict[tuple[str | None, str], Look] = {  # by form and method
     ("svd", "winograd"): Look("SVD, F(4, 3)", "#1f5aa7", "#6cb0fd", ">"),
     ("cp", "direct"): Look("CP", "#d98218", "#ffc069", "P"),
 }
-LOOKS = tuple(_LOOKS.values())
+_OF_NEW_METHODS = Look("", "#9c5a3c", "#dba386", "h", "--")  # of all that have no look of their own yet
+LOOKS = (*_LOOKS.values(), _OF_NEW_METHODS)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Technique:
     on calibration pictures, the others that of the kernels. `method` computes the dense layers, and the SVD pairs
     directly or, where it is "winograd", by F(4, 3). `layers` are those of this form: "all" that can have it, those in
     the dense "blocks", or the poster's recipe in its two readings: those whose condition number is above the threshold
-    of Figure 2, "marked", or those below it, "unmarked".
+    of Figure 2, which is ours, "marked", or those below it, "unmarked".
     """
 
     form: str | None = None
@@ -66,7 +67,7 @@ class Technique:
     @property
     def look(self) -> Look:
         """How figures draw it; fitted factors look like those of the kernel."""
-        return _LOOKS[self.form, self.method]
+        return _LOOKS.get((self.form, self.method)) or replace(_OF_NEW_METHODS, label=self.method)
 
     @property
     def label(self) -> str:
@@ -76,7 +77,7 @@ class Technique:
         factors = "fitted" if self.fitted else "kernel"
         label = f"{_LOOKS[self.form, DIRECT].label}, {factors}"
         if self.layers != ALL:
-            label += f", {_LAYERS[self.layers]}"
+            label += f", {LAYERS[self.layers]}"
         return label if self.method == DIRECT else f"{label}, F(4, 3)"
 
     @property
@@ -97,7 +98,7 @@ CP_FITTED = Technique("cp", fitted=True)
 _DENSE = tuple(Technique(method=method) for method in METHODS)
 _LOW_RANK = (
     *(SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED),
-    *(Technique(form, layers=layers) for form in FORMS for layers in _LAYERS),
+    *(Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, MARKED, UNMARKED)),
 )
 BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK)}
 

@@ -76,7 +76,9 @@ def swept(results, field, value, speedups):
 
 
 def with_memory(results, peak):
-    """The results with im2col's peak memory for the largest picture; None where the system does not report it."""
+    """The results with im2col's peak memory for the largest picture: a number, a Peak, or None if unknown."""
     small, large = results.memory[IM2COL].sides
-    memory = replace(results.memory[IM2COL], sides=(small, replace(large, measured=Peak(peak))))
+    memory = replace(
+        results.memory[IM2COL], sides=(small, replace(large, measured=peak if isinstance(peak, Peak) else Peak(peak)))
+    )
     return replace(results, memory=results.memory | {IM2COL: memory})

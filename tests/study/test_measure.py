@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_study import opened
@@ -164,6 +166,30 @@ def test_the_threshold_marks_the_fraction_asked_for(root, tmp_path):
 def test_the_widest_gap():
     assert spectra.widest_gap([1, 100, 5, 12]) == pytest.approx(np.sqrt(1200))
     assert spectra.widest_gap([1, 2, 3]) == pytest.approx(np.sqrt(2))
+
+
+def test_singular_kernels_have_one_condition_number():
+    """Rounding alone keeps the smallest singular value of a kernel with a dead filter away from zero."""
+    rounding = np.array([1.0, 0.5, 1e-17])
+    for sigma in (rounding, np.array([2.0, 0.0]), np.zeros(3)):
+        assert spectra.condition(sigma) == spectra.LARGEST_CONDITION
+    assert spectra.condition(np.array([3.0, 1.5])) == 2
+
+
+def test_a_dead_filter_in_every_layer_marks_none(root, tmp_path):
+    study = opened(root, tmp_path)
+    dead = {}
+    for name, layer in study.net.layers.items():
+        weight = layer.weight.copy()
+        weight[0] = 0
+        dead[name] = lsr.Dense(weight, layer.bias)
+    study = replace(study, net=lsr.RRDBNet(dead))
+    found = spectra.condition_numbers(study.net)
+    assert found.marked == ()
+    assert {row.condition for row in found.layers[1:-1]} == {spectra.LARGEST_CONDITION}
+    point = sweeps.above_threshold(study, 0.5)
+    assert (point.marked, point.network) == (0, None)
+    assert point.refused
 
 
 def test_the_layers_variants(root, tmp_path):

@@ -1,12 +1,17 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
-from example_results import SIDE, example
+from example_results import METHODS, SIDE, example, quality
+from made_up import timed
 
+from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import read_image
-from lowrank_sr.study.report import figures, style, tables, tables_causes
-from lowrank_sr.study.report.content import sections
-from lowrank_sr.study.technique import REFERENCE
+from lowrank_sr.study.report import conclusions, figures, introduction, style, tables, tables_causes
+from lowrank_sr.study.report.content import Report, sections, summary
+from lowrank_sr.study.settings import Settings
+from lowrank_sr.study.technique import IM2COL, REFERENCE, SVD_FITTED_WINOGRAD
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "layers", "pareto", "thresholds", "memory")
 FIGURES += ("ablation", "alone", "tail")
@@ -75,14 +80,78 @@ def test_thresholds_have_rows_without_the_guard():
     assert len(rows) == 2 + 2 + 4
 
 
+def test_points_without_a_network_say_why():
+    results = example()
+    (first, second), why = results.truncations, "no layer would cost less than it does dense"
+    results = replace(results, truncations=(first, replace(second, network=None, refused=why)))
+    rows = tables_causes.thresholds(results).rows
+    assert [f"every layer at a condition number: {why}", "16.000", *["–"] * 7] in rows
+    assert ["SVD, kernel: too fast", "9", *["–"] * 7] in tables.speedups(results).rows
+    captions = {figure.name: figure.caption for figure in figures.figures_of(results, Path())}
+    assert captions["thresholds"].endswith(f"No filled point: every layer at a condition number, 16 ({why}).")
+
+
 def test_the_self_check_shows_every_measurement():
     rows = {row[0]: row[1:] for row in tables_causes.self_check(example()).rows}
     assert rows["direct"] == ["1.00 (0.95–1.05)", "1.00 (0.95–1.05)", "–", "0.10"]
     assert rows["SVD, kernel"][2] == "2.00 (1.90–2.10)"  # from the sweep of speed-ups
+    assert "CP, fitted" in rows  # timed for Table 1 and in the sweep
+    assert "SVD, fitted" not in rows  # here in Table 1 alone
+    assert "SVD, kernel, marked layers" in rows
 
 
 def test_the_full_size_table_names_no_factors():
     assert [row[0] for row in tables.full_size(example()).rows] == ["direct", "SVD, F(4, 3)"]
+
+
+def blocks(results, heading):
+    settings = Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye",))
+    report = Report(settings, cpu.describe(), results, [])
+    return dict(sections(report, Path())).get(heading, [])
+
+
+def test_the_note_on_the_full_size_is_of_what_was_timed():
+    note, missing = blocks(example(), "ESRGAN at full size")[1:]
+    assert note.endswith("The other layers are dense, by Winograd's algorithm beside SVD, F(4, 3).")
+    assert missing.startswith("CP is not timed here")
+
+
+def test_without_svd_no_layer_stands_alone():
+    results = replace(example(), alone=())
+    tables_there = [block for block in blocks(results, "Where the loss comes from") if isinstance(block, tables.Table)]
+    assert [table.caption[:12] for table in tables_there] == ["The ablation"]
+
+
+def test_the_tail_is_that_of_the_network():
+    results = example()
+    text = introduction.network(results)
+    assert "the enlarged picture: upconv1 and conv_last." in text
+    assert "has 1 block, " in text
+    assert dict(introduction.words(results).entries)["dense block, tail"].endswith("; upconv1 and conv_last")
+    settings = Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye",))
+    assert "on 1 picture (eye)" in summary(Report(settings, {}, results, []))
+
+
+def test_the_fastest_are_told_apart_or_named_together():
+    results = timed(example(), {SVD_FITTED_WINOGRAD: 3.0, IM2COL: 0.5})
+    assert conclusions.times(results).startswith("Fastest: SVD, fitted, F(4, 3), 3.00 times as fast as direct (2.00 in")
+    results = timed(results, {SVD_FITTED_WINOGRAD: 2.1})
+    said = conclusions.times(results)
+    assert "SVD, kernel, 2.00 times" in said
+    assert "CP, fitted, 2.00 times as fast as direct (2.00 in theory), not told apart." in said.split("Of those")[0]
+
+
+def test_only_layers_that_lose_are_named():
+    results = example()
+    (row,) = results.alone
+    text = conclusions.alone(results)
+    assert text.startswith(
+        "Of the layers outside the dense blocks, most is lost by trunk_conv (-2.00 dB; -1.00 once colours match)."
+    )
+    better = replace(results, alone=(replace(row, quality=quality(28.1)),))
+    assert conclusions.alone(better).endswith("none loses more than 0.005 dB alone.")
+    inside = replace(results, alone=(row, replace(row, layer="RRDB_trunk.0.RDB1.conv1", quality=quality(28.0))))
+    assert conclusions.alone(inside) == "Most is lost by trunk_conv (-2.00 dB; -1.00 once colours match)."
 
 
 def test_what_the_system_does_not_report_is_a_dash():
@@ -91,7 +160,7 @@ def test_what_the_system_does_not_report_is_a_dash():
     unknown = type(small)(small.side, type(small.measured)(None))
     memory = results.memory | {REFERENCE: type(results.memory[REFERENCE])((unknown, large))}
     table = tables.memory(type(results)(**(vars(results) | {"memory": memory})))
-    assert table.rows[0] == ["direct", "–", "120"]
+    assert table.rows[0] == ["direct", "–", "120 (120–120)"]
 
 
 def test_both_reports_say_the_same(written):

@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 from tiny_study import opened, tiny_network
 
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
+from lowrank_sr.pictures.images import Image, write_image
+from lowrank_sr.resources import CALIBRATION
 from lowrank_sr.study import settings
 
 
@@ -40,6 +43,18 @@ def test_settings_in_results_json(root, tmp_path):
 def test_bad_input(tmp_path, only_sentence, more, sentence):
     assert main(["study", "-o", str(tmp_path / "report"), *more]) == 2
     assert sentence in only_sentence()
+
+
+def test_pictures_that_say_nothing_are_refused(root, tmp_path, only_sentence):
+    """PSNR is infinite on a plain one; and factors are not to be measured on the pictures that they are fitted on."""
+    (tmp_path / "plain").mkdir()
+    write_image(tmp_path / "plain" / "sky.png", Image(np.full((32, 32, 3), 0.5, np.float32)))
+    for data, sentence in (
+        (tmp_path / "plain", "plain: sky is of one colour, which has no PSNR"),
+        (CALIBRATION, f"{CALIBRATION}: citrus is one of the pictures that factors are fitted on"),
+    ):
+        assert main(["study", "-o", str(tmp_path / "report"), "--data", str(data), "--quick"]) == 2
+        assert sentence in only_sentence()
 
 
 def test_a_compressed_network_is_refused(tmp_path, only_sentence):

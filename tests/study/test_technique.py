@@ -1,6 +1,7 @@
 import pytest
 
 from lowrank_sr.study import technique
+from lowrank_sr.study.report import style
 from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared
 
 
@@ -35,6 +36,13 @@ def test_looks_can_be_told_apart():
     """On a light and on a dark page, and without colour."""
     for attribute in ("label", "day", "night", "marker"):
         assert len({getattr(look, attribute) for look in LOOKS}) == len(LOOKS)
+
+
+def test_a_method_without_a_look_is_drawn_under_its_name():
+    new = Technique(method="fft")
+    assert new.label == new.clock_label == "fft"
+    assert new.look.day in style.NIGHT
+    assert new.look.marker not in {look.marker for look in LOOKS if look.label}
 
 
 def test_what_is_compared():

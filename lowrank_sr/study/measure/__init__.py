@@ -1,1 +1,1 @@
-"""The study's measurements: `networks.py` for Table 1, and a file for each further question."""
+"""The study's measurements: `low_rank.py` makes the networks, and each other file answers one question about them."""

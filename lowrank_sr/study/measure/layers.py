@@ -13,12 +13,10 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Dense, Layer
 from lowrank_sr.lowrank.ranks import speedup_rank
-from lowrank_sr.machine.load import Load, busy_elsewhere, spare_cores
 from lowrank_sr.machine.threads import blas_threads, thread_count
-from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.measure import low_rank
-from lowrank_sr.study.measure.speed import SAMPLE_SECONDS, Timing, timing
+from lowrank_sr.study.measure.speed import Timing, in_turn, timing
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL_WINOGRAD, Technique
 
@@ -74,15 +72,8 @@ def sgemm(study: Study) -> Sgemm:
     """GFLOP/s of one large single-precision matrix product on the threads in use."""
     a = np.random.default_rng(0).random((SGEMM_SIDE, SGEMM_SIDE), dtype=np.float32)
     with blas_threads(thread_count()):
-        seconds, load = _times({"sgemm": lambda: a @ a}, study.extent.rounds)
+        seconds, load = in_turn({"sgemm": lambda: a @ a}, study.extent.rounds)
     return Sgemm(SGEMM_SIDE, timing(seconds["sgemm"], seconds["sgemm"], 2 * SGEMM_SIDE**3, load))
-
-
-def _times(runs: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[str, list[float]], Load]:
-    """The seconds of each run in turn, and what else the machine did."""
-    before = busy_elsewhere()
-    seconds = interleaved(runs, rounds, sample=SAMPLE_SECONDS)
-    return seconds, Load(before, busy_elsewhere(), spare_cores())
 
 
 def distinct(net: RRDBNet) -> dict[str, float]:
@@ -99,7 +90,7 @@ def layer_times(study: Study, name: str, area: float) -> LayerTimes:
     side = round(study.extent.layer_side * area**0.5)
     variants = _variants(study, dense)
     runs = {str(i): run for i, run in enumerate(_runs(dense, variants, side))}
-    times, load = _times(runs, study.extent.rounds)
+    times, load = in_turn(runs, study.extent.rounds)
     direct = times["0"]
     rows = []
     for variant, seconds in zip(variants, times.values(), strict=True):

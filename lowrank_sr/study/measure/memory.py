@@ -1,5 +1,6 @@
 """Peak memory of a technique, by the side of the picture."""
 
+import statistics
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,14 +10,22 @@ from lowrank_sr.study.measure.speed import noise
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import Technique
 
+TIMES = 3  # that each peak is measured
 WARM_UP_SIDE = 16  # pixels: of the picture that prepares kernels and compiles loops before memory is measured
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Peak memory in MB; None where the system does not report it."""
+    """Peak memory in MB: the median, the least and the most; None where the system does not report it."""
 
     peak_mb: float | None
+    least_mb: float | None = None
+    most_mb: float | None = None
+
+    def range_mb(self) -> tuple[float, float]:
+        """The least and the most; raises AssertionError where there is no peak."""
+        assert self.peak_mb is not None
+        return self.least_mb or self.peak_mb, self.most_mb or self.peak_mb
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,10 @@ def of_technique(study: Study, technique: Technique) -> Memory:
     net(noise(WARM_UP_SIDE))
     rows = []
     for side in study.extent.memory_sides:
-        peak = peak_extra_bytes(partial(net, noise(side)))
-        rows.append(MemoryAt(side, Peak(None if peak is None else peak / 1e6)))
+        peaks = [peak_extra_bytes(partial(net, noise(side))) for _ in range(TIMES)]
+        rows.append(MemoryAt(side, _peak([peak / 1e6 for peak in peaks if peak is not None])))
     return Memory(tuple(rows))
+
+
+def _peak(measured_mb: list[float]) -> Peak:
+    return Peak(statistics.median(measured_mb), min(measured_mb), max(measured_mb)) if measured_mb else Peak(None)

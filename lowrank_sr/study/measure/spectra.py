@@ -8,12 +8,13 @@ from itertools import pairwise
 import numpy as np
 
 from lowrank_sr.compression.network import ENDS
-from lowrank_sr.lowrank.conditioning import select, spectrum
+from lowrank_sr.lowrank.conditioning import condition_number
+from lowrank_sr.lowrank.ranks import energy_rank
 from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.machine.threads import blas_threads
 from lowrank_sr.network.rrdbnet import RRDBNet
 
-LARGEST_CONDITION = 1e12  # written for a singular kernel, since JSON has no infinity
+LARGEST_CONDITION = 1e12  # that of a singular kernel, since JSON has no infinity
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,15 @@ def condition_numbers(net: RRDBNet) -> ConditionNumbers:
 
     The first and the last layer are not marked: they stay dense.
     """
-    spectra = {name: spectrum(sigma) for name, sigma in singular_values_of(net).items()}
-    kappas = {name: min(values.condition, LARGEST_CONDITION) for name, values in spectra.items()}
+    sigmas = singular_values_of(net)
+    kappas = {name: condition(sigma) for name, sigma in sigmas.items()}
     inner = {name: kappa for name, kappa in kappas.items() if name not in ENDS}
     threshold = widest_gap(list(inner.values()))
-    marked = select(inner, threshold)
+    marked = [name for name, kappa in inner.items() if kappa > threshold]
     rows = []
     for name, layer in net.layers.items():
         n, c, d = layer.shape
-        full, rank = d * min(n, c), spectra[name].rank_90
+        full, rank = d * min(n, c), energy_rank(sigmas[name], 0.9)
         rows.append(LayerSpectrum(name, (n, c, d), kappas[name], name in marked, rank, full, 100 * rank / full))
     return ConditionNumbers(threshold, tuple(marked), tuple(rows))
 
@@ -94,7 +95,19 @@ def singular_values_of(net: RRDBNet) -> dict[str, np.ndarray]:
     return values
 
 
+def condition(sigma: np.ndarray) -> float:
+    """The condition number of a kernel with these singular values, largest first; LARGEST_CONDITION if it is singular.
+
+    A singular value within the rounding of the largest counts as zero.
+    """
+    rounding = np.finfo(np.float64).eps * len(sigma) * sigma[0]
+    return min(condition_number(sigma), LARGEST_CONDITION) if sigma[-1] > rounding else LARGEST_CONDITION
+
+
 def widest_gap(kappas: list[float]) -> float:
-    """A threshold in the middle of the widest gap between condition numbers, on a logarithmic scale."""
+    """A threshold in the middle of the widest gap between condition numbers, on a logarithmic scale.
+
+    Where all of them are the same it is that number, which none is above.
+    """
     below, above = max(pairwise(sorted(kappas)), key=lambda pair: pair[1] / pair[0])
     return math.sqrt(below * above)

@@ -1,7 +1,7 @@
 """The seconds of networks on one picture, and how much faster they are than the dense one by direct convolution."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -100,9 +100,7 @@ def compare_with(
     """
     image = noise(side)
     runs = {"": partial(dense, image)} | {technique.name: partial(net, image) for technique, net in networks.items()}
-    before = busy_elsewhere()
-    seconds = interleaved(runs, rounds, sample=SAMPLE_SECONDS)
-    load = Load(before, busy_elsewhere(), spare_cores())
+    seconds, load = in_turn(runs, rounds)
     work = dense.flops(side, side)
     speeds = {}
     for technique, net in networks.items():
@@ -110,6 +108,13 @@ def compare_with(
         own = net.flops(side, side)
         speeds[technique] = Speed(side, own / 1e9, work / own, multiplications(net, side) / 1e9, measured)
     return speeds
+
+
+def in_turn(runs: Mapping[str, Callable[[], object]], rounds: int) -> tuple[dict[str, list[float]], Load]:
+    """The seconds of each run, in turn, and what else the machine did before and after."""
+    before = busy_elsewhere()
+    seconds = interleaved(runs, rounds, sample=SAMPLE_SECONDS)
+    return seconds, Load(before, busy_elsewhere(), spare_cores())
 
 
 def timing(seconds: list[float], reference: list[float], flops: float, load: Load) -> Timing:

@@ -9,11 +9,10 @@ import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.errors import InputError
-from lowrank_sr.lowrank.conditioning import condition_number
 from lowrank_sr.lowrank.ranks import condition_rank, energy_rank
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.encoding import FLAT
-from lowrank_sr.study.measure import low_rank, quality, speed
+from lowrank_sr.study.measure import low_rank, quality, spectra, speed
 from lowrank_sr.study.measure.low_rank import KERNEL, TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import Timing
@@ -138,7 +137,7 @@ def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoi
 
 def above_threshold(study: Study, fraction: float) -> ThresholdPoint:
     """The layers whose condition number is above a threshold, which `fraction` of them are."""
-    kappas = {name: condition_number(sigma) for name, sigma in _spectra(study).items()}
+    kappas = {name: spectra.condition(sigma) for name, sigma in _spectra(study).items()}
     largest = sorted(kappas.values(), reverse=True)
     marked = max(1, round(fraction * len(largest)))
     below = largest[marked] if marked < len(largest) else 1.0
@@ -146,7 +145,7 @@ def above_threshold(study: Study, fraction: float) -> ThresholdPoint:
     ranks = {
         name: energy_rank(sigma, MARKED_ENERGY) for name, sigma in _spectra(study).items() if kappas[name] > threshold
     }
-    return ThresholdPoint(threshold=threshold, marked=marked, energy=MARKED_ENERGY, **_guarded(study, ranks))
+    return ThresholdPoint(threshold=threshold, marked=len(ranks), energy=MARKED_ENERGY, **_guarded(study, ranks))
 
 
 def at_condition(study: Study, kappa: float) -> TruncationPoint:

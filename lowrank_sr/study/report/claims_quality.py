@@ -1,21 +1,21 @@
-"""The claims that rest on the picture: how much low rank loses, whether SVD improves it, and what does the damage."""
+"""The claims that rest on the picture: how much low rank loses, and whether SVD improves it."""
 
 import math
 import statistics
 from collections.abc import Sequence
 
-from lowrank_sr.study.measure.ablation import UNIFORM, Ablated
-from lowrank_sr.study.measure.low_rank import BIAS, DENSE_BLOCKS, FITTED, KERNEL
+from scipy.special import stdtrit
+
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import poster
-from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Verdict, because, listed, together
-from lowrank_sr.study.technique import ALL, BLOCKS, DIRECT, REFERENCE, recipes
+from lowrank_sr.study.report.causes import causes
+from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Verdict, because, counted, rule_of, together
+from lowrank_sr.study.technique import DIRECT, REFERENCE, recipes
 
 LEAST_GAIN = {"psnr": 0.01, "ssim": 0.0005}  # dB, and SSIM: less is no improvement
-SIGNIFICANT = 2  # standard errors over the pictures: a mean nearer to a limit than that does not decide
-SMALL_SHARE = 0.5  # of a loss: what leaves less than that was most of it
+CONFIDENCE = 0.95  # of the interval around a mean over the pictures that must not hold the limit
 
 
 def loss(results: Results) -> Verdict:
@@ -30,7 +30,7 @@ def loss(results: Results) -> Verdict:
         found.append(f"{technique.label} {_change(quality, dense)}")
     rule = (
         f"minimal is what the poster's Table 1 loses at most, {limit['psnr']:.2f} dB and {limit['ssim']:.2f} of SSIM, "
-        f"in the mean over the pictures; a mean within {SIGNIFICANT} standard errors of that does not decide"
+        f"in the mean over the pictures; {rule_of(len(answers), 'low-rank networks')}; {_decides(dense)}"
     )
     untrained = _untrained(results)
     if untrained:
@@ -49,17 +49,19 @@ def improves(results: Results) -> Verdict:
             worse = _below(gains, LEAST_GAIN[measure])
             answers.append(None if worse is None else not worse)
         count = sum(lost < 0 for lost in _losses(quality, dense, "psnr"))
-        of_all = f"better on {count} of {len(dense.pictures)} pictures"
+        of_all = f"better on {count} of {counted(len(dense.pictures), 'picture')}"
         found.append(f"{technique.label} {_change(quality, dense)}, {of_all}")
-    networks = [network for _, network in measured([*results.thresholds, *results.truncations, *results.limits])]
+    guarded = [*results.thresholds, *results.truncations, *results.limits]
+    networks = [network for _, network in measured(guarded)]
+    networks += [point.unguarded for point in guarded if point.unguarded is not None]
     networks += [network for point, network in measured(results.speedups) if point.technique.form == "svd"]
     if networks:
         best = max(networks, key=lambda network: network.quality.psnr_rgb).quality
         found.append(f"the best of all {len(networks)} SVD networks in the sweeps {_change(best, dense)}")
     rule = (
         f"an improvement is more than {LEAST_GAIN['psnr']:g} dB and {LEAST_GAIN['ssim']:g} of SSIM in the mean over "
-        f"the pictures, by the poster's recipe in both readings; a mean within {SIGNIFICANT} standard errors of that "
-        "does not decide"
+        "the pictures, by the poster's recipe in both readings; "
+        f"{rule_of(len(answers), 'means, of PSNR and of SSIM in each reading,')}; {_decides(dense)}"
     )
     untrained = _untrained(results)
     if untrained:
@@ -85,51 +87,33 @@ def _losses(quality: Quality, dense: Quality, measure: str) -> list[float]:
 
 
 def _below(values: Sequence[float], limit: float) -> Answer:
-    """Whether the mean is at most `limit`; None where it is within SIGNIFICANT standard errors of it."""
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    distance = limit - math.fsum(values) / len(values)
-    return None if abs(distance) < SIGNIFICANT * error else distance >= 0
+    """Whether the mean is at most `limit`; None where its confidence interval holds it, or there is none."""
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return None
+    distance = limit - statistics.fmean(values)
+    reach = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * _standard_error(values)
+    return None if abs(distance) < reach else distance >= 0
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    return statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _decides(dense: Quality) -> str:
+    """When a mean over the pictures decides, for the rule of a claim."""
+    return (
+        f"a mean decides where its {CONFIDENCE:.0%} confidence interval, by Student's t over "
+        f"{counted(len(dense.pictures), 'picture')}, does not hold the limit"
+    )
 
 
 def _change(quality: Quality, dense: Quality) -> str:
-    return f"{quality.psnr_rgb - dense.psnr_rgb:+.2f} dB and {quality.ssim_rgb - dense.ssim_rgb:+.4f}"
-
-
-def causes(results: Results) -> list[tuple[bool, str]]:
-    """What the ablation of the SVD says of the loss, each sentence with the condition that it rests on."""
-    dense = results.quality[REFERENCE].psnr_rgb
-    lost = {(row.layers, row.factors): dense - row.quality.psnr_rgb for row in _uniform_svd(results)}
-    if (ALL, KERNEL) not in lost:
-        return []
-    every = lost[ALL, KERNEL]
-    blocks, bias, fitted = lost[BLOCKS, KERNEL], lost[ALL, BIAS], lost[ALL, FITTED]
-    matched = next(
-        dense - (row.quality.psnr_rgb_matched or row.quality.psnr_rgb)
-        for row in _uniform_svd(results)
-        if (row.layers, row.factors) == (ALL, KERNEL)
-    )
-    alone = {row.layer: dense - row.quality.psnr_rgb for row in results.alone}
-    outside = {name: value for name, value in alone.items() if not name.startswith(DENSE_BLOCKS)}
-    worst = max((value for name, value in alone.items() if name.startswith(DENSE_BLOCKS)), default=None)
-    singles = listed(f"{name} loses {value:.1f} dB" for name, value in outside.items()) if outside else ""
-    most = f", the worst layer of the dense blocks {worst:.2f} dB" if worst is not None else ""
-    kept = listed(outside) if outside else ""
-    return [
-        (
-            blocks < SMALL_SHARE * every,
-            f"The loss of the kernels' SVD, {every:.2f} dB, comes from outside the dense blocks: with {kept} dense the "
-            f"same ranks lose {blocks:.2f} dB.",
-        ),
-        (bool(outside) and max(outside.values()) > max(worst or 0, 0), f"Alone, at half its FLOPs, {singles}{most}."),
-        (
-            matched < SMALL_SHARE * every,
-            "Most of it is a change of brightness and colour: one gain and one offset a channel leave "
-            f"{matched:.2f} dB.",
-        ),
-        (bias < every, f"A fitted bias leaves {bias:.2f} dB."),
-        (fitted < SMALL_SHARE * every, f"Fitted factors leave {fitted:.2f} dB."),
-    ]
-
-
-def _uniform_svd(results: Results) -> list[Ablated]:
-    return [row for row in results.ablation if row.form == "svd" and row.ranks == UNIFORM]
+    """The mean gain with its standard error over the pictures."""
+    parts = []
+    for measure, digits in (("psnr", 3), ("ssim", 4)):
+        gains = [-lost for lost in _losses(quality, dense, measure)]
+        error = f" ± {_standard_error(gains):.{digits}f}" if len(gains) > 1 else ""
+        parts.append(f"{statistics.fmean(gains):+.{digits}f}{error}")
+    return f"{parts[0]} dB and {parts[1]}"

@@ -7,7 +7,8 @@ from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock
-from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Verdict, because, listed, together
+from lowrank_sr.study.report.tables import speedup
+from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Verdict, because, counted, listed, rule_of, together
 from lowrank_sr.study.technique import (
     DIRECT,
     IM2COL,
@@ -26,16 +27,23 @@ def faster(results: Results) -> Verdict:
     techniques = [technique for technique in rows if technique.form and technique.method == DIRECT]
     timings = {technique: clock.measurements(results, technique) for technique in techniques}
     found = "times as fast as direct: " + "; ".join(
-        f"{technique.label} {listed(clock.spread(timing) for timing in measured)}, "
+        f"{technique.label} {listed(speedup(timing) for timing in measured)}, "
         f"{rows[technique].theoretical_speedup:.2f} in theory"
         for technique, measured in timings.items()
     )
-    rule = f"{clock.FASTER_RULE}; {clock.self_check(results, techniques)}"
+    rule = (
+        f"{rule_of(len(techniques), 'networks that run by direct convolution')}; {clock.faster_rule(results)}; "
+        f"{clock.self_check(results, techniques)}"
+    )
     trouble = clock.trouble(results, techniques, [timing for measured in timings.values() for timing in measured])
     if trouble:
         return Verdict(NOT_DECIDED, found, rule, trouble)
-    answers = [clock.faster(measured) for measured in timings.values()]
-    below = all(rows[technique].measured.speedup < rows[technique].theoretical_speedup for technique in techniques)
+    answers = [clock.faster(results, measured) for measured in timings.values()]
+    below = all(
+        timing.speedup_high < rows[technique].theoretical_speedup
+        for technique, measured in timings.items()
+        for timing in measured
+    )
     why = because(
         (below, "None reaches on the clock what its FLOPs promise: factorised layers run at a lower rate."),
         *_winograd(results),
@@ -48,27 +56,36 @@ def _winograd(results: Results) -> list[tuple[bool, str]]:
     rows, reasons = results.times.techniques, []
     best = results.times.fastest_dense()
     if best != REFERENCE:
-        exact = rows[best].measured
-        ahead = [
-            technique.label
-            for technique, row in rows.items()
-            if technique.form and clock.slower_than(exact, row.measured)
-        ]
-        who = f"faster than that: {listed(ahead)}" if ahead else "no low-rank technique is faster than that"
+        exact = clock.measurements(results, best)
         text = (
             f"Direct convolution is not the fastest exact method: {best.label} computes the same picture "
-            f"{exact.speedup:.2f} times as fast; {who}."
+            f"{exact[0].speedup:.2f} times as fast; {_beside(results, exact)}."
         )
-        reasons.append((clock.faster([exact]) is True, text))
+        reasons.append((clock.faster(results, exact) is True, text))
     if SVD_FITTED_WINOGRAD in rows:
         pair, by_winograd = rows[SVD_FITTED], rows[SVD_FITTED_WINOGRAD]
+        both = (clock.measurements(results, technique) for technique in (SVD_FITTED, SVD_FITTED_WINOGRAD))
         text = (
             f"By F(4, 3) the fitted SVD does {by_winograd.multiplications / pair.multiplications:.2f} of the "
             f"multiplications and is {by_winograd.measured.speedup / pair.measured.speedup:.2f} times as fast; the "
             "FLOP count does not show that."
         )
-        reasons.append((clock.slower_than(pair.measured, by_winograd.measured) is True, text))
+        reasons.append((clock.slower_than(results, *both) is True, text))
     return reasons
+
+
+def _beside(results: Results, exact: Sequence[Timing]) -> str:
+    """Which low-rank techniques are faster than an exact one, and which cannot be told apart from it."""
+    answers = {
+        technique.label: clock.slower_than(results, exact, clock.measurements(results, technique))
+        for technique in results.times.techniques
+        if technique.form
+    }
+    ahead, level = ([label for label, answer in answers.items() if answer is wanted] for wanted in (True, None))
+    if not ahead and not level:
+        return "every low-rank technique is slower than that"
+    said = f"faster than that: {listed(ahead)}" if ahead else "no low-rank technique is certainly faster than that"
+    return f"{said}. Not told apart from it: {listed(level)}" if level else said
 
 
 READINGS = (
@@ -84,7 +101,7 @@ def threshold(results: Results) -> Verdict:
     found, answers, reasons, used = [], [], [], []
     for words, field, value in READINGS:
         points = getattr(results, field)
-        compared = [_extremes(points, value, guarded) for guarded in (False, True)]
+        compared = [extremes(points, value, guarded) for guarded in (False, True)]
         without, with_guard = compared
         parts = []
         for name, pair in (("without the break-even guard", without), ("with it", with_guard)):
@@ -92,21 +109,22 @@ def threshold(results: Results) -> Verdict:
                 continue
             (low, at_low), (high, at_high) = pair
             used += [at_low, at_high]
-            parts.append(f"{name} {clock.spread(at_low)} at {low:.3g}, {clock.spread(at_high)} at {high:.3g}")
+            parts.append(f"{name} {speedup(at_low)} at {low:.3g}, {speedup(at_high)} at {high:.3g}")
         if not parts:
             continue
         found.append(f"if the threshold {words}: times as fast as direct, " + "; ".join(parts))
-        answer = _slower(without) if without else None
+        answer = _slower(results, without) if without else None
         answers.append(answer)
-        guarded = _slower(with_guard) if with_guard else None
+        guarded = _slower(results, with_guard) if with_guard else None
         turned = ", which the guard turns round" if None not in (answer, guarded) and answer != guarded else ""
         reasons.append((answer is True, f"Where it {words}, a lower one is slower{turned}."))
         reasons.append((answer is False, f"Where it {words}, a lower one is faster{turned}."))
     reasons += _unguarded(results)
     rule = (
         "the poster does not say what its threshold does, so three readings are judged, each without the guard that "
-        "keeps layers dense where factors would cost more: slower or faster where the quartiles at the lowest and the "
-        f"highest threshold are apart, else not decided; {clock.self_check(results, techniques)}"
+        f"keeps layers dense where factors would cost more; {rule_of(len(answers), 'readings')}; slower or faster "
+        "where the quartiles at the lowest and the highest threshold are apart by more than direct convolution is "
+        f"from itself, else not decided; {clock.self_check(results, techniques)}"
     )
     if not answers:
         return Verdict(NOT_DECIDED, "no reading has two networks to compare", rule, "")
@@ -116,7 +134,7 @@ def threshold(results: Results) -> Verdict:
     return Verdict(together(answers), "; ".join(found), rule, because(*reasons))
 
 
-def _extremes(
+def extremes(
     points: Sequence[GuardedPoint], value: str, guarded: bool
 ) -> tuple[tuple[float, Timing], tuple[float, Timing]] | None:
     """The lowest and the highest threshold of a reading, each with the time of its network; None for fewer than two."""
@@ -131,9 +149,9 @@ def _extremes(
     return (low, at_low.measured.direct), (high, at_high.measured.direct)
 
 
-def _slower(pair: tuple[tuple[float, Timing], tuple[float, Timing]]) -> Answer:
+def _slower(results: Results, pair: tuple[tuple[float, Timing], tuple[float, Timing]]) -> Answer:
     (_, at_low), (_, at_high) = pair
-    return clock.slower_than(at_low, at_high)
+    return clock.slower_than(results, [at_low], [at_high])
 
 
 def _unguarded(results: Results) -> list[tuple[bool, str]]:
@@ -143,36 +161,28 @@ def _unguarded(results: Results) -> list[tuple[bool, str]]:
     if not networks:
         return []
     slowest = min(networks, key=lambda network: network.measured.direct.speedup)
+    costly = sum(network.theoretical_speedup < 1 for network in networks)
     text = (
-        f"Without the guard {sum(network.theoretical_speedup < 1 for network in networks)} of {len(networks)} networks "
-        f"need more FLOPs than the dense one; the slowest is {clock.spread(slowest.measured.direct)} times as fast: "
+        f"Without the guard {costly} of {counted(len(networks), 'network')} {'needs' if costly == 1 else 'need'} more "
+        f"FLOPs than the dense one; the slowest is {speedup(slowest.measured.direct)} times as fast: "
         "ranks above d N C / (N + C) slow a network down."
     )
-    return [(slowest.theoretical_speedup < 1 and slowest.measured.direct.speedup_high < 1, text)]
+    return [(slowest.theoretical_speedup < 1 and clock.faster(results, [slowest.measured.direct]) is False, text)]
 
 
 def im2col(results: Results) -> Verdict:
     """im2col needs much memory and is slower than direct convolution."""
     techniques = [IM2COL]
     timings = clock.measurements(results, IM2COL)
-    largest = results.memory[REFERENCE].sides[-1]
-    patches, direct = results.memory[IM2COL].sides[-1].measured.peak_mb, largest.measured.peak_mb
-    found = f"{listed(clock.spread(timing) for timing in timings)} times as fast as direct"
-    more: Answer = None
-    if patches and direct:
-        more = patches > MEMORY_INTENSIVE * direct
-        found += (
-            f"; for {largest.side} x {largest.side} pixels {patches / direct:.2f} times its memory ({patches:.0f} "
-            f"against {direct:.0f} MB)"
-        )
-    else:
-        found += "; this system does not report a process's peak memory"
+    more, needs = _memory(results)
+    found = f"{listed(speedup(timing) for timing in timings)} times as fast as direct; {needs}"
     trouble = clock.trouble(results, techniques, timings)
-    is_faster = None if trouble else clock.faster(timings)
+    is_faster = None if trouble else clock.faster(results, timings)
     slower = None if is_faster is None else not is_faster
     rule = (
-        f"two halves: peak memory above {MEMORY_INTENSIVE:g} times that of direct convolution, and slower; "
-        f"{clock.FASTER_RULE}; {clock.self_check(results, techniques)}"
+        f"two halves, peak memory above {MEMORY_INTENSIVE:g} times that of direct convolution by every pair of their "
+        f"measurements, and slower; {rule_of(2, 'halves')}; {clock.faster_rule(results)}; "
+        f"{clock.self_check(results, techniques)}"
     )
     why = because(
         (trouble is not None, trouble or ""),
@@ -182,3 +192,18 @@ def im2col(results: Results) -> Verdict:
         ),
     )
     return Verdict(together([more, slower]), found, rule, why)
+
+
+def _memory(results: Results) -> tuple[Answer, str]:
+    """Whether im2col needs much more memory than direct convolution for the largest picture, and how much in words."""
+    largest = results.memory[REFERENCE].sides[-1]
+    patches, direct = results.memory[IM2COL].sides[-1].measured, largest.measured
+    if not patches.peak_mb or not direct.peak_mb:
+        return None, "this system does not report a process's peak memory"
+    (least, most), (direct_least, direct_most) = patches.range_mb(), direct.range_mb()
+    low, high = least / direct_most, most / direct_least
+    more = True if low > MEMORY_INTENSIVE else False if high <= MEMORY_INTENSIVE else None
+    return more, (
+        f"for {largest.side} x {largest.side} pixels {patches.peak_mb / direct.peak_mb:.2f} times its memory, "
+        f"{low:.2f} to {high:.2f} ({least:.0f} to {most:.0f} MB against {direct_least:.0f} to {direct_most:.0f} MB)"
+    )

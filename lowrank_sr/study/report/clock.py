@@ -2,10 +2,12 @@
 
 Every technique is timed in turn with direct convolution, some of them again at the end of the study. The self-check
 compares the two. Where it fails, no claim about these techniques' times is judged, and none about any where direct
-convolution differs from itself; where other processes needed the cores during a measurement, it decides nothing.
+convolution differs from itself; where other processes needed the cores around a measurement, it decides nothing.
+What direct convolution is ahead of itself, or behind, is the noise that every speed-up is judged against.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.record import Results
@@ -13,10 +15,8 @@ from lowrank_sr.study.report.verdict import Answer
 from lowrank_sr.study.technique import REFERENCE, Technique
 
 TOLERANCE = 1.25  # two measurements of one speed-up whose quartiles are apart may differ by this factor
-FASTER_RULE = (
-    "faster: the lower quartile of the speed-up is above 1 in every measurement; slower: the upper one is below 1; "
-    "otherwise, and where other processes took the cores, not decided"
-)
+
+K = TypeVar("K")
 
 
 def measurements(results: Results, technique: Technique) -> list[Timing]:
@@ -71,26 +71,61 @@ def trouble(results: Results, techniques: Sequence[Technique], timings: Sequence
     busy = [timing.load for timing in timings if timing.load.contended]
     if len(busy) * 2 > len(timings):
         most = max(max(load.before, load.after) for load in busy)
-        return f"Other processes kept up to {most:.1f} cores busy during {len(busy)} of {len(timings)} measurements."
+        times = f"{len(busy)} of {len(timings)} measurements"
+        return f"Other processes kept up to {most:.1f} cores busy before or after {times}."
     return None
 
 
-def faster(timings: Sequence[Timing]) -> Answer:
-    """Whether a network is faster than direct convolution by all of its measurements."""
-    if any(timing.load.contended for timing in timings):
-        return None
-    if all(timing.speedup_low > 1 for timing in timings):
-        return True
-    return False if all(timing.speedup_high < 1 for timing in timings) else None
+def noise(results: Results) -> float:
+    """The largest factor by which direct convolution was faster or slower than itself."""
+    speedups = [timing.speedup for timing in measurements(results, REFERENCE)]
+    return max(max(speedup, 1 / speedup) for speedup in speedups)
 
 
-def slower_than(timing: Timing, other: Timing) -> Answer:
-    """Whether one network is slower than another by more than the spread of their speed-ups."""
-    if timing.load.contended or other.load.contended:
+def faster(results: Results, timings: Sequence[Timing]) -> Answer:
+    """Whether a network is faster than direct convolution by all `undisturbed` measurements, by more than the noise."""
+    quiet, floor = undisturbed(timings), noise(results)
+    if not quiet:
         return None
-    if timing.speedup_high < other.speedup_low:
+    if all(timing.speedup_low > floor for timing in quiet):
         return True
-    return False if timing.speedup_low > other.speedup_high else None
+    return False if all(timing.speedup_high < 1 / floor for timing in quiet) else None
+
+
+def undisturbed(timings: Sequence[Timing]) -> list[Timing]:
+    """The measurements before and after which other processes left the cores alone."""
+    return [timing for timing in timings if not timing.load.contended]
+
+
+def faster_rule(results: Results) -> str:
+    """How `faster` decides, for the rule of a claim."""
+    floor = noise(results)
+    return (
+        f"faster: in every measurement the lower quartile of the speed-up is above {floor:.3f}, the most that direct "
+        f"convolution was ahead of itself or behind; slower: the upper one is below {1 / floor:.3f}; "
+        "otherwise not decided; a measurement beside which other processes took the cores does not count"
+    )
+
+
+def slower_than(results: Results, timings: Sequence[Timing], others: Sequence[Timing]) -> Answer:
+    """Whether one network is slower than another: the quartiles of all `undisturbed` measurements are apart.
+
+    They are so by more than the noise.
+    """
+    first, second, floor = undisturbed(timings), undisturbed(others), noise(results)
+    if not first or not second:
+        return None
+    if max(timing.speedup_high for timing in first) * floor < min(timing.speedup_low for timing in second):
+        return True
+    apart = min(timing.speedup_low for timing in first) > max(timing.speedup_high for timing in second) * floor
+    return False if apart else None
+
+
+def fastest(results: Results, networks: Mapping[K, Sequence[Timing]]) -> list[K]:
+    """The network whose first measurement has the greatest speed-up, and all that are not slower by `slower_than`."""
+    best = max(networks, key=lambda key: networks[key][0].speedup)
+    level = [key for key in networks if slower_than(results, networks[key], networks[best]) is not True]
+    return [best, *(key for key in level if key != best)]
 
 
 def self_check(results: Results, techniques: Sequence[Technique]) -> str:
@@ -100,8 +135,3 @@ def self_check(results: Results, techniques: Sequence[Technique]) -> str:
         return f"the self-check failed: {failed}"
     factor = largest_difference(results, techniques)
     return f"the self-check passed: the same networks timed again differ by a factor of {factor:.2f} at most"
-
-
-def spread(timing: Timing) -> str:
-    """A speed-up with its quartiles."""
-    return f"{timing.speedup:.2f} ({timing.speedup_low:.2f} to {timing.speedup_high:.2f})"

@@ -1,16 +1,21 @@
 """What each figure shows, in a sentence or two, from the numbers that it draws."""
 
 import statistics
-from collections.abc import Sequence
 
 from lowrank_sr.study.measure.ablation import UNIFORM
-from lowrank_sr.study.measure.low_rank import FITTED, KERNEL
-from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork, measured
+from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS, FITTED, KERNEL
+from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
+from lowrank_sr.study.report import clock
+from lowrank_sr.study.report.causes import INVISIBLE
+from lowrank_sr.study.report.claims_speed import READINGS, extremes
+from lowrank_sr.study.report.figure_pareto import LEAST_LOSS
 from lowrank_sr.study.report.figure_quality import panel_name
+from lowrank_sr.study.report.tables import speedup
+from lowrank_sr.study.report.verdict import listed
 from lowrank_sr.study.technique import ALL, BLOCKS, IM2COL, REFERENCE, Technique
 
-INVISIBLE = 0.1  # dB: a smaller loss is hard to see
+MOST_WORST = 4  # layers that are named as those that lose most alone
 
 
 def conditions(results: Results) -> str:
@@ -27,17 +32,27 @@ def conditions(results: Results) -> str:
 
 
 def times(results: Results) -> str:
-    """Which technique is fastest, and which exact one."""
-    rows, exact = results.times.techniques, results.times.fastest_dense()
-    best = max(rows, key=lambda technique: rows[technique].measured.speedup)
+    """Which technique is fastest, and which exact one; where measurements do not tell them apart, which ones."""
+    rows = results.times.techniques
+    every = {technique: clock.measurements(results, technique) for technique in rows}
 
     def described(technique: Technique) -> str:
-        clock, theory = rows[technique].measured.speedup, rows[technique].theoretical_speedup
-        return f"{technique.label}, {clock:.2f} times as fast as direct ({theory:.2f} in theory)"
+        median, theory = rows[technique].measured.speedup, rows[technique].theoretical_speedup
+        return f"{technique.label}, {median:.2f} times as fast as direct ({theory:.2f} in theory)"
 
-    if best == exact:
-        return f"The fastest technique computes the network exactly: {described(best)}."
-    return f"The fastest technique is {described(best)}; of those that compute the network exactly, {described(exact)}."
+    def named(techniques: list[Technique]) -> str:
+        apart = ", not told apart" if len(techniques) > 1 else ""
+        return f"{listed(map(described, techniques))}{apart}"
+
+    best = clock.fastest(results, every)
+    if best == (exact := _fastest_exact(results)):
+        return f"Fastest, and exact: {named(best)}."
+    return f"Fastest: {named(best)}. Of those that compute the network exactly: {named(exact)}."
+
+
+def _fastest_exact(results: Results) -> list[Technique]:
+    dense = [technique for technique in results.times.techniques if technique.form is None]
+    return clock.fastest(results, {technique: clock.measurements(results, technique) for technique in dense})
 
 
 def details(results: Results) -> str:
@@ -69,38 +84,35 @@ def pareto(results: Results) -> str:
     """The greatest speed-ups at a loss that is hard to see, in theory and on the clock."""
     dense = results.quality[REFERENCE].psnr_rgb
     near = [(point, net) for point, net in measured(results.speedups) if dense - net.quality.psnr_rgb <= INVISIBLE]
-    exact = results.times.fastest_dense()
-    lossless = f"{exact.label} gives {results.times.techniques[exact].measured.speedup:.2f} without any loss."
+    exact = (
+        f"{technique.label} ({results.times.techniques[technique].measured.speedup:.2f})"
+        for technique in _fastest_exact(results)
+    )
+    lossless = f"Without any loss: {listed(exact)}."
     if not near:
         return f"No low-rank network here loses as little as {INVISIBLE} dB. {lossless}"
     theory = max(near, key=lambda pair: pair[1].theoretical_speedup)
-    clock = max(near, key=lambda pair: pair[1].measured.winograd.speedup)
+    timings = {f"{point.technique.label}, ×{point.speedup:g}": [net.measured.winograd] for point, net in near}
+    ahead = clock.fastest(results, timings)
+    measured_best = listed(f"{timings[name][0].speedup:.2f} ({name})" for name in ahead)
+    apart = ", not told apart" if len(ahead) > 1 else ""
     return (
         f"At a loss of at most {INVISIBLE} dB, the greatest speed-up in theory is {theory[1].theoretical_speedup:.2f} "
-        f"({theory[0].technique.label}), and measured {clock[1].measured.winograd.speedup:.2f} "
-        f"({clock[0].technique.label}). {lossless}"
+        f"({theory[0].technique.label}), and measured {measured_best}{apart}. {lossless}"
     )
 
 
 def thresholds(results: Results) -> str:
     """What a lower threshold does to the speed in each reading, without the break-even guard."""
     said = []
-    for name, lower, higher in (
-        ("selects layers", *_ends(results.thresholds, "threshold")),
-        ("truncates at a condition number", *_ends(results.truncations, "condition")),
-        ("limits singular values", *_ends(results.limits, "limit")),
+    for name, (_, field, value) in zip(
+        ("selects layers", "truncates at a condition number", "limits singular values"), READINGS, strict=True
     ):
-        if lower and higher:
-            slow, fast = lower.measured.direct, higher.measured.direct
-            said.append(f"where it {name}, {slow.speedup:.2f} at the lowest and {fast.speedup:.2f} at the highest")
+        ends = extremes(getattr(results, field), value, guarded=False)
+        if ends:
+            (_, lowest), (_, highest) = ends
+            said.append(f"where it {name}, {speedup(lowest)} at the lowest and {speedup(highest)} at the highest")
     return f"Measured speed-up, whatever the ranks cost: {'; '.join(said)}." if said else ""
-
-
-def _ends(points: Sequence[GuardedPoint], key: str) -> tuple[LowRankNetwork | None, LowRankNetwork | None]:
-    """The networks at the lowest and the highest threshold, which is the field `key`."""
-    networks = [(getattr(point, key), point.fewest_guards()) for point in points]
-    known = sorted(((at, network) for at, network in networks if network), key=lambda pair: pair[0])
-    return (known[0][1], known[-1][1]) if len(known) > 1 else (None, None)
 
 
 def ablation(results: Results) -> str:
@@ -108,33 +120,43 @@ def ablation(results: Results) -> str:
     found = {(point.form, point.ranks, point.layers, point.factors): point for point in results.ablation}
     said = []
     for layers, factors, name in (
-        (ALL, KERNEL, "all layers by factors of the kernel"),
-        (BLOCKS, KERNEL, "the dense blocks alone"),
-        (ALL, FITTED, "all layers by fitted factors"),
+        (ALL, KERNEL, "factors of the kernel in all layers"),
+        (BLOCKS, KERNEL, "those in the dense blocks alone"),
+        (ALL, FITTED, "fitted factors in all layers"),
     ):
         point = found.get(("svd", UNIFORM, layers, factors))
         if point is not None:
             gain = point.quality.psnr_rgb - results.quality[REFERENCE].psnr_rgb
-            said.append(f"{name}: {gain:+.2f} dB at ×{point.theoretical_speedup:.2f}")
-    return f"SVD at uniform ranks. {'; '.join(said)}." if said else ""
+            said.append(f"{name} change PSNR by {gain:+.2f} dB at ×{point.theoretical_speedup:.2f} in theory")
+    return f"SVD at uniform ranks: {'; '.join(said)}." if said else ""
 
 
 def alone(results: Results) -> str:
     """The layers that cost most alone, and what colours explain of it."""
     dense = results.quality[REFERENCE].psnr_rgb
-    worst = sorted(results.alone, key=lambda row: row.quality.psnr_rgb)[:4]
+    where = "" if some_in_the_blocks(results) else "Of the layers outside the dense blocks, "
+    losing = [row for row in results.alone if dense - row.quality.psnr_rgb > LEAST_LOSS]
+    worst = sorted(losing, key=lambda row: row.quality.psnr_rgb)[:MOST_WORST]
+    if not worst:
+        return f"{where or 'Of all layers, '}none loses more than {LEAST_LOSS} dB alone."
     said = []
     for row in worst:
         matched = row.quality.psnr_rgb_matched
-        after = f" ({matched - dense:+.2f} once colours match)" if matched is not None else ""
-        said.append(f"{row.layer} {row.quality.psnr_rgb - dense:+.2f} dB{after}")
-    return f"Most is lost by {', '.join(said)}."
+        after = f"; {matched - dense:+.2f} once colours match" if matched is not None else ""
+        said.append(f"{row.layer} ({row.quality.psnr_rgb - dense:+.2f} dB{after})")
+    return f"{where}{'m' if where else 'M'}ost is lost by {listed(said)}."
+
+
+def some_in_the_blocks(results: Results) -> bool:
+    """Whether layers of the dense blocks were factorised alone, too; in a quick study only others are."""
+    return any(row.layer.startswith(DENSE_BLOCKS) for row in results.alone)
 
 
 def tail(results: Results) -> str:
     """The PSNR of the detail with all layers factorised, and with what mends it."""
     shown = [panel for panel in results.crop.tail if panel.name.startswith(("all layers", "dense blocks"))]
-    return "; ".join(f"{panel.name}: {panel.psnr_rgb:.2f} dB" for panel in shown) + "." if shown else ""
+    psnr = listed(f"{panel.psnr_rgb:.2f} dB for “{panel.name}”" for panel in shown) if shown else ""
+    return f"PSNR in this detail is {psnr}." if psnr else ""
 
 
 def memory(results: Results) -> str:

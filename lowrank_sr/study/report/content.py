@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lowrank_sr.study.measure import memory
+from lowrank_sr.study.measure.full_size import LOW_RANK_METHODS, FullSize
+from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import introduction, tables, tables_causes
@@ -12,18 +15,24 @@ from lowrank_sr.study.report.comparison import Comparison
 from lowrank_sr.study.report.figures import Figure, figures_of
 from lowrank_sr.study.report.introduction import Formula, Glossary
 from lowrank_sr.study.report.tables import Table
-from lowrank_sr.study.report.verdict import Claim
+from lowrank_sr.study.report.verdict import Claim, counted, listed
 from lowrank_sr.study.settings import Settings
-from lowrank_sr.study.technique import CP_KERNEL
+from lowrank_sr.study.technique import CP_KERNEL, DIRECT, WINOGRAD
 
 Block = str | Formula | Glossary | Table | Figure | Comparison | list[Claim]
 
 TITLE = "Low-rank convolutions in ESRGAN: the poster, measured again"
 FITTED = (
-    "“Kernel”: factors that minimise the error of the kernel, as on the poster; of every layer at the same share of "
-    "its FLOPs, or only of those whose condition number is above the threshold, marked, or below it, unmarked. "
-    "“Fitted”: factors and ranks that minimise the error of the layer's output on a few calibration pictures; quality "
-    "is measured on other pictures."
+    "“Kernel”: factors that minimise the error of the kernel, as on the poster; of every layer at about the same share "
+    "of its FLOPs, since ranks go in steps, or only of those whose condition number is above the threshold of Figure "
+    "2, marked, or below it, unmarked. “Fitted”: factors that minimise the error of the layer's output on a few "
+    "calibration pictures, at the ranks that cost the picture least by an estimate from the same pictures; quality is "
+    "measured on other pictures."
+)
+CHOICES = (
+    "Where the poster gives no number, the choice is ours: the threshold of the condition number lies in the widest "
+    "gap between those of the layers; low-rank networks are {speedup:g} times cheaper in theory; the first and the "
+    "last layer stay dense; weights and pictures are those named above."
 )
 
 
@@ -48,7 +57,7 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
     parts: list[tuple[str, list[Block]]] = [
         ("The question", [introduction.QUESTION]),
         ("The network and its low-rank forms", _forms(results, present("figure1"))),
-        ("Words", [introduction.WORDS]),
+        ("Words", [introduction.words(results)]),
         ("Quality and speed", [tables.table1(results), FITTED, tables.poster_table1(results), *present("figure3")]),
         ("The poster's claims", [report.claims]),
         ("Where the loss comes from", _causes(results, present)),
@@ -67,12 +76,7 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
     parts.append(("Memory", [*present("memory"), tables.memory(results)]))
     full = tables.full_size(results)
     if results.full_size and full:
-        note = (
-            f"SVD and CP: every layer of the dense blocks at a theoretical speed-up of {results.full_size.speedup}. "
-            "The other layers are dense: by direct convolution beside SVD, by Winograd's algorithm beside SVD, F(4, 3) "
-            "and CP."
-        )
-        parts.append(("ESRGAN at full size", [full, note]))
+        parts.append(("ESRGAN at full size", [full, *_full_size(results, results.full_size)]))
     parts.append(("How it was measured", _method(report)))
     return [(heading, blocks) for heading, blocks in parts if blocks]
 
@@ -85,22 +89,43 @@ def summary(report: Report) -> str:
     return (
         f"A {extent} of {name}: RRDBNet x{net.scale}, num_block {net.num_block}, "
         f"num_feat {net.num_feat}, {net.layers} layers, {net.parameters:,} parameters; on "
-        f"{len(settings.pictures)} pictures ({', '.join(settings.pictures)})."
+        f"{counted(len(settings.pictures), 'picture')} ({', '.join(settings.pictures)})."
     )
+
+
+def _full_size(results: Results, full: FullSize) -> list[Block]:
+    """Which layers the low-rank networks of the full size have, and which form is missing."""
+    methods = {DIRECT: "direct convolution", WINOGRAD: "Winograd's algorithm"}
+    beside = [
+        f"by {methods[LOW_RANK_METHODS[technique]]} beside {technique.clock_label}"
+        for technique in full.techniques
+        if technique.form
+    ]
+    said: list[Block] = []
+    if beside:
+        said.append(
+            f"Low rank: every layer of the dense blocks at a theoretical speed-up of {full.speedup:g}. The other "
+            f"layers are dense, {listed(beside)}."
+        )
+    if CP_KERNEL in results.times.techniques and CP_KERNEL not in full.techniques:
+        said.append("CP is not timed here: its dense layers run by Winograd's algorithm, which this study leaves out.")
+    return said
 
 
 def _causes(results: Results, present: Callable[..., list[Block]]) -> list[Block]:
     """The ablation, each layer alone, and pictures of what the layers outside the dense blocks do."""
-    if not results.ablation:
-        return []
-    by_combination, by_layer = tables_causes.ablation(results), tables_causes.alone(results)
-    return [*present("ablation"), by_combination, *present("alone"), by_layer, *present("tail")]
+    blocks: list[Block] = []
+    if results.ablation:
+        blocks += [*present("ablation"), tables_causes.ablation(results)]
+    if results.alone:
+        blocks += [*present("alone"), tables_causes.alone(results)]
+    return [*blocks, *present("tail")]
 
 
 def _forms(results: Results, figure1: list[Block]) -> list[Block]:
     """The network, and a dense layer, the SVD pair and CP, each with its formula."""
     return [
-        introduction.network(results.network),
+        introduction.network(results),
         introduction.CONVOLUTION,
         introduction.DENSE_FORMULA,
         introduction.SVD,
@@ -122,12 +147,13 @@ def _method(report: Report) -> list[Block]:
         f"NumPy {machine['numpy']}, Numba {machine['numba']}, lowrank-sr {machine['lowrank_sr']}.",
         f"Times: each technique runs in turn with direct convolution, {settings.extent.rounds} rounds of at least "
         f"{1000 * SAMPLE_SECONDS:.0f} ms after one that is not counted; median and quartiles. A speed-up is the median "
-        "of the ratios within each round. Single layers and sgemm are timed in the same way. Memory: "
-        "the peak of the process's resident memory above what it held before. FLOPs: 2 for each multiply-add, by the "
-        "paper's formulas; effective GFLOP/s: FLOPs of the dense network over seconds. Quality: PSNR and SSIM on 8-bit "
-        "values; as many pixels as the network's scale are cut from each border. SVD pairs, and dense layers in "
-        "low-rank networks, run by direct convolution, so that a difference comes from the low rank alone; by "
-        "Winograd's algorithm, F(4, 3) and F(4 x 4, 3 x 3), where the report says so.",
+        "of the ratios within each round. Single layers and sgemm are timed in the same way. Memory: the peak of the "
+        f"process's resident memory above what it held before, the median of {memory.TIMES}. FLOPs: 2 for each "
+        "multiply-add, by the paper's formulas; effective GFLOP/s: FLOPs of the dense network over seconds. Quality: "
+        "PSNR and SSIM on 8-bit values; as many pixels as the network's scale are cut from each border. SVD pairs, and "
+        "dense layers in low-rank networks, run by direct convolution, so that a difference comes from the low rank "
+        "alone; by Winograd's algorithm, F(4, 3) and F(4 x 4, 3 x 3), where the report says so.",
+        CHOICES.format(speedup=TABLE1_SPEEDUP),
         tables_causes.self_check(report.results),
         f"Seed {settings.seed}. Every number is in results.json; what depends on the clock is there under “measured”.",
     ]

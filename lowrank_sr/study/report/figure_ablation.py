@@ -10,15 +10,14 @@ from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.figure_layers import name_layers
 from lowrank_sr.study.report.figure_pareto import LEAST_LOSS, level_of_bicubic
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas
-from lowrank_sr.study.technique import ALL, BLOCKS, CP_KERNEL, MARKED, REFERENCE, SVD_KERNEL, UNMARKED
+from lowrank_sr.study.report.tables_causes import FACTORS
+from lowrank_sr.study.technique import CP_KERNEL, LAYERS, REFERENCE, SVD_KERNEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LAYERS = {ALL: "all layers", BLOCKS: "dense blocks", MARKED: "marked layers", UNMARKED: "unmarked layers"}
 # marker, and how much of it is filled
-FACTORS: dict[str, tuple[str, Any]] = {KERNEL: ("o", "none"), BIAS: ("o", "left"), FITTED: ("o", "full")}
-LABELS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
+MARKERS: dict[str, tuple[str, Any]] = {KERNEL: ("o", "none"), BIAS: ("o", "left"), FITTED: ("o", "full")}
 
 
 def combinations(results: Results, wide: bool) -> "Figure":
@@ -30,7 +29,7 @@ def combinations(results: Results, wide: bool) -> "Figure":
     forms = list(dict.fromkeys(point.form for point in results.ablation))
     colours = {"svd": SVD_KERNEL.look.day, "cp": CP_KERNEL.look.day}
     for point in results.ablation:
-        marker, fill = FACTORS[point.factors]
+        marker, fill = MARKERS[point.factors]
         below = 0.22 * (forms.index(point.form) - (len(forms) - 1) / 2)
         place = rows.index((point.ranks, point.layers)) + below
         style = {"color": colours[point.form], "markerfacecoloralt": PAPER, "markersize": 8}
@@ -40,8 +39,8 @@ def combinations(results: Results, wide: bool) -> "Figure":
     axis.set(xscale="log", xlabel="PSNR lost, RGB (dB)")
     axis.xaxis.set_major_formatter("{x:g}")
     handles = [
-        Line2D([], [], linestyle="none", marker=marker, fillstyle=fill, color=MUTED, label=LABELS[factors])
-        for factors, (marker, fill) in FACTORS.items()
+        Line2D([], [], linestyle="none", marker=marker, fillstyle=fill, color=MUTED, label=FACTORS[factors])
+        for factors, (marker, fill) in MARKERS.items()
     ]
     handles += [Line2D([], [], linewidth=6, color=colours[form], label=form.upper()) for form in forms]
     figure.legend(handles=handles, loc="outside upper center", ncols=5 if wide else 3, columnspacing=1.2)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.study.measure import memory
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import (
@@ -18,6 +19,7 @@ from lowrank_sr.study.report import (
     figure_quality,
     figure_speed,
     style,
+    tables_causes,
 )
 from lowrank_sr.study.technique import REFERENCE
 
@@ -60,15 +62,17 @@ def figures_of(results: Results, folder: Path) -> list[Figure]:
         Figure(
             "figure2",
             f"Figure 2. Condition number of every layer's kernel as a matrix, in network order; the layers of a dense "
-            f"block stand on one stripe. The threshold lies in the widest gap and marks {len(conditions.marked)} of "
-            f"{len(conditions.layers)} layers for decomposition. Below, the rank that keeps 90% of the energy.",
+            "block stand on one stripe. The poster gives no number for its threshold: ours lies in the widest gap of "
+            f"the condition numbers, and marks {len(conditions.marked)} of {len(conditions.layers)} layers for "
+            "decomposition. Below, the rank that keeps 90% of the energy.",
             conclusions.conditions(results),
             partial(figure_layers.conditions, results),
         ),
         Figure(
             "figure3",
             "Figure 3. Inference time of each technique, median and quartiles. Beside it the speed-up over direct "
-            "convolution: in theory, from the FLOPs, and measured.",
+            "convolution: in theory, from the FLOPs, and measured; diamonds: direct convolution's multiplications over "
+            "those that are done.",
             conclusions.times(results),
             partial(figure_speed.times, results),
         ),
@@ -94,18 +98,21 @@ def figures_of(results: Results, folder: Path) -> list[Figure]:
             Figure(
                 "ablation",
                 "PSNR lost, on a logarithmic scale, by which layers are factorised, which ranks they have, and how "
-                "their factors are found. Uniform ranks: every layer gives up the same share of its FLOPs; chosen: "
-                f"where they cost the picture least. Losses below {figure_pareto.LEAST_LOSS} dB are drawn there.",
+                "their factors are found. Uniform ranks: every layer keeps about the same share of its FLOPs, as near "
+                "as ranks in steps come; chosen: where they cost the picture least. Losses below "
+                f"{figure_pareto.LEAST_LOSS} dB are drawn there.",
                 conclusions.ablation(results),
                 partial(figure_ablation.combinations, results),
             )
         )
     if results.alone:
+        layer = "layer" if conclusions.some_in_the_blocks(results) else "layer outside the dense blocks"
         figures.append(
             Figure(
                 "alone",
-                "PSNR lost by each layer factorised alone, at half its FLOPs, as it is and once each colour is matched "
-                "to the dense network's by a gain and an offset.",
+                f"PSNR lost by each {layer} factorised alone, at half its FLOPs, as it is and once each colour is "
+                "matched to the dense network's by a gain and an offset. Losses below "
+                f"{figure_pareto.LEAST_LOSS} dB are drawn there.",
                 conclusions.alone(results),
                 partial(figure_ablation.alone, results),
             )
@@ -147,7 +154,7 @@ def figures_of(results: Results, folder: Path) -> list[Figure]:
                 "The poster's threshold in three readings: it selects the layers to decompose, which keep 90% of their "
                 "energy; it is the condition number at which every layer is truncated; or it is a limit for the "
                 "singular values themselves. Filled: layers that would cost more than dense stay dense. Hollow: all "
-                "are factorised. Bands: quartiles of the speed-up.",
+                f"are factorised. Bands: quartiles of the speed-up.{tables_causes.without_network(results)}",
                 conclusions.thresholds(results),
                 partial(figure_quality.thresholds, results),
             )
@@ -156,7 +163,8 @@ def figures_of(results: Results, folder: Path) -> list[Figure]:
         figures.append(
             Figure(
                 "memory",
-                "Peak memory by the side of the picture.",
+                f"Peak memory by the side of the picture, the median of {memory.TIMES} measurements. Networks of "
+                "which the marked or the unmarked layers alone are factorised stand in the table only.",
                 conclusions.memory(results),
                 partial(figure_speed.memory, results),
             )

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from lowrank_sr.study.measure.spectra import Network
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report.verdict import counted, listed
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,14 @@ QUESTION = (
 NETWORK = (
     "RRDBNet, the generator of ESRGAN (Wang et al. 2018, arXiv:1809.00219): conv_first; num_block residual-in-residual "
     "blocks of three dense blocks (RDB1 to RDB3), in which each of five convolutions reads everything before it; "
-    "trunk_conv; and the tail, which works on the enlarged picture: upconv1, upconv2, HRconv and conv_last. The one "
-    "studied here has {num_block} blocks, num_feat {num_feat} channels that grow by num_grow_ch {num_grow_ch} from "
-    "convolution to convolution within a dense block, and enlarges {scale} times."
+    "trunk_conv; and the tail, which works on the enlarged picture: {tail}. The one studied here has {blocks}, "
+    "num_feat {num_feat} channels that grow by num_grow_ch {num_grow_ch} from convolution to convolution within a "
+    "dense block, and enlarges {scale} times."
 )
 CONVOLUTION = (
     "A convolution turns C channels into N. Its kernel W holds a d × d filter for each pair of channels, d = 3 in all "
-    "layers here, and each output pixel is a sum of d² C products for each of N channels:"
+    "layers here, and each output pixel, in row y and column x, is a sum of d² C products for each of N channels, with "
+    "i, j = −1, 0, 1:"
 )
 SVD = (
     "The SVD pair (Tai et al. 2015, arXiv:1511.06067) is a convolution with K vertical filters, d × 1, and then one "
@@ -57,7 +59,7 @@ WINOGRAD = (
 )
 DENSE_FORMULA = Formula(
     (
-        r"Y_{xyn} = b_n + \sum_{c,i,j} W_{ncij} \, X_{x+i,\,y+j,\,c}",
+        r"Y_{yxn} = b_n + \sum_{c,i,j} W_{ncij} \, X_{y+i,\,x+j,\,c}",
         r"\mathrm{FLOPs} = 2\,d^2 N C \, X Y",
     )
 )
@@ -80,36 +82,49 @@ BOUND_FORMULA = Formula(
         r"\frac{d^2 N C}{R\,(C+2d+N)} = d^2 \, \frac{N+C}{N+C+2d} \approx d^2",
     )
 )
-WORDS = Glossary(
+_WORDS = (
+    ("kernel", "the weights of a convolution, N × C × d × d; “SVD, kernel”: factors nearest to the kernel itself"),
     (
-        ("kernel", "the weights of a convolution, N × C × d × d; “SVD, kernel”: factors nearest to the kernel itself"),
-        (
-            "fitted",
-            "factors and ranks nearest to what the layer computes from calibration pictures, which are not measured on",
-        ),
-        ("rank", "K of an SVD pair or R of CP: how many terms are kept. Half the FLOPs is half the break-even rank"),
-        ("FLOPs", "2 for each multiply-add of the formulas above; X × Y is the size of the map in pixels"),
-        ("speed-up in theory", "FLOPs of the dense network over those of the low-rank one"),
-        ("measured speed-up", "seconds of direct convolution over seconds, both taken in turn"),
-        (
-            "effective GFLOP/s",
-            "FLOPs of the dense network over seconds, whatever was computed: comparable between techniques",
-        ),
-        ("direct", "nested loops, vectorised, without copies: what speed-ups are over"),
-        ("im2col + GEMM", "every pixel's neighbourhood copied into a matrix, d² times the map, and one matrix product"),
-        ("kn2row", "a matrix product for each of the d² taps, without that copy"),
-        ("Winograd", "F(4 × 4, 3 × 3) for dense layers; “F(4, 3)” for SVD pairs"),
-        (
-            "condition number",
-            "largest over smallest singular value of the kernel as a matrix; the poster’s threshold is of these",
-        ),
-        ("dense block, tail", "RDB1 to RDB3 of a block; upconv1, upconv2, HRconv and conv_last"),
-        ("PSNR", "10 log₁₀ of 1 over the mean square error, in dB, on RGB or on luma; 0.1 dB is hard to see"),
-        ("SSIM", "likeness of local means, contrasts and structures, at most 1"),
-    )
+        "fitted",
+        "factors nearest to what the layer computes from calibration pictures, which are not measured on; their "
+        "ranks are those that cost the picture least by an estimate from the same pictures",
+    ),
+    ("rank", "K of an SVD pair or R of CP: how many terms are kept. Half the FLOPs is half the break-even rank"),
+    ("FLOPs", "2 for each multiply-add of the formulas above; X × Y is the size of the map in pixels"),
+    ("speed-up in theory", "FLOPs of the dense network over those of the low-rank one"),
+    ("measured speed-up", "seconds of direct convolution over seconds, both taken in turn"),
+    (
+        "effective GFLOP/s",
+        "FLOPs of the dense network over seconds, whatever was computed: comparable between techniques",
+    ),
+    ("direct", "nested loops, vectorised, without copies: what speed-ups are over"),
+    ("im2col + GEMM", "every pixel's neighbourhood copied into a matrix, d² times the map, and one matrix product"),
+    ("kn2row", "a matrix product for each of the d² taps, without that copy"),
+    ("Winograd", "F(4 × 4, 3 × 3) for dense layers; “F(4, 3)” for SVD pairs"),
+    (
+        "condition number",
+        "largest over smallest singular value of the kernel as a matrix. The poster marks layers by a threshold of it "
+        "and gives no number: ours lies in the widest gap",
+    ),
+    ("dense block, tail", "RDB1 to RDB3 of a block; {tail}"),
+    ("PSNR", "10 log₁₀ of 1 over the mean square error, in dB, on RGB or on luma; 0.1 dB is hard to see"),
+    ("SSIM", "likeness of local means, contrasts and structures, at most 1"),
 )
 
 
-def network(net: Network) -> str:
+def network(results: Results) -> str:
     """The paragraph on the network, with its numbers."""
-    return NETWORK.format(**vars(net))
+    net = results.network
+    return NETWORK.format(**vars(net), blocks=counted(net.num_block, "block"), tail=listed(_tail(results)))
+
+
+def words(results: Results) -> Glossary:
+    """The glossary."""
+    tail = listed(_tail(results))
+    return Glossary(tuple((word, meaning.replace("{tail}", tail)) for word, meaning in _WORDS))
+
+
+def _tail(results: Results) -> list[str]:
+    """The layers behind trunk_conv, by name; how many of them enlarge depends on the scale."""
+    names = [row.name for row in results.condition_numbers.layers]
+    return names[names.index("trunk_conv") + 1 :]

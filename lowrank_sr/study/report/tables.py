@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from lowrank_sr.study.measure.memory import Peak
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import Timing
-from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
+from lowrank_sr.study.measure.sweeps import LowRankNetwork
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import poster
 from lowrank_sr.study.technique import REFERENCE, Technique, recipes
@@ -15,6 +16,7 @@ TIMED = (
 )
 NETWORK = ["layers factorised", "theoretical speed-up", "measured, direct", "measured, Winograd"]
 NETWORK += ["PSNR RGB (dB)", "PSNR luma (dB)", "SSIM RGB"]
+NO_NETWORK = ["–"] * len(NETWORK)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def spread(median: float, low: float, high: float, digits: int) -> str:
     return f"{number(median, digits)} ({number(low, digits)}–{number(high, digits)})"
 
 
-def _speedup(timing: Timing) -> str:
+def speedup(timing: Timing) -> str:
+    """A speed-up with its quartiles."""
     return spread(timing.speedup, timing.speedup_low, timing.speedup_high, 2)
 
 
@@ -59,7 +62,7 @@ def table1(results: Results) -> Table:
                 seconds(row.measured),
                 number(row.measured.gflops, 0),
                 number(row.theoretical_speedup, 2),
-                _speedup(row.measured),
+                speedup(row.measured),
                 number(row.size_mb, 2),
                 number(peak, 0),
             ]
@@ -100,15 +103,20 @@ def poster_table1(results: Results) -> Table:
     header = ["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM"]
     caption = (
         "The poster's own Table 1, for one picture that it does not name, and our numbers, in RGB. The poster "
-        "decomposes the layers that its threshold marks, and does not say on which side of it they are: both stand "
-        "here."
+        "decomposes the layers that its threshold marks, and says neither what number that is nor on which side of it "
+        "they are: with ours, of Figure 2, both stand here."
     )
     return Table(caption, header, rows)
 
 
 def speedups(results: Results) -> Table:
-    """The points of the Pareto figure."""
-    rows = [[point.technique.label, f"{point.speedup:g}", *network(row)] for point, row in measured(results.speedups)]
+    """The points of the Pareto figure, and those that have no network, with the reason."""
+    rows = [
+        [point.technique.label, f"{point.speedup:g}", *network(point.network)]
+        if point.network
+        else [f"{point.technique.label}: {point.refused}", f"{point.speedup:g}", *NO_NETWORK]
+        for point in results.speedups
+    ]
     return Table(f"Networks at a theoretical speed-up. {TIMED}", ["technique", "speed-up asked for", *NETWORK], rows)
 
 
@@ -117,8 +125,8 @@ def network(network: LowRankNetwork) -> list[str]:
     return [
         str(network.factorised),
         number(network.theoretical_speedup, 2),
-        _speedup(network.measured.direct),
-        _speedup(network.measured.winograd),
+        speedup(network.measured.direct),
+        speedup(network.measured.winograd),
         number(network.quality.psnr_rgb, 2),
         number(network.quality.psnr_y, 2),
         number(network.quality.ssim_rgb, 4),
@@ -129,10 +137,17 @@ def memory(results: Results) -> Table:
     """Peak memory by technique and size."""
     sides = [str(at.side) for at in results.memory[REFERENCE].sides]
     rows = [
-        [technique.label, *(number(at.measured.peak_mb, 0) for at in memory.sides)]
-        for technique, memory in results.memory.items()
+        [technique.label, *(_peak(at.measured) for at in memory.sides)] for technique, memory in results.memory.items()
     ]
-    return Table("Peak memory in MB by the side of the picture in pixels.", ["technique", *sides], rows)
+    caption = "Peak memory in MB by the side of the picture in pixels: the median, the least and the most."
+    return Table(caption, ["technique", *sides], rows)
+
+
+def _peak(peak: Peak) -> str:
+    if peak.peak_mb is None:
+        return number(None, 0)
+    least, most = peak.range_mb()
+    return spread(peak.peak_mb, least, most, 0)
 
 
 def bound(results: Results) -> Table:
@@ -142,7 +157,7 @@ def bound(results: Results) -> Table:
         n, c, _ = layer.shape
         for row in layer.rows:
             if row.poster_bound:
-                speedups = number(row.theoretical_speedup, 2), _speedup(row.measured)
+                speedups = number(row.theoretical_speedup, 2), speedup(row.measured)
                 rows.append([name, f"{n} x {c}", str(row.rank), *speedups, number(row.error, 3)])
     header = ["layer", "N x C", "R", "theoretical speed-up", "measured over direct", "kernel's relative error"]
     return Table("CP at R = NC/(N+C), rounded to a whole number.", header, rows)
@@ -159,7 +174,7 @@ def full_size(results: Results) -> Table | None:
             seconds(row.measured),
             number(row.measured.gflops, 0),
             number(row.theoretical_speedup, 2),
-            _speedup(row.measured),
+            speedup(row.measured),
         ]
         for technique, row in full.techniques.items()
     ]

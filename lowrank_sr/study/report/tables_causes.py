@@ -3,14 +3,13 @@
 from lowrank_sr.study.measure.ablation import ALONE_SPEEDUP, CHOSEN
 from lowrank_sr.study.measure.low_rank import BIAS, FITTED, KERNEL, TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
-from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
+from lowrank_sr.study.measure.sweeps import GuardedPoint
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock
-from lowrank_sr.study.report.tables import NETWORK, TIMED, Table, network, number, spread
-from lowrank_sr.study.technique import ALL, BLOCKS, MARKED, REFERENCE, UNMARKED
+from lowrank_sr.study.report.tables import NETWORK, NO_NETWORK, TIMED, Table, network, number, speedup
+from lowrank_sr.study.technique import LAYERS, REFERENCE
 
-_LAYERS = {ALL: "all layers", BLOCKS: "dense blocks", MARKED: "marked layers", UNMARKED: "unmarked layers"}
-_FACTORS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
+FACTORS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
 _QUALITY = ["PSNR RGB (dB)", "PSNR RGB, colours matched (dB)", "SSIM RGB"]
 _MATCHED = (
     "Colours matched: once one gain and one offset a channel have brought the picture as near as they can to that of "
@@ -23,12 +22,12 @@ def ablation(results: Results) -> Table:
     rows = [["the dense network", "–", number(1, 2), *_quality(results.quality[REFERENCE])]]
     for row in results.ablation:
         ranks = "chosen ranks" if row.ranks == CHOSEN else "uniform share"
-        name = f"{row.form.upper()}, {_LAYERS[row.layers]}, {ranks}, {_FACTORS[row.factors]}"
+        name = f"{row.form.upper()}, {LAYERS[row.layers]}, {ranks}, {FACTORS[row.factors]}"
         rows.append([name, str(row.factorised), number(row.theoretical_speedup, 2), *_quality(row.quality)])
     caption = (
         f"The ablation. Ranks are those that make all layers together {TABLE1_SPEEDUP:g} times cheaper, the same "
         "whichever layers have them: “dense blocks” leaves trunk_conv and the tail dense, “marked” and “unmarked "
-        f"layers” are the poster's recipe in its two readings. {_MATCHED}"
+        f"layers” are the poster's recipe in its two readings, with our threshold. {_MATCHED}"
     )
     return Table(caption, ["network", "layers factorised", "theoretical speed-up", *_QUALITY], rows)
 
@@ -52,13 +51,7 @@ def _quality(quality: Quality) -> list[str]:
 
 def thresholds(results: Results) -> Table:
     """The points of the figure of thresholds, in three readings, with and without the guard."""
-    rows = []
-    for point in results.thresholds:
-        rows += _guarded("layers above a condition number", point.threshold, point)
-    for truncation in results.truncations:
-        rows += _guarded("every layer at a condition number", truncation.condition, truncation)
-    for limit in results.limits:
-        rows += _guarded("every layer at a singular value", limit.limit, limit)
+    rows = [row for reading, threshold, point in _readings(results) for row in _guarded(reading, threshold, point)]
     caption = (
         "SVD of the kernel by a threshold, in three readings. Layers whose factors would cost more than the dense "
         f"layer stay dense, but in rows without the guard, which are left out where they are the same. {TIMED}"
@@ -66,18 +59,38 @@ def thresholds(results: Results) -> Table:
     return Table(caption, ["the threshold selects or truncates", "threshold", *NETWORK], rows)
 
 
+def _readings(results: Results) -> list[tuple[str, float, GuardedPoint]]:
+    return [
+        *(("layers above a condition number", point.threshold, point) for point in results.thresholds),
+        *(("every layer at a condition number", point.condition, point) for point in results.truncations),
+        *(("every layer at a singular value", point.limit, point) for point in results.limits),
+    ]
+
+
 def _guarded(reading: str, threshold: float, point: GuardedPoint) -> list[list[str]]:
-    both: list[tuple[str, LowRankNetwork | None]] = [("", point.network), (", without the guard", point.unguarded)]
-    return [[f"{reading}{guard}", number(threshold, 3), *network(row)] for guard, row in both if row is not None]
+    """A row with the guard, or the reason why there is none, and one without it where that is another network."""
+    at = number(threshold, 3)
+    rows = [
+        [reading, at, *network(point.network)] if point.network else [f"{reading}: {point.refused}", at, *NO_NETWORK]
+    ]
+    return rows + ([[f"{reading}, without the guard", at, *network(point.unguarded)]] if point.unguarded else [])
+
+
+def without_network(results: Results) -> str:
+    """A sentence on the thresholds at which the guard leaves no network, for the figure; empty where there are none."""
+    refused = [f"{reading}, {at:.3g} ({point.refused})" for reading, at, point in _readings(results) if point.refused]
+    return f" No filled point: {'; '.join(refused)}." if refused else ""
 
 
 def self_check(results: Results) -> Table:
     """Every technique that was timed more than once, and what else the machine did."""
     rows = []
-    for technique in results.repeats:
+    for technique in results.times.techniques:
         timings = clock.measurements(results, technique)
+        if len(timings) < 2:
+            continue
         busy = max(max(timing.load.before, timing.load.after) for timing in timings)
-        cells = [spread(timing.speedup, timing.speedup_low, timing.speedup_high, 2) for timing in timings[:3]]
+        cells = [speedup(timing) for timing in timings[:3]]
         rows.append([technique.label, *cells, *["–"] * (3 - len(cells)), number(busy, 2)])
     caption = (
         "The self-check: the same networks timed at different moments, speed-ups over direct convolution with their "

@@ -42,12 +42,30 @@ def together(answers: Sequence[Answer]) -> str:
     return AGREES if all(answers) else DISAGREES
 
 
+def rule_of(count: int, what: str) -> str:
+    """How `together` combines so many answers, for the rule of a claim: `what` they are of, in the plural."""
+    if count == 1:
+        return "one answer decides"
+    if count == 2:
+        return f"agrees where both {what} bear it out, in part where one does and the other does not"
+    return f"agrees where all {count} {what} bear it out, in part where some do and others do not"
+
+
 def because(*reasons: tuple[bool, str]) -> str:
     """The sentences whose condition holds."""
     return " ".join(sentence for holds, sentence in reasons if holds)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, in the plural but for one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def listed(words: Iterable[str]) -> str:
-    """Words with commas between them, and "and" before the last."""
+    """Words with commas between them, and "and" before the last; semicolons where there are commas within."""
     *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    if not first:
+        return last
+    if any("," in word for word in (*first, last)):
+        return f"{'; '.join(first)}; and {last}"
+    return f"{', '.join(first)} and {last}"
