@@ -30,7 +30,7 @@ def test_no_module_is_shadowed_by_a_name_of_its_package():
 
 
 def test_the_import_is_light_and_needs_no_peer():
-    heavy = {"PIL", "tifffile", "matplotlib", "tqdm", "torch", "onnxruntime", "openvino", "tensorly"}
+    heavy = {"PIL", "imageio", "tifffile", "matplotlib", "tqdm", "torch", "onnxruntime", "openvino", "tensorly"}
     code = f"import sys, lowrank_sr; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

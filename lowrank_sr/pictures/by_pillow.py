@@ -1,10 +1,14 @@
-"""Pictures that Pillow decodes and encodes, whole; they are written from rows as they come."""
+"""Pictures that Pillow decodes and encodes, whole: read through imageio, and written from rows as they come.
+
+imageio would hold a picture that is written twice, as an array and as Pillow's image.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
 import PIL.Image
 
@@ -124,17 +128,13 @@ def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
 
 
 def _bands(path: Path, frame: int, mode: str) -> Iterator[np.ndarray]:
-    values = _decoded(path, frame, mode)
+    with iio.imopen(path, "r", plugin="pillow") as file:
+        same = file.metadata(index=frame)["mode"] == mode
+        values = file.read(index=frame, mode=None if same else mode, writeable_output=False)
     values = values.reshape(*values.shape[:2], -1)
     rows = rows_of(values[0].nbytes)
     for top in range(0, len(values), rows):
         yield values[top : top + rows]
-
-
-def _decoded(path: Path, frame: int, mode: str) -> np.ndarray:
-    with _opened(path, frame) as image:
-        values: np.ndarray = np.asarray(image if image.mode == mode else image.convert(mode))
-    return values
 
 
 def _mode_to_read(image: PIL.Image.Image) -> str:

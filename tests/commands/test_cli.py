@@ -207,7 +207,7 @@ def test_import_compiles_nothing_and_loads_no_framework():
         "with event.install_recorder('numba:compile') as recorded:\n"
         "    import lowrank_sr\n"
         "assert not recorded.buffer, recorded.buffer\n"
-        "print(*{'torch', 'scipy.linalg', 'PIL', 'skimage'} & set(sys.modules))"
+        "print(*{'torch', 'scipy.linalg', 'imageio', 'PIL', 'skimage'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (0, "\n"), run.stderr

@@ -585,7 +585,7 @@ def test_images_in_nothing(tmp_path):
 
 
 def test_import_is_light():
-    code = "import sys, lowrank_sr.pictures.images; print({'PIL', 'tifffile'} & set(sys.modules))"
+    code = "import sys, lowrank_sr.pictures.images; print({'PIL', 'imageio', 'tifffile'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

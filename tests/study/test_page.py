@@ -1,12 +1,10 @@
 """The report's page in a browser: Debian's Chromium, without a screen."""
 
-import io
 import json
 import shutil
 from urllib.parse import urlsplit
 
-import numpy as np
-import PIL.Image
+import imageio.v3 as iio
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -51,7 +49,7 @@ def greys(browser):
     """The grey of the stage a quarter and three quarters of the way across."""
     stage = browser.find_element("css selector", ".stage")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", stage)
-    pixels = np.asarray(PIL.Image.open(io.BytesIO(stage.screenshot_as_png)))
+    pixels = iio.imread(stage.screenshot_as_png)
     height, width = pixels.shape[:2]
     return [int(pixels[height // 2, width * share // 4, 0]) for share in (1, 3)]
 
