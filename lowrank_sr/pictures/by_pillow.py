@@ -4,7 +4,6 @@ imageio would hold a picture that is written twice, as an array and as Pillow's 
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
         mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
         same_mode = image.mode == mode
         icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
-        orientation, turns = None, image.format == "TIFF"
+        orientation, turns, readable_exif = None, image.format == "TIFF", True
         decoder = _PROGRESSIVE_JPEG_BYTES if "progressive" in image.info else _DECODER_BYTES.get(image.format or "", 0)
         if turns:  # upright as it is decoded; of the sizes only some versions of Pillow say so before
             sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
@@ -54,8 +53,10 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
         else:
             if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
                 image.info["exif"] = late
-            with suppress(Exception):  # a picture is not refused for what it says of itself
+            try:
                 orientation = PIL.Image.Image.getexif(image).get(ORIENTATION)  # a PNG's own one would decode it
+            except Exception:  # a picture is not refused for what it says of itself
+                readable_exif = False
         described = metadata.of_tiff(path) if turns else metadata.of_image(image)
     if is_png16(start):
         png = Png16(path)
@@ -78,7 +79,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
         dtype=np.dtype(np.uint8),
         orientation=orientation,
         icc=icc,
-        bands=_bands(path, frame, mode),
+        bands=_bands(path, frame, mode, readable_exif),
         decoding_bytes=pixel_bytes * height * width + 4 * BAND_BYTES,
         metadata=described,
     )
@@ -127,10 +128,14 @@ def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
         raise ValueError(f"Pillow cannot identify it: {error}") from error
 
 
-def _bands(path: Path, frame: int, mode: str) -> Iterator[np.ndarray]:
-    with iio.imopen(path, "r", plugin="pillow") as file:
-        same = file.metadata(index=frame)["mode"] == mode
-        values = file.read(index=frame, mode=None if same else mode, writeable_output=False)
+def _bands(path: Path, frame: int, mode: str, readable_exif: bool) -> Iterator[np.ndarray]:
+    if readable_exif:
+        with iio.imopen(path, "r", plugin="pillow") as file:
+            same = file.metadata(index=frame)["mode"] == mode
+            values = file.read(index=frame, mode=None if same else mode, writeable_output=False)
+    else:  # which imageio reads with every picture, and refuses
+        with _opened(path, frame) as image:
+            values = np.asarray(image.convert(mode))
     values = values.reshape(*values.shape[:2], -1)
     rows = rows_of(values[0].nbytes)
     for top in range(0, len(values), rows):
