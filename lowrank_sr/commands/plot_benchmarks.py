@@ -16,7 +16,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "files", type=Path, nargs="+", metavar="FILE.json", help="by pytest --benchmark-json; one for each machine"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FIGURE", help=".png, .svg or .pdf (default: FILE.png beside the first)"
+        "-o", "--output", type=Path, metavar="FIGURE", help=".png, .svg or .pdf (default: FILE.png next to the first)"
     )
     parser.add_argument("--csv", type=Path, metavar="TABLE.csv", help="write the rows into this file too")
 

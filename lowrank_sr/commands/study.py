@@ -41,7 +41,13 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="M",
         help="some of direct, im2col, kn2row, winograd, svd, cp (default: all; direct is always measured)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of what is drawn at random: crops, patches and CP's start (default: %(default)s)",
+    )
     parser.add_argument(
         "--fresh",
         action="store_true",
