@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     `arguments` are those of the command line, without the program's name; by default sys.argv's. After Ctrl-C that
     makes 130, after SIGTERM 143, and after a closed pipe 141, as a shell reports a program that a signal ended.
     """
+    if sys.stderr is None:  # closed: what is written there must come neither on standard output nor into an open file
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the end of the process)
     try:
         with _on_signals(_leave):  # there is nothing to clean up yet, and the imports take a second
             from lowrank_sr.commands import command_line
@@ -80,7 +82,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _names_as_they_are() -> Iterator[None]:
-    """Let standard output carry the bytes of file names that its encoding has not."""
+    """Let standard output carry the bytes of file names that its encoding does not have."""
     if not isinstance(sys.stdout, io.TextIOWrapper):
         yield
         return

@@ -14,7 +14,7 @@ from lowrank_sr.temporary import create
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if not.
+    """Yield a temporary path next to `path`; rename it to `path` if the block succeeds, remove it if not.
 
     What has got its name is whole on the disk, so that a file which exists after a power cut is complete. What a killed
     process has left in the folder is removed.

@@ -29,6 +29,7 @@ def progress(total: float, description: str, unit: str, hidden: bool = False) ->
     """
     from tqdm import tqdm  # here, since it would slow `import lowrank_sr`
 
+    hidden = hidden or sys.stderr is None  # closed, or a program without a console
     bar: AbstractContextManager[Any] = tqdm(
         total=total, desc=description, unit=unit, unit_scale=True, delay=1, disable=hidden or None, leave=False
     )
@@ -47,5 +48,7 @@ def say(text: object) -> None:
 
 def complain(message: object) -> None:
     """Print a sentence to stderr, after the program's name."""
+    if sys.stderr is None:  # to which print would answer on standard output
+        return
     with suppress(OSError):  # where stderr cannot be written, the exit status has to do
         print(f"lowrank-sr: {message}", file=sys.stderr)

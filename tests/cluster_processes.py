@@ -9,10 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psutil
-from distributed import Client
 
 DASK = [sys.executable, "-m", "dask"]
-START_SECONDS = 60
+START_SECONDS = 300
 SCHEDULER = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
 WORKER = ["worker", "--nthreads", "1", "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
 
@@ -57,11 +56,6 @@ class Cluster:
         worker = self._start([*arguments, "--local-directory", str(self.folder)], name, **variables)
         wait_for("Registered to:", self.folder / f"{name}.log", worker)
         return worker
-
-    def worker_process(self):
-        """The number of a process that computes, not of its watcher."""
-        with Client(self.address, set_as_default=False) as client:
-            return next(iter(client.run(os.getpid).values()))
 
     def _start(self, arguments, name, **variables):
         process = start([*DASK, *arguments], self.folder / f"{name}.log", **variables)

@@ -5,7 +5,8 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +34,13 @@ def connected(address: str, shared_files: bool = False) -> Iterator[Pool]:
     _need_distributed()
     from distributed import Client
 
-    with _quiet_dask():
-        try:  # a Client waits for ever for a server that is no scheduler
+    with _quiet_dask(), ExitStack() as stack:
+        with _answering(address):  # a Client waits for ever for a server that is no scheduler
             asyncio.run(asyncio.wait_for(_identity(address), CONNECT_SECONDS))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{address}: no scheduler answers: expected the address that `dask scheduler` shows"
-            ) from error
-        with Client(address, timeout=CONNECT_SECONDS, set_as_default=False) as client:
+            client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
             _check_workers(client, address)
             _show_dashboard(client)
-            yield Pool(client, address, shared_files)
+        yield Pool(client, address, shared_files)
 
 
 @contextmanager
@@ -67,10 +64,13 @@ def started(workers: int) -> Iterator[Pool]:
                 env={VARIABLE: str(max(1, thread_count() // workers))},
                 silence_logs=logging.CRITICAL,
             )
-        with cluster, Client(cluster, set_as_default=False) as client:
-            _check_workers(client, cluster.scheduler_address)
-            _show_dashboard(client)
-            yield Pool(client, cluster.scheduler_address, shared_files=True)
+        address = cluster.scheduler_address
+        with cluster, ExitStack() as stack:
+            with _answering(address):
+                client = stack.enter_context(Client(cluster, set_as_default=False))
+                _check_workers(client, address)
+                _show_dashboard(client)
+            yield Pool(client, address, shared_files=True)
 
 
 @contextmanager
@@ -116,11 +116,28 @@ def _quiet_dask() -> Iterator[None]:
             logger.setLevel(level)
 
 
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """Turn what Dask raises where the scheduler at `address` cannot be reached, or no longer, into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (CancelledError, OSError, ValueError) as error:
+        raise InputError(
+            f"{address}: no scheduler answers: expected the address that `dask scheduler` shows"
+        ) from error
+
+
 async def _identity(address: str) -> dict[str, Any]:
     from distributed.core import rpc
+    from distributed.security import Security
 
-    async with rpc(address) as scheduler:
-        identity: dict[str, Any] = await scheduler.identity(n_workers=0)
+    async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
+        try:
+            identity: dict[str, Any] = await scheduler.identity(n_workers=0)
+        except TypeError as error:  # Dask's, for tls:// without certificates
+            raise InputError(f"{address}: no certificates for it: expected them in Dask's configuration") from error
     return identity
 
 

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, KilledWorker
 
 L = TypeVar("L")
 R = TypeVar("R")
@@ -48,12 +49,26 @@ class Pool:
         """Send `value` to every worker; tasks take the future in its place, and find the same object each time.
 
         The scheduler keeps a copy, for workers that join later.
+
+        Raises InputError where the scheduler is lost, no worker is left, or the value is too large for them.
         """
+        from distributed import KilledWorker
+
+        done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         try:
             future = self._client.submit(_itself, value, pure=False)
-            self._client.replicate(future)
-        except (CancelledError, OSError) as error:
-            raise self._lost() from error
+            future.add_done_callback(done.put)
+            error = self._wait(done).exception()
+            if isinstance(error, KilledWorker):
+                raise InputError(f"{self._address}: {_died(error, 'receiving what all tasks need')}") from error
+            if error is not None:
+                raise error
+            if future.cancelled():
+                raise self._lost()
+            with suppress(TimeoutError, ValueError):  # the last worker has just died: a task fetches what it needs
+                self._client.replicate(future, callback_timeout=PATIENCE_SECONDS)
+        except (CancelledError, OSError) as lost:
+            raise self._lost() from lost
         return future
 
     def memory_limit(self) -> int | None:
@@ -122,7 +137,8 @@ class Pool:
     def _info(self) -> dict[str, Any]:
         """What the scheduler knows of itself and its workers."""
         try:
-            info: dict[str, Any] = self._client.scheduler_info()
+            # What `scheduler_info` returns may be a heartbeat's answer instead, which leaves the workers out.
+            info: dict[str, Any] = self._client.sync(self._client.scheduler.identity, n_workers=-1)
         except (CancelledError, OSError) as error:
             raise self._lost() from error
         return info
@@ -133,13 +149,17 @@ class Pool:
         try:
             return future.result()
         except KilledWorker as error:
-            times = error.allowed_failures + 1
-            return InputError(f"{name(label)}: {times} workers died of it: expected one with enough memory")
+            return InputError(f"{name(label)}: {_died(error, 'computing it')}")
         except (CancelledError, OSError) as error:
             raise self._lost() from error
 
     def _lost(self) -> InputError:
         return InputError(f"{self._address}: the connection to the scheduler is lost: expected it to run to the end")
+
+
+def _died(error: "KilledWorker", doing: str) -> str:
+    times = error.allowed_failures + 1
+    return f"{times} worker{'s' if times > 1 else ''} died while {doing}, probably for lack of memory"
 
 
 def _itself(value: object) -> object:

@@ -77,7 +77,7 @@ def plan_batch(
 
     `check_format` raises InputError for a picture that the format of its file cannot keep.
 
-    A picture that cannot be read or has no place to go costs itself alone. In folders, what an earlier run has written
+    A picture that cannot be read or has no place to go affects only itself. In folders, what an earlier run has written
     beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
     `every_frame` each, numbered from 1.
 

@@ -43,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
         default="svd",
         help="the pair d x 1, 1 x d, or the four of CP (default: %(default)s)",
     )
-    rules = parser.add_argument_group("how far, exactly one").add_mutually_exclusive_group(required=True)
+    rules = parser.add_argument_group("compression target (exactly one)").add_mutually_exclusive_group(required=True)
     rules.add_argument("--rank", type=int, metavar="K", help="the same rank for every layer")
     rules.add_argument("--energy", type=float, metavar="E", help="a fraction of each kernel's energy")
     rules.add_argument("--condition", type=float, metavar="KAPPA", help="a condition number for each kernel")
@@ -60,16 +60,22 @@ def add_parser(subparsers: Subparsers) -> None:
         "--calibrate", type=given_path, metavar="FOLDER", help="high-resolution photographs (default: the bundled ones)"
     )
     pictures.add_argument(
-        "--no-calibration", dest="calibrated", action="store_false", help="factors and ranks of the kernels alone"
+        "--no-calibration", dest="calibrated", action="store_false", help="factors and ranks from the kernels only"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of what is drawn at random: crops, patches and CP's start (default: %(default)s)",
+    )
     parser.add_argument(
         "--target",
         choices=["flops", "measured"],
         default="flops",
         help="count FLOPs, or time the layers on this machine (default: %(default)s)",
     )
-    tuning = parser.add_argument_group("fine-tuning after it, both")
+    tuning = parser.add_argument_group("fine-tune afterwards (give both)")
     tuning.add_argument("--finetune", type=float, metavar="MINUTES", help="of training all layers together")
     add_photos(tuning)
     add_json(parser)

@@ -75,7 +75,7 @@ def open_pool(options: argparse.Namespace) -> AbstractContextManager[Pool | None
     Raises InputError as `cluster.connection` does, and for --shared-files without --cluster.
     """
     if options.shared_files and options.cluster is None:
-        raise InputError("--shared-files: expected with --cluster, for whose workers it speaks")
+        raise InputError("--shared-files needs --cluster")
     if options.cluster is None and options.workers is None:
         return nullcontext()
     if options.cluster is not None:

@@ -23,7 +23,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--output",
         type=given_path,
         metavar="FIGURE",
-        help=".png, .svg or .pdf (default: FILE.png beside the first)",
+        help=".png, .svg or .pdf (default: FILE.png next to the first)",
     )
     parser.add_argument("--csv", type=given_path, metavar="TABLE.csv", help="write the rows into this file too")
 

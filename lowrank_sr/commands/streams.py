@@ -38,7 +38,8 @@ def replaced(inputs: Sequence[str], output: str | None, extension: str | None) -
     Without `output`, what comes from standard input goes to standard output. `extension` is that of the file for
     standard output, by default ".png".
 
-    Raises InputError for other pictures beside standard input, for terminals, and for output that cannot be written.
+    Raises InputError for other pictures in addition to standard input, for terminals and closed streams, and for output
+    that cannot be written.
     """
     from_stdin = STREAM in inputs
     if not from_stdin and output != STREAM:
@@ -47,6 +48,8 @@ def replaced(inputs: Sequence[str], output: str | None, extension: str | None) -
     if from_stdin and len(inputs) > 1:
         raise InputError("standard input: expected as the only picture")
     to_stdout = output in (None, STREAM)
+    if to_stdout and sys.stdout is None:
+        raise InputError("standard output: is closed; expected a pipe or a file for the picture")
     if to_stdout and sys.stdout.isatty():
         raise InputError("standard output: is a terminal; expected a pipe or a file for the picture")
     with tempfile.TemporaryDirectory(prefix="lowrank-sr-") as name:
@@ -60,7 +63,9 @@ def replaced(inputs: Sequence[str], output: str | None, extension: str | None) -
 
 
 def _spooled(path: Path) -> Path:
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
+        raise InputError("standard input: is closed; expected a picture")
+    if sys.stdin.isatty():
         raise InputError("standard input: is a terminal; expected a picture")
     try:
         with path.open("wb") as file:

@@ -44,7 +44,13 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="M",
         help=f"some of {', '.join((*METHODS, *FORMS))} (default: all; direct is always measured)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of what is drawn at random: crops, patches and CP's start (default: %(default)s)",
+    )
     parser.add_argument(
         "--fresh",
         action="store_true",

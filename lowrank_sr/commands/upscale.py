@@ -47,8 +47,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--memory",
         metavar="SIZE",
-        help="memory that the command may hold, such as 1GB or 800MB; larger pictures are computed in tiles (default:"
-        " 2 GB beside the program and its weights, or 80%% of what is free where that is less)",
+        help="memory that each process may hold, such as 1GB or 800MB; larger pictures are computed in tiles (default:"
+        " 2 GB in addition to the program and its weights, or 80%% of what is free where that is less)",
     )
     parser.add_argument(
         "--overlap",
@@ -63,7 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
     files = parser.add_argument_group("where the results go")
     files.add_argument(
-        "-o", "--output", metavar="FILE_OR_FOLDER", help="(default: beside each input); - is standard output"
+        "-o", "--output", metavar="FILE_OR_FOLDER", help="(default: next to each input); - is standard output"
     )
     files.add_argument(
         "--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of files whose name is not given (default: png)"
@@ -73,7 +73,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--existing",
         choices=["skip", "overwrite", "fail"],
         help="what happens to files that exist: skip leaves them, so that an interrupted batch carries on"
-        " (default: overwrite one FILE that -o names, otherwise fail, for that picture alone)",
+        " (default: overwrite one FILE that -o names, otherwise fail, for that picture only)",
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
     parser.add_argument("--json", type=given_path, metavar="FILE", help="write what became of each picture to FILE")
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         file_options = FileOptions(existing, options.outscale, memory, options.overlap)
         plan = plan_batch(streams.inputs, names, file_options, options.frames, partial(_check_format, net))
         if streams.to_stdout and len(plan.tasks) > 1:
-            raise InputError("standard output: one picture alone can be written there")
+            raise InputError("standard output: only one picture can be written there")
         if options.json is not None:
             _check_report(options.json, plan)
         outcomes: list[Outcome] = []

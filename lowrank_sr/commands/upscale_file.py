@@ -21,9 +21,9 @@ _PARAMETER_BYTES = 4 + 16  # as it is, and prepared for Winograd's algorithm
 
 def check_rgb(net: RRDBNet) -> None:
     """Raise InputError where the network does not take and give RGB."""
-    channels = net.architecture.image_channels
-    if (channels, net.architecture.out_channels) != (3, 3):
-        raise InputError(f"the network takes {channels} channels: expected one for RGB pictures")
+    taken, given = net.architecture.image_channels, net.architecture.out_channels
+    if (taken, given) != (3, 3):
+        raise InputError(f"the network takes {taken} channels and gives {given}: expected 3 and 3, for RGB pictures")
 
 
 def writable_shape(net: RRDBNet, picture: PictureFile, target: Path, outscale: float | None) -> Shape:
@@ -60,8 +60,8 @@ def upscale_file(
     progress : function of float, optional
         Called after each step with the share of the picture that was done in it; together 1.
     memory : int, optional
-        Bytes that the process may hold. By default 2 GB beside what it holds anyway, or 80% of what is free where that
-        is less. A picture that does not fit is computed in tiles.
+        Bytes that the process may hold. By default 2 GB in addition to what it holds anyway, or 80% of what is free
+        where that is less. A picture that does not fit is computed in tiles.
     overlap : int, optional
         Pixels of context around a tile, by default those of `enlarge`.
     compute : function, optional

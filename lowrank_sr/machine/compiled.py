@@ -46,7 +46,7 @@ def compiled(**options: Any) -> Callable:
     """Decorate a function as `numba.njit(cache=True, **options)` does, with a cache that knows all kernel files.
 
     Without a cache where none can be kept. Where Numba is told not to compile, the function raises InputError: the
-    loops are made of vector instructions, which Python has not.
+    loops are made of vector instructions, which Python does not have.
     """
 
     def decorate(function: Callable) -> Callable:

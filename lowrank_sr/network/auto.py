@@ -33,7 +33,7 @@ TIMING_SECONDS = 0.4  # of measuring for a shape, and no fewer than
 TIMING_ROUNDS = 5
 
 _log = logging.getLogger(__name__)
-_known: dict[Path, dict[str, dict[str, float]]] = {}
+_known: dict[Path | None, dict[str, dict[str, float]]] = {}
 
 
 def check_method(method: str, source: str = "method") -> None:
@@ -74,9 +74,11 @@ def seconds_by_method(shape: tuple[int, int, int]) -> dict[str, float]:
     return table[key]
 
 
-def _store(path: Path, table: dict[str, dict[str, float]]) -> None:
+def _store(path: Path | None, table: dict[str, dict[str, float]]) -> None:
     """Write the figures; where that cannot be, say once which folder is at fault: every run would measure again."""
     try:
+        if path is None:
+            raise InputError("there is no home folder: expected HOME or XDG_CACHE_HOME to name one")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not os.access(path, os.R_OK):
             path.unlink()  # else the new file would get its permissions
@@ -90,14 +92,21 @@ def _warn_once(sentence: str) -> None:
     _log.warning(sentence)
 
 
-def _path() -> Path:
+def _path() -> Path | None:
+    """The file with the figures of this machine, thread count and build; None for a user without a home folder."""
     machine = f"{cpu_model()}, {thread_count()} threads, {kernels_digest()}, Numba {numba.__version__}"
     name = f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
-    return Path(platformdirs.user_cache_dir("lowrank-sr", appauthor=False)) / name
+    try:
+        folder = Path(platformdirs.user_cache_dir("lowrank-sr", appauthor=False))
+    except RuntimeError:
+        return None
+    return folder / name if folder.is_absolute() else None  # some versions of platformdirs leave a "~" in it
 
 
-def _stored(path: Path) -> dict[str, dict[str, float]]:
+def _stored(path: Path | None) -> dict[str, dict[str, float]]:
     """The figures in a file; nothing where there is no such file or it is not one of ours."""
+    if path is None:
+        return {}
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         whole = all(math.isfinite(t) for times in table.values() for t in times.values())

@@ -28,7 +28,7 @@ Progress = Callable[[float], object]
 
 @dataclass(frozen=True)
 class Piece:
-    """A tile with its pixels: all that a process needs beside the network to compute it.
+    """A tile with its pixels: all that a process needs besides the network to compute it.
 
     `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`.
     """
@@ -49,7 +49,7 @@ def enlarge(
     overlap: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Enlarge an image in at most `memory` bytes beside itself and the result.
+    """Enlarge an image in at most `memory` bytes in addition to itself and the result.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def plan_picture(
     overlap: int | None = None,
     held: int = 0,
 ) -> TilePlan:
-    """The plan that computes least of those that `needs` no more than `budget` bytes beside those that are `held`.
+    """The plan that computes least of those that `needs` at most `budget` bytes in addition to those that are `held`.
 
     Raises InputError, which says what would do, where the smallest tiles do not fit, and for a negative `overlap`.
     """

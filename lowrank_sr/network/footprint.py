@@ -59,7 +59,7 @@ def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:
 
 
 def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
-    """What the methods need beside the feature maps: a few caches a thread, rows for some, all patches for im2col."""
+    """What the methods need besides the feature maps: a few caches a thread, rows for some, all patches for im2col."""
     design = net.architecture
     widest = design.num_feat + GROWTHS * design.num_grow_ch
     out_width: int = width * 2**design.upsamplings

@@ -24,7 +24,7 @@ _MODES_KEEPING_THE_PROFILE = ("1", "L", "LA", "I;16", "P", "PA", "RGB", "RGBA", 
 _ONE_BYTE_MODES = ("1", "L", "P")  # any other takes 4 bytes a pixel, whatever its channels
 _DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "HEIF": 16}
 _PROGRESSIVE_JPEG_BYTES = 8
-"""What a pixel takes in the decoder beside Pillow's image, at most."""
+"""What a pixel takes in the decoder in addition to Pillow's image, at most."""
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},

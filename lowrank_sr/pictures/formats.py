@@ -129,7 +129,7 @@ def encode(
 
 
 def encoding_bytes(suffix: str, shape: tuple[int, int, int], bits: int) -> int:
-    """The most memory that `encode` needs beside the band that it is given."""
+    """The most memory that `encode` needs in addition to the band that it is given."""
     from lowrank_sr.pictures import by_pillow
 
     if suffix in SUFFIXES_WRITTEN_IN_PARTS:

@@ -1,4 +1,4 @@
-"""What a picture file says beside its pixels, and its enlargement says again: EXIF (JEITA CP-3451) and resolution."""
+"""What else than pixels a picture file holds, and its enlargement holds too: EXIF (JEITA CP-3451) and resolution."""
 
 import math
 from contextlib import suppress

@@ -107,7 +107,7 @@ def write_png(
     exif: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> None:
-    """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with what is given beside them.
+    """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with what else is given.
 
     `bands` are its rows from the top, some at a time; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA. No more than one band
     of them is held.

@@ -50,7 +50,7 @@ class PictureFile:
 
     @property
     def decoding_bytes(self) -> int:
-        """The most memory that `rows` needs beside the rows that it gives and those it gave before."""
+        """The most memory that `rows` needs in addition to the rows that it gives and those it gave before."""
         turned = 0 if self._stored.orientation in _ROWS_IN_ORDER else self._stored.stored_bytes
         return self._stored.decoding_bytes + turned
 

@@ -34,7 +34,7 @@ class StoredPicture:
     decoding_bytes : int
         The most memory that the decoder needs while it gives them.
     metadata : Metadata or None
-        What the file says beside them.
+        What else the file says.
     """
 
     height: int

@@ -21,7 +21,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs 
 
 _READ_BYTES = 2**20
 _COPIES = 4  # of a strip or a row of tiles while it is decoded
-_DECODED = (COMPRESSION.NONE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)  # without packages beside tifffile
+_DECODED = (COMPRESSION.NONE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)  # by tifffile without other packages
 _DECODED_IN_PYTHON = (*_DECODED, COMPRESSION.LZMA, COMPRESSION.PACKBITS)
 _GREY_OR_RGB = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 _CLASSIC_BYTES = 2**32 - 2**25  # a classic TIFF's offsets have 32 bits; and there are tags

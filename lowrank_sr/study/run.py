@@ -21,7 +21,7 @@ from lowrank_sr.text import complain, progress, table
 
 
 class Measurement(NamedTuple):
-    """A step: the function that returns its dataclass, and what that depends on beside the study's identity.
+    """A step: the function that returns its dataclass, and what that depends on besides the study's identity.
 
     A step that takes no times may be measured `anywhere`.
     """
@@ -80,10 +80,10 @@ def study(
                 done[name] = record.Step(inputs[name], found)
                 write()
                 bar.update()
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted: {len(done)} of {len(todo)} steps are in {path}: the same command goes on from there"
-        ) from None
+    except KeyboardInterrupt as interruption:  # which knows its signal
+        kept = f"{len(done)} of {len(todo)} steps are in {path}: the same command goes on from there"
+        interruption.args = (f"interrupted: {kept}",)
+        raise
     results = record.assemble({name: done[name].found for name in todo})
     report = Report(work.settings, machine, results, judge(results))
     write(report.claims)

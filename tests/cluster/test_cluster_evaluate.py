@@ -61,7 +61,7 @@ def test_a_message_names_the_client_s_file(cluster, data, tmp_path, capsys, monk
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--shared-files"], "--shared-files: expected with --cluster"),
+        (["--shared-files"], "--shared-files needs --cluster"),
         (["--workers", "0"], "--workers 0: expected at least 1"),
     ],
 )

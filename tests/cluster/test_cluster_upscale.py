@@ -15,6 +15,7 @@ from lowrank_sr.pictures.images import Image, write_image
 
 COUNT = 40
 FEW = "few"
+MIDDLE = "20.png"
 METHOD = ("--method", "winograd")
 
 
@@ -55,13 +56,16 @@ def started(pictures, output, *options):
     return subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_files(folder, count):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if folder.exists() and len(list(folder.rglob("*.png"))) >= count:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"fewer than {count} files in {folder}")
+def patched(monkeypatch, act):
+    """Let workers call `act` before the picture in the middle of the batch, once, and then go on as they would."""
+    for real in (batch_on_cluster._run_there, batch_on_cluster._run_and_return):
+
+        def task(net, task, source, real=real):
+            if task.source.name == MIDDLE:
+                act()
+            return real(net, task, source)
+
+        monkeypatch.setattr(batch_on_cluster, real.__name__, task)
 
 
 @pytest.mark.parametrize("options", [[], ["--shared-files"]])
@@ -79,7 +83,7 @@ def test_large_pictures_are_computed_tile_by_tile(cluster, pictures, here, tmp_p
 
 
 @pytest.mark.parametrize("options", [[], ["--shared-files"]])
-def test_a_picture_that_cannot_be_enlarged_costs_itself_alone(cluster, pictures, here, tmp_path, options, capsys):
+def test_a_picture_that_cannot_be_enlarged_affects_only_itself(cluster, pictures, here, tmp_path, options, capsys):
     folder = tmp_path / "pictures"
     folder.mkdir()
     (folder / "a.png").write_bytes((pictures / FEW / "00.png").read_bytes())
@@ -96,15 +100,21 @@ def test_a_picture_that_cannot_be_enlarged_costs_itself_alone(cluster, pictures,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--shared-files"]])
-def test_a_worker_is_killed(pictures, here, tmp_path, options):
+def test_a_worker_is_killed(pictures, here, tmp_path, options, monkeypatch):
+    marker = tmp_path / "killed"
+
+    def die_once():
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    patched(monkeypatch, die_once)
     (tmp_path / "dask").mkdir()
+    output = tmp_path / "there"
     with running_cluster(tmp_path / "dask", 2) as cluster:
-        output = tmp_path / "there"
-        client = started(pictures, output, "--cluster", cluster.address, *options)
-        wait_for_files(output, 3)
-        os.kill(cluster.worker_process(), signal.SIGKILL)
-        _, errors = client.communicate(timeout=120)
-    assert client.returncode == 0, errors
+        arguments = ["upscale", str(pictures), "-o", str(output), *METHOD, "--cluster", cluster.address, *options]
+        assert cli.main(arguments) == 0
+    assert marker.exists()
     files = contents(output)
     assert {name: content for name, content in files.items() if not name.startswith(".")} == here
 
@@ -145,48 +155,69 @@ def test_a_file_that_another_process_writes_meanwhile(
 
 
 @pytest.mark.slow
-def test_the_scheduler_is_killed_and_another_carries_on(pictures, here, tmp_path):
+def test_the_scheduler_is_killed_and_another_carries_on(pictures, here, tmp_path, monkeypatch, capsys):
     (tmp_path / "dask").mkdir()
     output = tmp_path / "there"
-    with running_cluster(tmp_path / "dask", 2) as cluster:
-        client = started(pictures, output, "--cluster", cluster.address)
-        wait_for_files(output, 3)
-        cluster.scheduler.kill()
-        _, errors = client.communicate(timeout=120)
-    assert client.returncode == 2
-    assert f"lowrank-sr: {cluster.address}: the connection to the scheduler is lost" in errors
-    assert "Traceback" not in errors
+    arguments = ["upscale", str(pictures), "-o", str(output), *METHOD, "--cluster"]
+    with running_cluster(tmp_path / "dask", 2) as cluster, monkeypatch.context() as patch:
+        scheduler = cluster.scheduler.pid
+        patched(patch, lambda: os.kill(scheduler, signal.SIGKILL))
+        assert cli.main([*arguments, cluster.address]) == 2
+    assert f"lowrank-sr: {cluster.address}: the connection to the scheduler is lost" in capsys.readouterr().err
     done = contents(output)
-    assert 3 <= len(done) < COUNT
+    assert 1 <= len(done) < COUNT
     assert done.items() <= here.items()
 
     with running_cluster(tmp_path / "dask", 2) as cluster:
-        client = started(pictures, output, "--cluster", cluster.address, "--existing", "skip")
-        _, errors = client.communicate(timeout=120)
-    assert client.returncode == 0, errors
-    assert f"{len(done)} skipped" in errors
+        assert cli.main([*arguments, cluster.address, "--existing", "skip"]) == 0
+    assert f"{len(done)} skipped" in capsys.readouterr().err
     assert contents(output) == here
 
 
 @pytest.mark.slow
 def test_in_processes_of_this_machine(pictures, here, tmp_path):
     client = started(pictures, tmp_path / "there", "--workers", "2")
-    _, errors = client.communicate(timeout=120)
+    _, errors = client.communicate(timeout=300)
     assert client.returncode == 0, errors
     assert contents(tmp_path / "there") == here
 
 
+BLOCKED = """
+import sys, time
+from pathlib import Path
+from lowrank_sr import cli
+from lowrank_sr.commands import batch_on_cluster
+
+marker = Path(sys.argv.pop(1))
+
+def _run_there(net, task, source):
+    marker.touch()
+    time.sleep(3600)
+
+if __name__ == "__main__":
+    batch_on_cluster._run_there = _run_there
+    sys.exit(cli.main())
+"""
+
+
 @pytest.mark.slow
 def test_an_interrupt_ends_the_processes(pictures, tmp_path):
-    client = started(pictures, tmp_path / "there", "--workers", "2")
-    wait_for_files(tmp_path / "there", 1)
+    """While both compute, as long as it takes."""
+    marker = tmp_path / "computes"
+    arguments = ["upscale", str(pictures), "-o", str(tmp_path / "there"), *METHOD, "--workers", "2"]
+    client = subprocess.Popen(
+        [sys.executable, "-c", BLOCKED, str(marker), *arguments], env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    while not marker.exists():
+        assert client.poll() is None
+        time.sleep(0.05)
     processes = psutil.Process(client.pid).children(recursive=True)
     assert len(processes) >= 2
     for process in (psutil.Process(client.pid), *processes):  # as a terminal sends it
         process.send_signal(signal.SIGINT)
-    _, errors = client.communicate(timeout=30)
+    _, errors = client.communicate(timeout=300)
     assert client.returncode == 130
     assert errors.splitlines()[-1] == "lowrank-sr: interrupted"
     assert "Traceback" not in errors
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert alive == []

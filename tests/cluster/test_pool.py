@@ -1,14 +1,17 @@
 import os
 import signal
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
 from cluster_processes import running_cluster
+from distributed import Client
 
 import lowrank_sr as lsr
 from lowrank_sr.cluster import connection, worker
-from lowrank_sr.cluster.pool import TASKS_A_WORKER
+from lowrank_sr.cluster import pool as pool_of_workers
+from lowrank_sr.cluster.pool import TASKS_A_WORKER, Pool
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.network import auto
@@ -130,6 +133,68 @@ def test_an_address_without_a_scheduler(address, monkeypatch):
         pass
 
 
+def test_an_encrypted_address_without_certificates():
+    address = "tls://127.0.0.1:9"
+    with pytest.raises(InputError, match=f"{address}: no certificates for it"), connection.connected(address):
+        pass
+
+
+@pytest.mark.parametrize("step", ["Client", "Client.wait_for_workers", "Client.run", "Client.get_versions"])
+def test_a_scheduler_that_dies_while_it_is_reached(cluster, monkeypatch, step):
+    def lost(*arguments, **options):
+        raise OSError("lost")
+
+    monkeypatch.setattr(f"distributed.{step}", lost)
+    with (
+        pytest.raises(InputError, match=f"{cluster.address}: no scheduler answers"),
+        connection.connected(cluster.address),
+    ):
+        pass
+
+
+def test_all_workers_are_counted(tmp_path, monkeypatch):
+    """Also where Dask's client asks for five of them or, for a heartbeat, for none."""
+
+    class Scheduler:
+        @staticmethod
+        def identity(n_workers):
+            workers = {f"tcp://host:{i}": {"memory_limit": 10 - i} for i in range(7)}
+            return {"workers": dict(islice(workers.items(), 7 if n_workers == -1 else n_workers))}
+
+    class Client:
+        scheduler = Scheduler
+
+        @staticmethod
+        def sync(function, **arguments):
+            return function(**arguments)
+
+    pool = Pool(Client, "tcp://host:0", shared_files=False)
+    assert pool.memory_limit() == 4
+    assert pool._count_workers() == 7
+
+
+@pytest.mark.slow
+def test_what_is_shared_waits_only_so_long_for_a_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool_of_workers, "PATIENCE_SECONDS", 0.5)
+    with (
+        running_cluster(tmp_path, 0) as cluster,
+        Client(cluster.address, set_as_default=False) as client,
+        pytest.raises(InputError, match=f"{cluster.address}: has no worker left"),
+    ):
+        Pool(client, cluster.address, shared_files=False).share(1)
+
+
+@pytest.mark.slow
+def test_what_is_shared_is_an_error_where_it_kills_all_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool_of_workers, "_itself", lambda value: die())
+    with (
+        running_cluster(tmp_path, 1, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as cluster,
+        connection.connected(cluster.address) as pool,
+        pytest.raises(InputError, match=f"{cluster.address}: 1 worker died while receiving"),
+    ):
+        pool.share(1)
+
+
 @pytest.mark.slow
 def test_a_dead_worker_s_call_is_made_again_and_is_an_error_where_they_all_die(tmp_path):
     with (
@@ -139,7 +204,7 @@ def test_a_dead_worker_s_call_is_made_again_and_is_an_error_where_they_all_die(t
         ((_, (dead, living)),) = pool.run(die_once, [(0, (tmp_path / "marker",))])
         assert dead != living
         ((_, error),) = pool.run(die, [(0, ())], name=lambda label: f"picture {label}")
-    assert str(error).startswith("picture 0: 2 workers died of it")
+    assert str(error).startswith("picture 0: 2 workers died while computing it")
 
 
 @pytest.mark.slow

@@ -445,7 +445,7 @@ def test_several_pictures_do_not_fit_into_standard_output(tmp_path, upscale, cap
     assert upscale(gif, picture(tmp_path / "b.png"), "-o", "-") == 2
     assert upscale(gif, "-") == 2
     first, second, third = said(capsys)
-    assert "standard output: one picture alone" in first
+    assert "standard output: only one picture" in first
     assert "one file for 2 pictures" in second
     assert "standard input: expected as the only picture" in third
 

@@ -223,7 +223,7 @@ def test_interrupt_leaves_no_partial_file(tmp_path):
         assert run.stdout.readline() == f"{tmp_path / 'a_x4.png'}\n"  # from now on it is at the large one
         time.sleep(0.5)
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=60)
+        _, said = run.communicate(timeout=300)
     assert run.returncode == 130
     assert said.splitlines()[-1] == "lowrank-sr: interrupted"
     assert "Traceback" not in said

@@ -1,7 +1,6 @@
 """How the program ends: by signals, in its first second too, by a full or missing output, by a kill."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr import temporary
+from lowrank_sr import temporary, text
 from lowrank_sr.files import replacing
 from lowrank_sr.pictures.images import Image, write_image
 
@@ -40,6 +39,13 @@ def upscale(source, tiny, *arguments):
     return [*COMMAND, "upscale", str(source), "--weights", str(tiny), "--method", "direct", *arguments]
 
 
+def wait_for_stdin(folder, run):
+    """Until the command `run` has begun to read standard input, into a file below `folder`."""
+    while not list(folder.rglob("stdin")):
+        assert run.poll() is None
+        time.sleep(0.05)
+
+
 ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 
 
@@ -55,38 +61,54 @@ def test_signals_clean_up(tmp_path, name):
         large.open("rb") as given,
         subprocess.Popen(command, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run,
     ):
-        while not list((tmp_path / "temporary").rglob("stdin")):
-            time.sleep(0.05)
-        time.sleep(0.5)
+        wait_for_stdin(tmp_path / "temporary", run)
+        time.sleep(0.5)  # that it computes; the picture takes many times as long, and before it the signal ends it too
         number = getattr(signal, name)
         run.send_signal(number)
-        out, err = run.communicate(timeout=60)
+        out, err = run.communicate(timeout=300)
     assert (run.returncode, out) == (128 + number, b"")
     assert err.decode().splitlines()[-1] == f"lowrank-sr: {ENDINGS[name]}"
     assert b"Traceback" not in err
     assert not list((tmp_path / "temporary").iterdir())
 
 
-@pytest.mark.slow
-def test_ctrl_c_in_the_first_second(source, tiny):
-    """At random moments, most of them during the imports; the first hundredths are Python's own."""
-    rng, command = random.Random(0), [*COMMAND, "info", str(tiny), "--method", "direct"]
-    for _ in range(8):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-            time.sleep(rng.uniform(0.15, 1.0))
-            run.send_signal(signal.SIGINT)
-            _, said = run.communicate(timeout=60)
-        # the last two: it was done, or Python had put the system's own handler back on its way out
-        assert (run.returncode, said) in ((130, "lowrank-sr: interrupted\n"), (0, ""), (-signal.SIGINT, ""))
+INTERRUPTED_BEFORE = """
+import signal, sys
+from lowrank_sr.cli import main
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == module:
+            signal.raise_signal(signal.SIGINT)
+
+module = sys.argv.pop(1)
+assert module not in sys.modules
+sys.meta_path.insert(0, Finder)
+sys.exit(main())
+"""
 
 
 @pytest.mark.slow
-def test_ignored_signals_stay_ignored(source, tiny):
-    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *upscale(source, tiny, "-o", "-")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        time.sleep(0.7)
+@pytest.mark.parametrize(
+    "module", ["lowrank_sr.commands", "numpy", "numba", "lowrank_sr.commands.upscale", "lowrank_sr.pictures.by_pillow"]
+)
+def test_ctrl_c_in_the_first_second(source, tiny, module):
+    """Just before that module is imported; the last of them is when the command runs."""
+    command = [sys.executable, "-c", INTERRUPTED_BEFORE, module, *upscale(source, tiny)[len(COMMAND) :]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "lowrank-sr: interrupted\n")
+
+
+@pytest.mark.slow
+def test_ignored_signals_stay_ignored(tmp_path, source, tiny):
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *upscale("-", tiny)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=environment, **pipes) as run:
+        wait_for_stdin(tmp_path / "temporary", run)  # whose end it waits for in turn
         run.send_signal(signal.SIGHUP)
-        out, _ = run.communicate(timeout=60)
+        out, _ = run.communicate(source.read_bytes())
     assert run.returncode == 0
     assert out.startswith(b"\x89PNG")
 
@@ -132,6 +154,44 @@ def test_names_that_standard_output_cannot_encode(tmp_path, source, tiny, name, 
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == path.replace(b".png", b"_x4.png\n")
     assert os.path.exists(done.stdout.strip())
+
+
+def closed(redirection, command, **options):
+    """What becomes of a command one of whose standard streams is closed."""
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *command]
+    return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+@pytest.mark.slow
+def test_closed_standard_input_and_output(source, tiny):
+    done = closed("<&-", upscale("-", tiny))
+    expected = b"lowrank-sr: standard input: is closed; expected a picture\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"", expected)
+    with source.open("rb") as picture:
+        done = closed(">&-", upscale("-", tiny), stdin=picture)
+    expected = b"lowrank-sr: standard output: is closed; expected a pipe or a file for the picture\n"
+    assert (done.returncode, done.stderr) == (2, expected)
+
+
+@pytest.mark.slow
+def test_closed_standard_error(tmp_path, source, tiny):
+    """What would be said there comes nowhere else, neither that it compiles, nor what is wrong."""
+    with source.open("rb") as picture:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        done = closed("2>&-", upscale("-", tiny), stdin=picture, env=environment)
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"\x89PNG")
+    done = closed("2>&-", [*COMMAND, "info", "none.npz"])
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_a_program_without_standard_error(monkeypatch, capsys):
+    """As pythonw starts one."""
+    monkeypatch.setattr("sys.stderr", None)
+    with text.progress(1, "work", "step") as bar:
+        bar.update()
+    text.complain("nowhere")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_closed_pipe(tiny):

@@ -1,5 +1,6 @@
-import time
+from types import SimpleNamespace
 
+from lowrank_sr.machine import timing
 from lowrank_sr.machine.timing import interleaved
 
 
@@ -10,15 +11,15 @@ def test_every_contestant_runs_in_every_round():
     assert calls.count("a") == calls.count("b") == 5  # one is not measured
 
 
-def test_short_calls_are_repeated_and_long_ones_are_not():
-    calls = {"short": 0, "long": 0}
+def test_short_calls_are_repeated_and_long_ones_are_not(monkeypatch):
+    now, calls = 0.0, {"short": 0, "long": 0}
 
     def run(name, seconds):
+        nonlocal now
         calls[name] += 1
-        time.sleep(seconds)
+        now += seconds
 
-    times = interleaved({"short": lambda: run("short", 0.001), "long": lambda: run("long", 0.03)}, 3, sample=0.02)
-    assert calls["long"] == 1 + 3
-    assert 1 + 3 < calls["short"] <= 1 + 3 * 20
-    assert all(seconds >= 0.001 for seconds in times["short"])
-    assert all(seconds >= 0.03 for seconds in times["long"])
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
+    times = interleaved({"short": lambda: run("short", 1 / 64), "long": lambda: run("long", 1.0)}, 3, sample=0.25)
+    assert calls == {"short": 1 + 3 * 16, "long": 1 + 3}
+    assert times == {"short": [1 / 64] * 3, "long": [1.0] * 3}

@@ -60,6 +60,18 @@ def test_a_cache_that_cannot_be_written_does_no_harm_and_is_said_once(empty_cach
     assert str(empty_cache) in said
 
 
+def test_a_user_without_a_home_measures_without_a_cache(monkeypatch, caplog):
+    def no_home(*arguments, **options):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(auto.platformdirs, "user_cache_dir", no_home)
+    times = auto.seconds_by_method((4, 5, 3))
+    assert auto.seconds_by_method((4, 5, 3)) == times
+    auto.fastest((5, 4, 3))
+    (said,) = caplog.messages[1:]
+    assert "there is no home folder" in said
+
+
 def test_a_file_that_cannot_be_read_is_replaced_by_one_that_can(empty_cache, monkeypatch):
     empty_cache.mkdir()
     auto._path().touch(mode=0o000)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -277,3 +278,10 @@ def test_another_study_is_refused_or_kept_aside(copied, only_sentence, monkeypat
 
 def stop():
     raise KeyboardInterrupt
+
+
+def test_a_terminated_study_says_so(root, tmp_path, monkeypatch, capsys):
+    terminated = run.Measurement(lambda: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("lowrank_sr.study.run.steps", lambda _: {"network": terminated})
+    assert main(arguments(root, tmp_path)) == 128 + signal.SIGTERM
+    assert f"0 of 1 steps are in {tmp_path / 'results.json'}" in capsys.readouterr().err
