@@ -16,6 +16,7 @@ import re
 import resource
 import subprocess
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -84,10 +85,10 @@ def ratios(others, seconds):
 def resolved(net):
     """What `auto` comes to on this machine, in words."""
     methods = {name: concrete(layer, AUTO) for name, layer in net.layers.items()}
-    everywhere = set(methods.values())
-    if len(everywhere) == 1:
-        return f"auto is {everywhere.pop()} in every layer: its row is that method measured a second time"
-    return "auto is " + ", ".join(f"{method} in {list(methods.values()).count(method)} layers" for method in everywhere)
+    counts = Counter(methods.values())
+    if len(counts) == 1:
+        return f"auto is {methods.popitem()[1]} in every layer: its row is that method measured a second time"
+    return "auto is " + ", ".join(f"{method} in {count} of {len(methods)} layers" for method, count in counts.items())
 
 
 def peak_memory(name, size, blocks):

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from example_results import METHODS, SIDE, example, quality
-from made_up import timed
+from made_up import BUSY, timed
 
 from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import read_image
@@ -139,6 +139,19 @@ def test_the_fastest_are_told_apart_or_named_together():
     said = conclusions.times(results)
     assert "SVD, kernel, 2.00 times" in said
     assert "CP, fitted, 2.00 times as fast as direct (2.00 in theory), not told apart." in said.split("Of those")[0]
+
+
+def test_a_disturbed_time_is_not_among_the_fastest():
+    results = timed(example(), {SVD_FITTED_WINOGRAD: 3.0})
+    busy = timed(results, {IM2COL: 0.5}, load=BUSY)
+    assert "im2col" not in conclusions.times(busy)
+    point = results.speedups[3]
+    direct, by_winograd = point.network.measured.direct, replace(point.network.measured.winograd, load=BUSY)
+    near = replace(point.network, quality=quality(28.0))
+    slow = replace(near, measured=replace(near.measured, direct=direct, winograd=by_winograd))
+    points = (replace(point, network=near), replace(point, speedup=3.0, network=slow))
+    said = conclusions.pareto(replace(results, speedups=points))
+    assert "measured 3.00 (CP, fitted, ×2); not counted: 1 of these 2 networks" in said
 
 
 def test_only_layers_that_lose_are_named():

@@ -1,7 +1,6 @@
 """One study of a tiny network from the command line, and what it writes."""
 
 import json
-import re
 import shutil
 import signal
 
@@ -25,17 +24,6 @@ def without_measured(value):
     if isinstance(value, dict):
         return {key: without_measured(item) for key, item in value.items() if key != "measured"}
     return [without_measured(item) for item in value] if isinstance(value, list) else value
-
-
-def numbers_in(value):
-    """Every number in results.json, those within its sentences too."""
-    if isinstance(value, dict):
-        return [number for item in value.values() for number in numbers_in(item)]
-    if isinstance(value, list):
-        return [number for item in value for number in numbers_in(item)]
-    if isinstance(value, str):
-        return [float(text) for text in re.findall(r"\d+(?:\.\d+)?", value)]
-    return [] if value is None else [float(value)]
 
 
 def test_the_report_is_there(report):
@@ -106,16 +94,6 @@ def test_layers_at_the_posters_rank(results):
     assert row["rank"] == n * c // (n + c)
     assert row["theoretical_speedup"] == pytest.approx(d * d * n * c / (row["rank"] * (n + c + 2 * d)))
     assert row["gflop"] == pytest.approx(2 * row["rank"] * (n + c + 2 * d) * layer["side"] ** 2 / 1e9)
-
-
-def test_every_number_of_the_tables_is_in_the_results(report, results):
-    known = np.array(numbers_in(results))
-    lines = [line for line in (report / "report.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    tokens = {token for line in lines for token in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", line)}
-    assert len(tokens) > 100
-    for token in tokens:
-        digits = len(token.partition(".")[2])
-        assert np.abs(known - float(token)).min() <= 0.5000001 * 10**-digits, token
 
 
 def test_results_hold_every_step(results):

@@ -109,7 +109,7 @@ def threshold(results: Results) -> Verdict:
                 continue
             (low, at_low), (high, at_high) = pair
             used += [at_low, at_high]
-            parts.append(f"{name} {speedup(at_low)} at {low:.3g}, {speedup(at_high)} at {high:.3g}")
+            parts.append(f"{name} {speedup(at_low)} at {_round(low)}, {speedup(at_high)} at {_round(high)}")
         if not parts:
             continue
         found.append(f"if the threshold {words}: times as fast as direct, " + "; ".join(parts))
@@ -147,6 +147,11 @@ def extremes(
         return None
     (low, at_low), (high, at_high) = networks[0], networks[-1]
     return (low, at_low.measured.direct), (high, at_high.measured.direct)
+
+
+def _round(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    return f"{float(f'{value:.3g}'):g}"
 
 
 def _slower(results: Results, pair: tuple[tuple[float, Timing], tuple[float, Timing]]) -> Answer:

@@ -122,9 +122,14 @@ def slower_than(results: Results, timings: Sequence[Timing], others: Sequence[Ti
 
 
 def fastest(results: Results, networks: Mapping[K, Sequence[Timing]]) -> list[K]:
-    """The network whose first measurement has the greatest speed-up, and all that are not slower by `slower_than`."""
-    best = max(networks, key=lambda key: networks[key][0].speedup)
-    level = [key for key in networks if slower_than(results, networks[key], networks[best]) is not True]
+    """The network whose first measurement has the greatest speed-up, and all that are not slower by `slower_than`.
+
+    Only `undisturbed` measurements count, unless no network has any.
+    """
+    quiet = {key: undisturbed(timings) for key, timings in networks.items() if undisturbed(timings)}
+    ranked: Mapping[K, Sequence[Timing]] = quiet or networks
+    best = max(ranked, key=lambda key: ranked[key][0].speedup)
+    level = [key for key in ranked if slower_than(results, ranked[key], ranked[best]) is not True]
     return [best, *(key for key in level if key != best)]
 
 

@@ -96,6 +96,9 @@ def pareto(results: Results) -> str:
     ahead = clock.fastest(results, timings)
     measured_best = listed(f"{timings[name][0].speedup:.2f} ({name})" for name in ahead)
     apart = ", not told apart" if len(ahead) > 1 else ""
+    disturbed = sum(not clock.undisturbed(timings[name]) for name in timings)
+    if 0 < disturbed < len(timings):
+        apart += f"; not counted: {disturbed} of these {len(timings)} networks, timed while other processes worked"
     return (
         f"At a loss of at most {INVISIBLE} dB, the greatest speed-up in theory is {theory[1].theoretical_speedup:.2f} "
         f"({theory[0].technique.label}), and measured {measured_best}{apart}. {lossless}"
