@@ -24,7 +24,7 @@ class Extent:
     """How much is measured: sides are of square pictures at low resolution, in pixels."""
 
     pictures: int | None  # enlarged, at most; None for all
-    calibration: int | None  # bundled pictures to calibrate on, at most; None for all
+    calibration: int | None  # crops of the bundled pictures to calibrate on; None for all
     rounds: int
     side: int
     memory_sides: tuple[int, ...]
@@ -42,13 +42,13 @@ class Extent:
 
 QUICK = Extent(
     pictures=2,
-    calibration=None,
+    calibration=2,
     rounds=3,
     side=48,
     memory_sides=(48, 96),
     speedups=(2,),
     fitted_speedups=(2,),
-    block_speedups=(1.5, 2),
+    block_speedups=(1.5,),
     ablated=("svd",),
     every_layer_alone=False,
     marked=(0.1, 1),

@@ -134,8 +134,10 @@ def factorised(study: Study, form: str, ranks: Mapping[str, int], factors: str) 
 @lru_cache(maxsize=1)
 def crops(study: Study) -> Crops:
     """What the networks are calibrated on."""
-    pictures = calibration.read_pictures()[: study.extent.calibration]
-    return calibration.crops(pictures, study.net.scale, study.settings.seed)
+    every = calibration.crops(calibration.read_pictures(), study.net.scale, study.settings.seed)
+    count = len(every.low)
+    step = count // (study.extent.calibration or count)  # of different pictures: a picture's crops follow each other
+    return Crops(every.low[::step], every.high[::step])
 
 
 @lru_cache(maxsize=1)
