@@ -132,7 +132,7 @@ def main(count, seed=0):
                 outcomes["read"] += 1
             except lsr.InputError as error:
                 outcomes["refused"] += 1
-                if "\n" in str(error) or not str(error).startswith(f"{path}: "):
+                if "\n" in str(error) or not str(error).startswith((f"{path}: ", f"{path}, frame ")):
                     outcomes["failed"] += 1
                     print(f"number {number}, {name}: {error!r}")
             except Exception:

@@ -4,9 +4,8 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.commands.evaluate import MEASURES, evaluate, summary
 from lowrank_sr.conv.methods import METHODS
-from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network import enlarge as network_enlarge
-from lowrank_sr.network.footprint import call_bytes
+from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
@@ -121,7 +120,8 @@ def test_the_network_s_own_values_or_tiles_where_memory_is_short(tmp_path, monke
     whole = evaluate({"net": net}, tmp_path)[1]
     assert measure_quality(net(low.pixels), high, 4).items() <= whole.items()
     computed = []
-    monkeypatch.setattr(network_enlarge, "MEMORY", call_bytes(net, 130, 100, thread_count()) // 2)
+    needed = network_enlarge.needed_bytes(net, 3, np.dtype(np.float32), 0, TilePlan(130, 100, 130, 100, 0))
+    monkeypatch.setattr(network_enlarge, "MEMORY", needed - 1)
     monkeypatch.setattr(lsr.RRDBNet, "__call__", _noting(computed, lsr.RRDBNet.__call__))
     tiled = evaluate({"net": net}, tmp_path)[1]
     assert len(computed) > 2  # the first warms up
