@@ -30,7 +30,7 @@ from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO, concrete
 from lowrank_sr.study.measure.full_size import factorised
-from lowrank_sr.study.measure.speed import noise, quartiles
+from lowrank_sr.study.measure.speed import noise, quartiles, ratios
 from lowrank_sr.study.technique import DIRECT
 from lowrank_sr.text import progress, table
 
@@ -75,11 +75,6 @@ def speeds(names, net, size, rounds):
             row["theoretical"] = net.flops(size, size) / built[name].flops(size, size)
         rows.append(row)
     return rows
-
-
-def ratios(others, seconds):
-    """How many times as fast as another contestant, round by round."""
-    return [other / own for other, own in zip(others, seconds, strict=True)]
 
 
 def resolved(net):

@@ -20,7 +20,7 @@ from lowrank_sr.machine.cpu import describe
 from lowrank_sr.machine.memory import peak_extra_bytes
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
-from lowrank_sr.study.measure.speed import quartiles
+from lowrank_sr.study.measure.speed import quartiles, ratios
 from lowrank_sr.text import table
 from lowrank_sr.training import adam
 from lowrank_sr.training.crops import Batch
@@ -65,11 +65,6 @@ def pytorch(net: lsr.RRDBNet, batch: Batch, threads: int, channels_last: bool) -
         optimiser.step()
 
     return step
-
-
-def ratios(others: list[float], seconds: list[float]) -> list[float]:
-    """How many times as fast as another contestant, round by round."""
-    return [other / own for other, own in zip(others, seconds, strict=True)]
 
 
 def spread(values: list[float], digits: int) -> str:

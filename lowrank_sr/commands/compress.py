@@ -12,6 +12,7 @@ from lowrank_sr.commands.options import (
     Subparsers,
     add_command,
     add_json,
+    add_seed,
     add_threads,
     check_weights_output,
     given_path,
@@ -62,13 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
     pictures.add_argument(
         "--no-calibration", dest="calibrated", action="store_false", help="factors and ranks from the kernels only"
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="of what is drawn at random: crops, patches and CP's start (default: %(default)s)",
-    )
+    add_seed(parser)
     parser.add_argument(
         "--target",
         choices=["flops", "measured"],

@@ -12,6 +12,7 @@ from lowrank_sr.commands.options import (
     Subparsers,
     add_command,
     add_json,
+    add_seed,
     add_threads,
     check_weights_output,
     given_path,
@@ -67,7 +68,7 @@ def add_parser(subparsers: Subparsers) -> None:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, metavar="M", help="of training on this machine")
     length.add_argument("--steps", type=int, metavar="N", help=f"of {finetune.CROPS} crops")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the crops (default: %(default)s)")
+    add_seed(parser, "the crops")
     parser.add_argument(
         "--validate",
         type=given_path,

@@ -88,6 +88,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=given_path, metavar="FILE", help="write the numbers to FILE as well")
 
 
+def add_seed(
+    parser: argparse._ActionsContainer, of: str = "what is drawn at random: crops, patches and CP's start"
+) -> None:
+    """Add --seed."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"of {of} (default: %(default)s)")
+
+
 def check_weights_output(path: Path) -> None:
     """Raise InputError, before the work, where a weights file cannot be written to `path`."""
     if path.suffix.lower() != ".npz":

@@ -9,6 +9,7 @@ from lowrank_sr.commands.options import (
     Subparsers,
     add_cluster,
     add_command,
+    add_seed,
     add_threads,
     given_path,
     open_pool,
@@ -44,13 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="M",
         help=f"some of {', '.join((*METHODS, *FORMS))} (default: all; direct is always measured)",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="of what is drawn at random: crops, patches and CP's start (default: %(default)s)",
-    )
+    add_seed(parser)
     parser.add_argument(
         "--fresh",
         action="store_true",

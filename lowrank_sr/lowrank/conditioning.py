@@ -6,36 +6,10 @@ are or what its errors do to the picture; `compression/sensitivity.py` measures 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.lowrank.ranks import energy_rank
-
-
-class Spectrum(NamedTuple):
-    """What the singular values of a layer say; see the functions of these names, and `ranks.energy_rank`."""
-
-    condition: float
-    effective_rank: float
-    rank_90: int
-    rank_99: int
-
-
-def spectrum(sigma: np.ndarray) -> Spectrum:
-    """Return the condition number, the effective rank and the ranks for 90 and 99% of the energy.
-
-    Parameters
-    ----------
-    sigma : (m,) array
-        Singular values, largest first, from `svd.singular_values`.
-
-    Returns
-    -------
-    spectrum : Spectrum
-    """
-    return Spectrum(condition_number(sigma), effective_rank(sigma), energy_rank(sigma, 0.90), energy_rank(sigma, 0.99))
 
 
 def condition_number(sigma: np.ndarray) -> float:

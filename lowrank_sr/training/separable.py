@@ -46,16 +46,13 @@ class SeparableBackward:
 
     def forward(self, x: FeatureMap, y: FeatureMap, epilogue: Epilogue) -> None:
         """Write the layer's output through `epilogue` into `y`, and keep what lies between its convolutions."""
-        self.middle = allocate(x.height, x.width, self.rank)
-        self.to_middle(x, self.middle, self.no_bias)
+        self.middle = self._middle_of(x)
         self.to_y(self.middle, y, epilogue)
 
     def __call__(self, x: FeatureMap, d_y: FeatureMap, d_x: FeatureMap, epilogue: Epilogue) -> Mapping[str, np.ndarray]:
         """Write the gradient of the input through `epilogue` into `d_x`; return those of the layer's arrays by name."""
-        middle, d_middle = self.middle, allocate(x.height, x.width, self.rank)
-        if middle is None:
-            middle = allocate(x.height, x.width, self.rank)
-            self.to_middle(x, middle, self.no_bias)
+        middle = self._middle_of(x) if self.middle is None else self.middle
+        d_middle = allocate(x.height, x.width, self.rank)
         self.to_d_middle(d_y, d_middle, self.no_bias)
         self.to_d_x(d_middle, d_x, epilogue)
         d_horizontal = correlation(middle, d_y, ROW)  # (K, d, N)
@@ -65,6 +62,11 @@ class SeparableBackward:
             "horizontal": d_horizontal.transpose(2, 0, 1),
             "bias": bias_gradient(d_y),
         }
+
+    def _middle_of(self, x: FeatureMap) -> FeatureMap:
+        middle = allocate(x.height, x.width, self.rank)
+        self.to_middle(x, middle, self.no_bias)
+        return middle
 
 
 def _turned(kernel: np.ndarray) -> np.ndarray:

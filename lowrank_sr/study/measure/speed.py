@@ -119,8 +119,12 @@ def in_turn(runs: Mapping[str, Callable[[], object]], rounds: int) -> tuple[dict
 def timing(seconds: list[float], reference: list[float], flops: float, load: Load) -> Timing:
     """Medians and quartiles of `seconds` and of the speed-up over `reference` in the same rounds; rate of `flops`."""
     median, low, high = quartiles(seconds)
-    ratios = [before / after for before, after in zip(reference, seconds, strict=True)]
-    return Timing(median, low, high, *quartiles(ratios), flops / median / 1e9, len(seconds), load)
+    return Timing(median, low, high, *quartiles(ratios(reference, seconds)), flops / median / 1e9, len(seconds), load)
+
+
+def ratios(reference: list[float], seconds: list[float]) -> list[float]:
+    """How many times as fast as the reference, round by round."""
+    return [before / after for before, after in zip(reference, seconds, strict=True)]
 
 
 def quartiles(values: list[float]) -> tuple[float, float, float]:
