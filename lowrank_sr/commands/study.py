@@ -37,7 +37,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--weights", type=given_path, metavar="W", help=WEIGHTS_HELP)
     parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
-    parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: under 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: a few minutes")
     parser.add_argument("--full-size", action="store_true", help="time ESRGAN's 23 blocks too, with random weights")
     parser.add_argument(
         "--methods",
