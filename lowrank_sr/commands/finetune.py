@@ -22,17 +22,15 @@ from lowrank_sr.commands.options import (
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet, load
-from lowrank_sr.pictures.images import Image, images_in, read_image
+from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
-from lowrank_sr.training import finetune
-from lowrank_sr.training.crops import photographs
+from lowrank_sr.training import finetune, folder
 from lowrank_sr.training.finetune import Length, State
 from lowrank_sr.training.state import identity, load_state, save_state
 
-MOST_PHOTOGRAPHS = 1000  # spread evenly over the names: 1.9 GB at most
 PAUSE = 60  # seconds of training between two validations, after each of which the state is saved
 
 Row = dict[str, Any]
@@ -113,13 +111,7 @@ def finetune_to(task: Task, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet
     check_weights_output(task.output)
     finetune.check_networks(net, task.teacher)
     pairs = [pair.read_images(net.scale) for pair in find_pairs(task.validate)]
-    names = images_in(task.photos)
-    chosen = np.linspace(0, len(names) - 1, min(len(names), MOST_PHOTOGRAPHS)).round().astype(int)
-    with progress(len(chosen), "photographs", "photograph") as bar:
-        pictures = photographs(
-            (_read(names[i], bar) for i in chosen), net.scale, finetune.SIDE, task.teacher is not None
-        )
-
+    pictures = folder.read(folder.choose(task.photos), net.scale, finetune.SIDE, task.teacher is not None)
     about = finetune.about(pictures, task.teacher, task.length, task.seed)
     run_of = {**about, **identity(net, task.teacher)}
     state_file = task.output.with_suffix(".state.npz")
@@ -155,11 +147,6 @@ def finetune_to(task: Task, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet
     tuned.save(task.output)
     state_file.unlink(missing_ok=True)
     return tuned, {"finetuning": tuned.meta["finetuning"], "curve": curve}
-
-
-def _read(path: Path, bar: Any) -> np.ndarray:
-    bar.update()
-    return read_image(path).pixels
 
 
 def _row(state: State, net: RRDBNet, scale: int, pairs: Sequence[tuple[Image, Image]]) -> Row:

@@ -37,6 +37,12 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--weights", type=given_path, metavar="W", help=WEIGHTS_HELP)
     parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
+    parser.add_argument(
+        "--photos",
+        type=given_path,
+        metavar="FOLDER",
+        help="high-resolution photographs: fine-tune networks on them, too, 20 minutes each (with --quick half of one)",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: a few minutes")
     parser.add_argument("--full-size", action="store_true", help="time ESRGAN's 23 blocks too, with random weights")
     parser.add_argument(
@@ -67,6 +73,7 @@ def run(options: argparse.Namespace) -> None:
             methods=options.methods,
             seed=options.seed,
             fresh=options.fresh,
+            photos=options.photos,
             pool=pool,
         )
     say(summary(results, options.output))

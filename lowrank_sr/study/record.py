@@ -23,6 +23,7 @@ from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
 from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times
 from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
+from lowrank_sr.study.measure.tuning import StageTimes, Training, Tuned
 from lowrank_sr.study.report.poster import TABLE1
 from lowrank_sr.study.technique import BY_NAME, Technique
 from lowrank_sr.text import complain
@@ -32,7 +33,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a study measures; `layers` by the layer's name, `repeats` the times of some techniques again."""
+    """Everything that a study measures; `layers` by the layer's name, `repeats` the times of some techniques again.
+
+    What is fine-tuned stands apart, under `tuned` and `stages`: nothing else depends on whether there are photographs.
+    """
 
     network: Network
     condition_numbers: ConditionNumbers
@@ -51,6 +55,8 @@ class Results:
     sgemm: Sgemm
     layers: dict[str, LayerTimes]
     full_size: FullSize | None
+    tuned: dict[Technique, Tuned]
+    stages: dict[Technique, Speed]
 
 
 class Step(NamedTuple):
@@ -70,7 +76,12 @@ def assemble(steps: dict[str, Any]) -> Results:
     def by_technique(kind: type[T], prefix: str) -> dict[Technique, T]:
         return {BY_NAME[name]: value for name, value in group(kind, prefix).items() if name in BY_NAME}
 
-    times = by_technique(SpeedAndSize, "time/")
+    quality, times = by_technique(Quality, "quality/"), by_technique(SpeedAndSize, "time/")
+    memory = by_technique(Memory, "memory/")
+    tuned = {
+        technique: Tuned(training, quality.pop(technique), times.pop(technique), memory.pop(technique))
+        for technique, training in by_technique(Training, "fine-tuning/").items()
+    }
     return Results(
         network=decode(Network, steps["network"]),
         condition_numbers=decode(ConditionNumbers, steps["condition numbers"]),
@@ -81,14 +92,16 @@ def assemble(steps: dict[str, Any]) -> Results:
         truncations=tuple(group(TruncationPoint, "truncation/").values()),
         limits=tuple(group(LimitPoint, "limit/").values()),
         bicubic=decode(Quality, steps["quality/bicubic"]),
-        quality=by_technique(Quality, "quality/"),
+        quality=quality,
         times=Times(next(iter(times.values())).side, times),
         repeats=by_technique(Speed, "self-check/"),
-        memory=by_technique(Memory, "memory/"),
+        memory=memory,
         crop=decode(Crop, steps["crop"]),
         sgemm=decode(Sgemm, steps["sgemm"]),
         layers=group(LayerTimes, "layer/"),
         full_size=_full_size(by_technique(FullSizeTime, "full size/")),
+        tuned=tuned,
+        stages=decode(StageTimes, steps["stages"]).techniques if "stages" in steps else {},
     )
 
 
@@ -167,7 +180,8 @@ def write(
 ) -> None:
     """Write the `steps` and what they belong to; raises InputError where `path` cannot be written.
 
-    Whatever depends on the clock or on the machine stands under keys named `measured`.
+    Whatever depends on the clock or on the machine stands under keys named `measured`, but for the quality of
+    fine-tuned networks: how far their training comes in its minutes depends on the machine.
     """
     content = {
         "format": FORMAT,

@@ -11,12 +11,24 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
 from lowrank_sr.study import record
 from lowrank_sr.study.encoding import decode, encode
-from lowrank_sr.study.measure import ablation, crops, full_size, layers, memory, quality, spectra, speed, sweeps
+from lowrank_sr.study.measure import (
+    ablation,
+    crops,
+    full_size,
+    layers,
+    memory,
+    networks,
+    quality,
+    spectra,
+    speed,
+    sweeps,
+    tuning,
+)
 from lowrank_sr.study.report import figures, markdown, page, style, tables
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.content import Report
 from lowrank_sr.study.settings import Study, check_methods, open_study
-from lowrank_sr.study.technique import DIRECT
+from lowrank_sr.study.technique import DIRECT, FITTED, Technique
 from lowrank_sr.text import complain, progress, table
 
 
@@ -40,16 +52,19 @@ def study(
     methods: list[str] | None = None,
     seed: int = 0,
     fresh: bool = False,
+    photos: Path | None = None,
     pool: Pool | None = None,
 ) -> Report:
     """Run the study into `folder`: results.json, report.html, report.md, figures/, crops/ and networks/.
 
     Steps that an earlier run with the same settings, files, machine and code has left there are not computed again.
     With `fresh` they are, and that run's results.json is kept under another name. The steps that take no times are
-    measured on the workers of `pool`, which need `folder` under the same path.
+    measured on the workers of `pool`, which need `folder` under the same path. Where a folder of high-resolution
+    photographs is given, `photos`, networks are fine-tuned on them, too, and compared.
 
-    Raises InputError where Matplotlib is missing, for an unknown method, for weights, pictures or a folder that cannot
-    be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on, when interrupted.
+    Raises InputError where Matplotlib is missing, for an unknown method, for weights, pictures, photographs or a folder
+    that cannot be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on, when
+    interrupted.
     """
     style.need_matplotlib()
     compared = check_methods(methods)
@@ -58,7 +73,7 @@ def study(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
-    work = open_study(folder, weights, data, quick, full_size, compared, seed)
+    work = open_study(folder, weights, data, quick, full_size, compared, seed, photos)
     path, settings, machine = folder / "results.json", work.settings.describe(), cpu.describe()
     if fresh and path.exists():
         complain(f"{path}: kept as {record.set_aside(path).name}")
@@ -66,6 +81,7 @@ def study(
     known = _known(work, path)
     inputs = {name: record.digest([work.identity, name, step.uses]) for name, step in todo.items()}
     done = {name: known[name] for name in todo if name in known and known[name].inputs == inputs[name]}
+    done = _without_lost(work, todo, done)
     others = {name: step for name, step in known.items() if name not in todo}  # of methods that are not asked for now
 
     def write(claims: Sequence[object] = ()) -> None:
@@ -131,12 +147,23 @@ def _known(study: Study, path: Path) -> dict[str, record.Step]:
     return known
 
 
+def _without_lost(
+    study: Study, todo: Mapping[str, Measurement], done: dict[str, record.Step]
+) -> dict[str, record.Step]:
+    """`done` but for the steps of networks that must be trained again: no second training gives the same network."""
+    for technique in study.finetuned:
+        own = {name for name in todo if name.partition("/")[2] == technique.name}
+        if not own <= done.keys() and not networks.is_kept(study, technique):
+            done = {name: step for name, step in done.items() if name not in own}
+    return done
+
+
 def steps(study: Study) -> dict[str, Measurement]:
     """The steps of a study in order, by their names in results.json.
 
-    `record.assemble` reads these names.
+    `record.assemble` reads these names. What is fine-tuned comes first: it finds damaged photographs.
     """
-    todo = {
+    todo = _finetuned(study) | {
         "network": Measurement(partial(spectra.network, study.net)),
         "condition numbers": Measurement(partial(spectra.condition_numbers, study.net)),
         "quality/bicubic": Measurement(partial(quality.bicubic, study), anywhere=True),
@@ -163,8 +190,27 @@ def steps(study: Study) -> dict[str, Measurement]:
         for technique in full_size.techniques(study):
             todo[f"full size/{technique.name}"] = Measurement(partial(full_size.of_technique, study, technique))
     for technique in study.techniques:
-        if not (technique.fitted and technique.method == DIRECT):  # the sweep of speed-ups times those again
+        if not (technique.factors == FITTED and technique.method == DIRECT):  # the sweep of speed-ups times those again
             todo[f"self-check/{technique.name}"] = Measurement(partial(speed.again, study, technique))
+    return todo
+
+
+def _finetuned(study: Study) -> dict[str, Measurement]:
+    """The steps of what is fine-tuned; none of them `anywhere`, where it would be trained once more."""
+    todo = {}
+    if study.training_set is not None:
+        uses = study.training_set.digest, f"{study.extent.minutes:g} minutes"
+        found: dict[str, Callable[[Study, Technique], object]] = {
+            "fine-tuning": tuning.of_technique,
+            "quality": quality.of_technique,
+            "time": speed.of_technique,
+            "memory": memory.of_technique,
+        }
+        for technique in study.finetuned:
+            for prefix, of_technique in found.items():
+                peaks = (str(memory.TIMES),) if prefix == "memory" else ()
+                todo[f"{prefix}/{technique.name}"] = Measurement(partial(of_technique, study, technique), uses + peaks)
+        todo["stages"] = Measurement(partial(tuning.stage_times, study), (*uses, *study.forms))
     return todo
 
 

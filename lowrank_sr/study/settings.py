@@ -16,7 +16,9 @@ from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.resources import IMAGES, WEIGHTS
-from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared
+from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
+from lowrank_sr.study.training_set import TrainingSet, open_training_set
+from lowrank_sr.training.folder import MOST_PHOTOGRAPHS
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Extent:
     dropped: tuple[float, ...]  # fractions of all singular values that are below a limit
     layer_side: int
     full_side: int  # for ESRGAN's 23 blocks
+    photographs: int  # to fine-tune on, at most
+    minutes: float  # of fine-tuning, each network
 
 
 QUICK = Extent(
@@ -56,6 +60,8 @@ QUICK = Extent(
     dropped=(0.5, 0.9),
     layer_side=48,
     full_side=32,
+    photographs=50,
+    minutes=0.5,
 )
 FULL = Extent(
     pictures=None,
@@ -73,6 +79,8 @@ FULL = Extent(
     dropped=(0.3, 0.5, 0.7, 0.9),
     layer_side=96,
     full_side=64,
+    photographs=MOST_PHOTOGRAPHS,
+    minutes=20,
 )
 
 
@@ -87,6 +95,7 @@ class Settings:
     methods: tuple[str, ...]  # dense methods and low-rank forms, in the order of the report
     seed: int
     pictures: tuple[str, ...]
+    photos: str | None = None  # the folder of the photographs to fine-tune on, where there are some
 
     @property
     def extent(self) -> Extent:
@@ -94,10 +103,17 @@ class Settings:
         return QUICK if self.quick else FULL
 
     def describe(self) -> dict[str, Any]:
-        """The settings for results.json, with the names of the pictures in place of their greatest number."""
+        """The settings for results.json, with the names of the pictures in place of their greatest number.
+
+        What is about fine-tuning is left out where there is none.
+        """
         described = asdict(self)
         names = described.pop("pictures")
-        return described | asdict(self.extent) | {"pictures": names}
+        described |= asdict(self.extent) | {"pictures": names}
+        if self.photos is None:
+            for name in ("photos", "photographs", "minutes"):
+                del described[name]
+        return described
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +125,7 @@ class Study:
     settings: Settings
     identity: dict[str, str]
     folder: Path
+    training_set: TrainingSet | None = None  # None for a study without fine-tuning
 
     @property
     def fingerprint(self) -> str:
@@ -135,6 +152,11 @@ class Study:
         """What Table 1 and the figures compare, direct convolution first."""
         return compared(self.settings.methods)
 
+    @property
+    def finetuned(self) -> tuple[Technique, ...]:
+        """What is fine-tuned, the dense network first; nothing without photographs."""
+        return () if self.training_set is None else finetuned(self.settings.methods)
+
 
 def check_methods(names: list[str] | None) -> tuple[str, ...]:
     """The methods and forms to compare, all where `names` is empty, in the order of the report; direct is always there.
@@ -156,8 +178,12 @@ def open_study(
     full_size: bool,
     methods: tuple[str, ...],
     seed: int,
+    photos: Path | None = None,
 ) -> Study:
-    """Read the network and the pictures of a study; raises InputError where they cannot be used."""
+    """Read the network and the pictures of a study, and look at its photographs.
+
+    Raises InputError where they cannot be used.
+    """
     net, source, extent = load(weights or WEIGHTS), Path(data or IMAGES), QUICK if quick else FULL
     if net.scale == 1 or net.architecture.image_channels != 3:
         raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
@@ -165,6 +191,9 @@ def open_study(
         raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
     pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in find_pairs(source)[: extent.pictures])
     _check_pictures(source, pictures, net.scale)
+    training_set = None
+    if photos is not None:
+        training_set = open_training_set(photos, extent.photographs, net.scale, images_in(source))
     settings = Settings(
         weights=Path(weights).name if weights else "bundled",
         data=source.name if data else "bundled",
@@ -173,8 +202,9 @@ def open_study(
         methods=methods,
         seed=seed,
         pictures=tuple(name for name, _, _ in pictures),
+        photos=None if photos is None else Path(photos).resolve().name,
     )
-    return Study(net, pictures, settings, identity(settings, weights, data), folder)
+    return Study(net, pictures, settings, identity(settings, weights, data), folder, training_set)
 
 
 def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...], border: int) -> None:

@@ -6,7 +6,9 @@ from lowrank_sr.conv.methods import METHODS
 
 DIRECT, WINOGRAD = "direct", "winograd"
 FORMS = ("svd", "cp")
+KERNEL, BIAS, FITTED, TUNED = "kernel", "bias", "fitted", "tuned"  # how factors are found; BIAS: a fitted bias alone
 ALL, BLOCKS, MARKED, UNMARKED = "all", "blocks", "marked", "unmarked"  # which layers are factorised
+_FACTORS = {KERNEL: "kernel", FITTED: "fitted", TUNED: "fine-tuned"}
 LAYERS = {ALL: "all layers", BLOCKS: "dense blocks", MARKED: "marked layers", UNMARKED: "unmarked layers"}
 
 
@@ -38,44 +40,42 @@ LOOKS = (*_LOOKS.values(), _OF_NEW_METHODS)
 class Technique:
     """The form of the layers, how their factors are found, which layers have it, and the method that computes them.
 
-    `form` is None for the network as it is, "svd" or "cp". `fitted` factors minimise the error of the layers' outputs
-    on calibration pictures, the others that of the kernels. `method` computes the dense layers, and the SVD pairs
-    directly or, where it is "winograd", by F(4, 3). `layers` are those of this form: "all" that can have it, those in
-    the dense "blocks", or the poster's recipe in its two readings: those whose condition number is above the threshold
-    of Figure 2, which is ours, "marked", or those below it, "unmarked".
+    `form` is None for dense layers, "svd" or "cp". `factors` minimise the error of the "kernel", or that of the layers'
+    outputs on calibration pictures, "fitted", or come out of a training of all layers together, "tuned", which begins
+    with the fitted ones; dense layers are as they are, or "tuned". `method` computes the dense layers, and the SVD
+    pairs directly or, where it is "winograd", by F(4, 3). `layers` are those of this form: "all" that can have it,
+    those in the dense "blocks", or the poster's recipe in its two readings: those whose condition number is above the
+    threshold of Figure 2, which is ours, "marked", or those below it, "unmarked".
     """
 
     form: str | None = None
-    fitted: bool = False
+    factors: str = KERNEL
     method: str = DIRECT
     layers: str = ALL
 
     @property
     def name(self) -> str:
         """The key in results.json, such as "im2col", "svd fitted" or "svd fitted winograd"."""
-        if self.form is None:
-            return self.method
-        words = [self.form]
+        words = [self.form or self.method]
         if self.layers != ALL:
             words.append(self.layers)
-        if self.fitted:
-            words.append("fitted")
-        if self.method != DIRECT:
+        if self.factors != KERNEL:
+            words.append(self.factors)
+        if self.form is not None and self.method != DIRECT:
             words.append(self.method)
         return " ".join(words)
 
     @property
     def look(self) -> Look:
-        """How figures draw it; fitted factors look like those of the kernel."""
+        """How figures draw it, however its factors are found."""
         return _LOOKS.get((self.form, self.method)) or replace(_OF_NEW_METHODS, label=self.method)
 
     @property
     def label(self) -> str:
         """The name in tables and figures: "SVD, fitted, F(4, 3)" or "SVD, kernel, marked layers"."""
         if self.form is None:
-            return self.look.label
-        factors = "fitted" if self.fitted else "kernel"
-        label = f"{_LOOKS[self.form, DIRECT].label}, {factors}"
+            return "dense, fine-tuned" if self.factors == TUNED else self.look.label
+        label = f"{_LOOKS[self.form, DIRECT].label}, {_FACTORS[self.factors]}"
         if self.layers != ALL:
             label += f", {LAYERS[self.layers]}"
         return label if self.method == DIRECT else f"{label}, F(4, 3)"
@@ -89,18 +89,20 @@ class Technique:
 REFERENCE = Technique(method=DIRECT)  # what speed-ups are over
 IM2COL = Technique(method="im2col")
 SVD_KERNEL = Technique("svd")
-SVD_FITTED = Technique("svd", fitted=True)
+SVD_FITTED = Technique("svd", FITTED)
 SVD_KERNEL_WINOGRAD = Technique("svd", method=WINOGRAD)
-SVD_FITTED_WINOGRAD = Technique("svd", fitted=True, method=WINOGRAD)
+SVD_FITTED_WINOGRAD = Technique("svd", FITTED, WINOGRAD)
 CP_KERNEL = Technique("cp")
-CP_FITTED = Technique("cp", fitted=True)
+CP_FITTED = Technique("cp", FITTED)
+DENSE_TUNED = Technique(factors=TUNED)
 
 _DENSE = tuple(Technique(method=method) for method in METHODS)
 _LOW_RANK = (
     *(SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED),
     *(Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, MARKED, UNMARKED)),
 )
-BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK)}
+_TUNED = (DENSE_TUNED, *(Technique(form, TUNED) for form in FORMS))
+BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK, *_TUNED)}
 
 
 def compared(methods: tuple[str, ...]) -> tuple[Technique, ...]:
@@ -111,10 +113,21 @@ def compared(methods: tuple[str, ...]) -> tuple[Technique, ...]:
     return (*dense, *low_rank, *both)
 
 
+def finetuned(methods: tuple[str, ...]) -> tuple[Technique, ...]:
+    """What is trained where a study has photographs: the dense network, and the forms that are among `methods`."""
+    return tuple(technique for technique in _TUNED if technique.form is None or technique.form in methods)
+
+
+def stages(tuned: Technique) -> tuple[Technique, ...]:
+    """A fine-tuned technique at the end of what it was before: of the kernel and fitted, or the dense one as it is."""
+    factors = (KERNEL, TUNED) if tuned.form is None else (KERNEL, FITTED, TUNED)
+    return tuple(replace(tuned, factors=each) for each in factors)
+
+
 def recipes(form: str) -> tuple[Technique, Technique]:
     """The poster's recipe in its two readings: the kernels of the marked layers, and those of the others."""
     return Technique(form, layers=MARKED), Technique(form, layers=UNMARKED)
 
 
 def _of_form(form: str) -> list[Technique]:
-    return [Technique(form), *recipes(form), Technique(form, fitted=True)]
+    return [Technique(form), *recipes(form), Technique(form, FITTED)]

@@ -3,5 +3,6 @@
 Read `dense.py`, the derivative of a convolution, then `separable.py` and `cp.py`, those of the factorised forms;
 `correlation.py`, the product that they share, and `pointwise.py`, what stands between convolutions. `walk.py` goes
 through the whole network, beside `network/rrdbnet.py`. `stack.py` is how a batch lies in memory. `finetune.py` is the
-loop, over `crops.py`, `loss.py` and `adam.py`; `state.py` keeps it in a file, `parameters.py` as a vector.
+loop, over `crops.py`, `loss.py` and `adam.py`; `folder.py` reads what is cut into crops, `state.py` keeps the loop in a
+file, `parameters.py` the network as a vector.
 """

@@ -91,7 +91,16 @@ def finetune(
     """
     length = checked_length(steps, minutes)
     check_networks(net, teacher)
-    pictures = photographs(images, net.scale, SIDE, teacher is not None)
+    return trained(net, photographs(images, net.scale, SIDE, teacher is not None), teacher, length, seed)
+
+
+def trained(
+    net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet | None, length: Length, seed: int
+) -> RRDBNet:
+    """The network after a run on photographs that are prepared already, with a bar that says how much is done.
+
+    Raises InputError where the loss is not finite.
+    """
     state = start = first_state(net, seed)
     with progress(1, "finetune", "run") as bar:
         for state in training(net, pictures, teacher, length, start):

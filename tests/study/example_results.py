@@ -1,6 +1,9 @@
 """Results as a small study would have them, made up: for tests of the report that need no measurement."""
 
+from dataclasses import replace
+
 from lowrank_sr.machine.load import Load
+from lowrank_sr.study.encoding import encode
 from lowrank_sr.study.measure.ablation import COMBINATIONS, Ablated, Alone
 from lowrank_sr.study.measure.crops import Crop, Panel
 from lowrank_sr.study.measure.full_size import FullSize
@@ -17,15 +20,19 @@ from lowrank_sr.study.measure.sweeps import (
     ThresholdPoint,
     TruncationPoint,
 )
+from lowrank_sr.study.measure.tuning import Done, Training, Tuned
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.technique import (
     BLOCKS,
+    CP_FITTED,
     CP_KERNEL,
     REFERENCE,
     SVD_KERNEL,
     SVD_KERNEL_WINOGRAD,
     Technique,
     compared,
+    finetuned,
+    stages,
 )
 
 METHODS = ("direct", "im2col", "winograd", "svd", "cp")
@@ -91,7 +98,7 @@ def example(methods=METHODS):
             SpeedupPoint(technique=SVD_KERNEL, speedup=2.0, network=network(27.0, 2.0)),
             SpeedupPoint(technique=SVD_KERNEL, speedup=9.0, refused="too fast"),
             SpeedupPoint(technique=Technique("svd", layers=BLOCKS), speedup=2.0, network=network(27.6, 2.0)),
-            SpeedupPoint(technique=Technique("cp", fitted=True), speedup=2.0, network=network(27.8, 2.0)),
+            SpeedupPoint(technique=CP_FITTED, speedup=2.0, network=network(27.8, 2.0)),
         ),
         thresholds=tuple(
             ThresholdPoint(threshold=kappa, marked=marked, energy=0.9, network=network(27.5, speed))
@@ -111,11 +118,48 @@ def example(methods=METHODS):
         repeats={
             technique: speed(value)
             for technique, value in speedup.items()
-            if not (technique.fitted and technique.method == "direct")  # the sweep of speed-ups times those again
+            if technique.factors != "fitted" or technique.method != "direct"  # the sweep of speed-ups times those again
         },
         memory={technique: Memory((MemoryAt(SIDE, Peak(30.0)), MemoryAt(96, Peak(120.0)))) for technique in techniques},
         crop=Crop("eye", 4, 8, 32, panels, tail),
         sgemm=Sgemm(1536, timing(2.0)),
         layers={"RRDB_trunk.0.RDB1.conv5": layer(64, 192)},
         full_size=FullSize(SIDE, 23, 4, {REFERENCE: speed(1.0), SVD_KERNEL_WINOGRAD: speed(2.0)}),
+        tuned={},
+        stages={},
     )
+
+
+def encoded_steps(results):
+    """The results as the steps of results.json, without full size."""
+    steps = {
+        "network": results.network,
+        "condition numbers": results.condition_numbers,
+        **{f"ablation/{i}": row for i, row in enumerate(results.ablation)},
+        **{f"alone/{row.layer}": row for row in results.alone},
+        **{f"speed-up/{point.technique.name}/{point.speedup:g}": point for point in results.speedups},
+        **{f"threshold/{point.marked}": point for point in results.thresholds},
+        **{f"truncation/{point.condition:g}": point for point in results.truncations},
+        **{f"limit/{point.dropped:g}": point for point in results.limits},
+        "quality/bicubic": results.bicubic,
+        **{f"quality/{technique.name}": value for technique, value in results.quality.items()},
+        **{f"time/{technique.name}": value for technique, value in results.times.techniques.items()},
+        **{f"self-check/{technique.name}": value for technique, value in results.repeats.items()},
+        **{f"memory/{technique.name}": value for technique, value in results.memory.items()},
+        "crop": results.crop,
+        "sgemm": results.sgemm,
+        **{f"layer/{name}": value for name, value in results.layers.items()},
+    }
+    return encode(steps)
+
+
+def with_tuned(results, psnr=(28.01, 27.98, 27.99), photographs=40):
+    """The results with the dense network, SVD and CP fine-tuned to these PSNRs."""
+    tuned, times = {}, {}
+    for technique, value in zip(finetuned(METHODS), psnr, strict=True):
+        before = replace(technique, factors="fitted" if technique.form else "kernel")
+        training = Training(photographs, Done(700, 1200.5))
+        row, memory = results.times.techniques[before], results.memory[before]
+        times |= {stage: speed(2.0 if stage.form else 1.0) for stage in stages(technique)}
+        tuned[technique] = Tuned(training, quality(value), row, memory)
+    return replace(results, tuned=tuned, stages=times)

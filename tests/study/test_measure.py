@@ -6,7 +6,18 @@ from tiny_study import opened
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
-from lowrank_sr.study.measure import ablation, crops, full_size, layers, low_rank, quality, spectra, speed, sweeps
+from lowrank_sr.study.measure import (
+    ablation,
+    crops,
+    full_size,
+    layers,
+    low_rank,
+    networks,
+    quality,
+    spectra,
+    speed,
+    sweeps,
+)
 from lowrank_sr.study.technique import CP_KERNEL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL, Technique
 
 pytestmark = pytest.mark.slow
@@ -22,42 +33,42 @@ def same_layers(net, other):
 
 def test_a_factorised_network_is_kept(root, tmp_path, monkeypatch):
     study = opened(root, tmp_path)
-    first = low_rank.network(study, SVD_KERNEL)
+    first = networks.network(study, SVD_KERNEL)
     assert (tmp_path / "networks" / "svd.npz").exists()
     monkeypatch.setattr(low_rank, "at_speedup", lambda *_, **__: pytest.fail("compressed again"))
-    assert same_layers(low_rank.network(study, SVD_KERNEL), first)
+    assert same_layers(networks.network(study, SVD_KERNEL), first)
 
 
 @pytest.mark.parametrize("changed", [{"weights": "other.npz"}, {"seed": 1}])
 def test_another_studys_network_is_not_used(root, tmp_path, changed):
     """CP's factors depend on the seed, and all of them on the network."""
-    low_rank.network(opened(root, tmp_path), CP_KERNEL)
+    networks.network(opened(root, tmp_path), CP_KERNEL)
     (tmp_path / "first").mkdir()
     study = opened(root, tmp_path, **changed)
-    net = low_rank.network(study, CP_KERNEL)
-    assert same_layers(net, low_rank.at_speedup(study, "cp", False, low_rank.TABLE1_SPEEDUP))
-    assert not same_layers(net, low_rank.network(opened(root, tmp_path / "first"), CP_KERNEL))
+    net = networks.network(study, CP_KERNEL)
+    assert same_layers(net, low_rank.at_speedup(study, "cp", "kernel", low_rank.TABLE1_SPEEDUP))
+    assert not same_layers(net, networks.network(opened(root, tmp_path / "first"), CP_KERNEL))
 
 
 def test_a_damaged_network_is_computed_again(root, tmp_path, capsys):
     study = opened(root, tmp_path)
-    first = low_rank.network(study, SVD_KERNEL)
+    first = networks.network(study, SVD_KERNEL)
     path = tmp_path / "networks" / "svd.npz"
     path.write_bytes(b"PK")
-    assert same_layers(low_rank.network(study, SVD_KERNEL), first)
+    assert same_layers(networks.network(study, SVD_KERNEL), first)
     assert f"{path}: is damaged: the network is computed again" in capsys.readouterr().err
     changed = lsr.load(path)
     doubled = lsr.Dense(2 * changed.layers["conv_first"].weight, changed.layers["conv_first"].bias)
     lsr.RRDBNet(dict(changed.layers) | {"conv_first": doubled}, meta=changed.meta).save(path)
-    assert same_layers(low_rank.network(study, SVD_KERNEL), first)
+    assert same_layers(networks.network(study, SVD_KERNEL), first)
     assert f"{path}: has been changed: the network is computed again" in capsys.readouterr().err
 
 
 def test_a_technique_is_computed_by_its_method(root, tmp_path):
     study = opened(root, tmp_path, methods=("direct", "winograd", "svd"))
-    assert low_rank.network(study, REFERENCE).method == "direct"
-    assert low_rank.network(study, SVD_KERNEL).method == "direct"
-    assert low_rank.network(study, Technique("svd", method="winograd")).method == "winograd"
+    assert networks.network(study, REFERENCE).method == "direct"
+    assert networks.network(study, SVD_KERNEL).method == "direct"
+    assert networks.network(study, Technique("svd", method="winograd")).method == "winograd"
     assert study.techniques[-1] == SVD_FITTED_WINOGRAD
 
 
@@ -85,7 +96,7 @@ def test_colours_are_matched():
 
 def test_the_same_network_is_not_enlarged_twice(root, tmp_path, monkeypatch):
     study = opened(root, tmp_path)
-    small = low_rank.network(study, SVD_KERNEL)
+    small = networks.network(study, SVD_KERNEL)
     first = quality.of_network(study, small)
     assert first.psnr_rgb_matched > first.psnr_rgb
     assert quality.of_network(study, study.net.with_method("direct")).psnr_rgb_matched is None

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from example_results import example, layer, network, quality, timing
+from example_results import encoded_steps, example, layer, network, quality, timing
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.study import record
@@ -69,28 +69,6 @@ def test_the_keys_of_results_json():
 )
 def test_decoding_undoes_encoding(value):
     assert decode(type(value), json.loads(json.dumps(encode(value)))) == value
-
-
-def encoded_steps(results):
-    steps = {
-        "network": results.network,
-        "condition numbers": results.condition_numbers,
-        **{f"ablation/{i}": row for i, row in enumerate(results.ablation)},
-        **{f"alone/{row.layer}": row for row in results.alone},
-        **{f"speed-up/{point.technique.name}/{point.speedup:g}": point for point in results.speedups},
-        **{f"threshold/{point.marked}": point for point in results.thresholds},
-        **{f"truncation/{point.condition:g}": point for point in results.truncations},
-        **{f"limit/{point.dropped:g}": point for point in results.limits},
-        "quality/bicubic": results.bicubic,
-        **{f"quality/{technique.name}": value for technique, value in results.quality.items()},
-        **{f"time/{technique.name}": value for technique, value in results.times.techniques.items()},
-        **{f"self-check/{technique.name}": value for technique, value in results.repeats.items()},
-        **{f"memory/{technique.name}": value for technique, value in results.memory.items()},
-        "crop": results.crop,
-        "sgemm": results.sgemm,
-        **{f"layer/{name}": value for name, value in results.layers.items()},
-    }
-    return encode(steps)
 
 
 def test_results_are_assembled_from_the_steps():

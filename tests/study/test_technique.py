@@ -2,7 +2,7 @@ import pytest
 
 from lowrank_sr.study import technique
 from lowrank_sr.study.report import style
-from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared
+from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared, finetuned
 
 
 @pytest.mark.parametrize(
@@ -10,9 +10,12 @@ from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared
     [
         (Technique(method="im2col"), "im2col", "im2col + GEMM"),
         (Technique("svd"), "svd", "SVD, kernel"),
-        (Technique("svd", fitted=True), "svd fitted", "SVD, fitted"),
-        (Technique("svd", fitted=True, method="winograd"), "svd fitted winograd", "SVD, fitted, F(4, 3)"),
-        (Technique("cp", fitted=True), "cp fitted", "CP, fitted"),
+        (Technique("svd", "fitted"), "svd fitted", "SVD, fitted"),
+        (Technique("svd", "fitted", "winograd"), "svd fitted winograd", "SVD, fitted, F(4, 3)"),
+        (Technique("cp", "fitted"), "cp fitted", "CP, fitted"),
+        (Technique("svd", "tuned"), "svd tuned", "SVD, fine-tuned"),
+        (Technique("cp", "tuned"), "cp tuned", "CP, fine-tuned"),
+        (Technique(factors="tuned"), "direct tuned", "dense, fine-tuned"),
         (Technique("svd", layers="marked"), "svd marked", "SVD, kernel, marked layers"),
         (Technique("cp", layers="blocks"), "cp blocks", "CP, kernel, dense blocks"),
     ],
@@ -24,7 +27,7 @@ def test_name_and_label(value, name, label):
 
 
 def test_the_clock_does_not_see_the_factors():
-    assert Technique("svd").clock_label == Technique("svd", fitted=True).clock_label == "SVD"
+    assert Technique("svd").clock_label == Technique("svd", "fitted").clock_label == "SVD"
     assert technique.SVD_FITTED_WINOGRAD.clock_label == "SVD, F(4, 3)"
 
 
@@ -50,3 +53,9 @@ def test_what_is_compared():
     svd, cp = (["svd", "svd marked", "svd unmarked", "svd fitted"], ["cp", "cp marked", "cp unmarked", "cp fitted"])
     assert names == ["direct", "winograd", *svd, *cp, "svd fitted winograd"]
     assert [value.name for value in compared(("direct", "svd"))] == ["direct", *svd]
+
+
+def test_what_is_finetuned():
+    """The dense network always: it says what of a gain is the training's, and what the factors'."""
+    assert [value.name for value in finetuned(("direct", "cp", "svd"))] == ["direct tuned", "svd tuned", "cp tuned"]
+    assert [value.name for value in finetuned(("direct", "winograd"))] == ["direct tuned"]

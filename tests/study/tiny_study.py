@@ -25,5 +25,5 @@ def arguments(root, output, *more):
     return ["study", "-o", str(output), *map(str, given), "--methods", *METHODS, *more]
 
 
-def opened(root, folder, weights="tiny.npz", methods=("direct", "svd"), seed=0):
-    return open_study(folder, root / weights, root / "pictures", True, False, methods, seed)
+def opened(root, folder, weights="tiny.npz", methods=("direct", "svd"), seed=0, photos=None):
+    return open_study(folder, root / weights, root / "pictures", True, False, methods, seed, photos)

@@ -1,1 +1,1 @@
-"""The study's measurements: `low_rank.py` makes the networks, and each other file answers one question about them."""
+"""The study's measurements: `low_rank.py` and `networks.py` make the networks; each other file answers a question."""

@@ -20,11 +20,11 @@ from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.encoding import FLAT
-from lowrank_sr.study.measure import low_rank, quality
-from lowrank_sr.study.measure.low_rank import BIAS, FITTED, KERNEL, TABLE1_SPEEDUP
+from lowrank_sr.study.measure import low_rank, networks, quality
+from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, BLOCKS, MARKED, UNMARKED, WINOGRAD, Technique
+from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, FITTED, KERNEL, MARKED, UNMARKED, WINOGRAD, Technique
 
 UNIFORM, CHOSEN = "uniform", "chosen"
 FACTORS = (KERNEL, BIAS, FITTED)
@@ -84,9 +84,9 @@ def network(study: Study, form: str, ranks: str, layers: str, factors: str) -> R
 @lru_cache(maxsize=8)
 def _every_layer(study: Study, form: str, ranks: str, factors: str) -> RRDBNet:
     if ranks == UNIFORM and factors == KERNEL:
-        return low_rank.network(study, Technique(form))
+        return networks.network(study, Technique(form))
     if ranks == CHOSEN and factors == FITTED:
-        return low_rank.network(study, Technique(form, fitted=True))
+        return networks.network(study, Technique(form, FITTED))
     if factors == BIAS:
         kernels = _every_layer(study, form, ranks, KERNEL).with_method(WINOGRAD)
         return fit.refit_biases(study.net.with_method(WINOGRAD), kernels, low_rank.crops(study).low)

@@ -12,11 +12,10 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.study.measure import ablation, low_rank, sweeps
-from lowrank_sr.study.measure.low_rank import BIAS, FITTED, KERNEL
+from lowrank_sr.study.measure import ablation, low_rank, networks, sweeps
 from lowrank_sr.study.measure.quality import matched
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, BLOCKS, DIRECT, SVD_KERNEL, WINOGRAD, Technique
+from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, DIRECT, FITTED, KERNEL, SVD_KERNEL, WINOGRAD, Technique
 
 DETAIL_SIDE = 128  # in pixels of the high resolution
 BICUBIC, LOW_RESOLUTION, GROUND_TRUTH = "bicubic", "low resolution", "ground truth"  # panels that are no technique's
@@ -62,7 +61,7 @@ class Square:
 
 def crop(study: Study) -> Crop:
     """Write the detail as PNG files into crops/; return where it is and how close each technique comes there."""
-    compared = {technique.name: low_rank.network(study, technique) for technique in shown(study)}
+    compared = {technique.name: networks.network(study, technique) for technique in shown(study)}
     scale = study.net.scale
     best, place, panels = None, 0, {}
     for i, (_, low, high) in enumerate(study.pictures):
@@ -100,7 +99,7 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
     for name in ablation.layers_alone(study):
         if not name.startswith(low_rank.DENSE_BLOCKS):
             estimates[f"{name} alone"] = ablation.layer_alone(study, name)[0](low.pixels)
-    every = low_rank.network(study, SVD_KERNEL).with_method(WINOGRAD)(low.pixels)
+    every = networks.network(study, SVD_KERNEL).with_method(WINOGRAD)(low.pixels)
     estimates["all layers"] = every
     estimates["all layers, colours matched"] = matched(every, dense)
     for label, layers, factors in (

@@ -3,7 +3,6 @@
 What several of them share, the calibration crops and what an error in each layer does to the picture, is computed once.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
@@ -14,17 +13,14 @@ from lowrank_sr.compression.calibration import Crops
 from lowrank_sr.compression.network import ENDS
 from lowrank_sr.compression.ranks import TARGETS, candidates, within_cost
 from lowrank_sr.compression.sensitivity import Sensitivity, sensitivities
-from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
-from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.measure import spectra
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, BLOCKS, MARKED, WINOGRAD, Technique
-from lowrank_sr.text import complain
+from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, FITTED, KERNEL, MARKED, WINOGRAD
 
 TABLE1_SPEEDUP = 2  # theoretical, of the low-rank networks in Table 1 and the figures
 DENSE_BLOCKS = "RRDB_trunk."  # what the names of their layers begin with
-KERNEL, BIAS, FITTED = "kernel", "bias", "fitted"  # factors of the kernel, the same with a fitted bias, fitted factors
 
 
 def inner_layers(net: RRDBNet) -> list[str]:
@@ -43,19 +39,6 @@ def chosen_layers(net: RRDBNet, layers: str) -> set[str]:
     return marked if layers == MARKED else inner - marked
 
 
-def network(study: Study, technique: Technique) -> RRDBNet:
-    """The network of a technique: a low-rank one has the ranks that make all its layers TABLE1_SPEEDUP times cheaper.
-
-    Where the technique is of some layers only, these have the ranks and factors that they have among all, and the
-    others are dense. It is kept in networks/.
-    """
-    if technique.form is None:
-        return study.net.with_method(technique.method)
-    every = _kept(study, technique.form, technique.fitted)
-    names = chosen_layers(study.net, technique.layers)
-    return with_dense(study.net, every, [name for name in every.layers if name not in names], technique.method)
-
-
 def dense_layer(study: Study, name: str) -> Dense:
     """A layer of the study's network."""
     layer = study.net.layers[name]
@@ -69,43 +52,14 @@ def with_dense(net: RRDBNet, small: RRDBNet, names: Collection[str], method: str
     return RRDBNet(layers, method, small.meta)
 
 
-def _kept(study: Study, form: str, fitted: bool) -> RRDBNet:
-    """The network of all layers in `form` at TABLE1_SPEEDUP, from networks/ where this study has written it."""
-    path = study.folder / "networks" / f"{Technique(form, fitted).name.replace(' ', '-')}.npz"
-    if path.exists():
-        try:
-            kept = load(path)
-        except InputError:
-            complain(f"{path}: is damaged: the network is computed again")
-        else:
-            made = kept.meta.get("study")
-            if made == {"fingerprint": study.fingerprint, "digest": digest(kept)}:
-                return kept
-            if isinstance(made, dict) and made.get("fingerprint") == study.fingerprint:
-                complain(f"{path}: has been changed: the network is computed again")
-    small = at_speedup(study, form, fitted, TABLE1_SPEEDUP)
-    small.meta["study"] = {"fingerprint": study.fingerprint, "digest": digest(small)}
-    path.parent.mkdir(exist_ok=True)
-    small.save(path)
-    return small
-
-
-def digest(net: RRDBNet) -> str:
-    """Of the network's numbers."""
-    hashed = hashlib.sha256()
-    for name, layer in net.layers.items():
-        for key, array in layer.arrays().items():
-            hashed.update(f"{name}.{key} {array.shape}".encode() + array.tobytes())
-    return hashed.hexdigest()[:16]
-
-
-def at_speedup(study: Study, form: str, fitted: bool, speedup: float, layers: str = ALL) -> RRDBNet:
+def at_speedup(study: Study, form: str, factors: str, speedup: float, layers: str = ALL) -> RRDBNet:
     """The network at a theoretical `speedup` of the whole: fitted factors have chosen ranks, others a uniform share.
 
     Raises InputError where its layers cannot become as cheap.
     """
-    ranks = chosen_ranks(study, form, speedup) if fitted else uniform_ranks(study, form, speedup, layers)
-    return factorised(study, form, ranks, FITTED if fitted else KERNEL)
+    chosen = factors == FITTED
+    ranks = chosen_ranks(study, form, speedup) if chosen else uniform_ranks(study, form, speedup, layers)
+    return factorised(study, form, ranks, factors)
 
 
 def uniform_ranks(study: Study, form: str, speedup: float, layers: str = ALL) -> dict[str, int]:

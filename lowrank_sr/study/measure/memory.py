@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lowrank_sr.machine.memory import peak_extra_bytes
-from lowrank_sr.study.measure import low_rank
+from lowrank_sr.study.measure import networks
 from lowrank_sr.study.measure.speed import noise
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import Technique
@@ -45,7 +45,7 @@ class Memory:
 
 def of_technique(study: Study, technique: Technique) -> Memory:
     """Peak memory above what the process held before, by the side of the picture."""
-    net = low_rank.network(study, technique)
+    net = networks.network(study, technique)
     net(noise(WARM_UP_SIDE))
     rows = []
     for side in study.extent.memory_sides:

@@ -13,7 +13,7 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.metrics import psnr
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.study.measure import low_rank
+from lowrank_sr.study.measure import networks
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import WINOGRAD, Technique
 
@@ -51,12 +51,12 @@ def bicubic(study: Study) -> Quality:
 
 def of_technique(study: Study, technique: Technique) -> Quality:
     """PSNR and SSIM of a technique."""
-    return of_network(study, low_rank.network(study, technique))
+    return of_network(study, networks.network(study, technique))
 
 
 def of_network(study: Study, net: RRDBNet) -> Quality:
     """PSNR and SSIM of a network, as `evaluate` reports them; once for networks with the same layers and method."""
-    known, key = _measured.setdefault(study, {}), (low_rank.digest(net), net.method)
+    known, key = _measured.setdefault(study, {}), (networks.digest(net), net.method)
     if key not in known:
         is_dense = all(layer.rank is None for layer in net.layers.values())
         dense = None if is_dense else dense_pictures(study)

@@ -11,7 +11,7 @@ from lowrank_sr.machine.load import Load, busy_elsewhere, spare_cores
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import concrete
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.study.measure import low_rank
+from lowrank_sr.study.measure import networks
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import REFERENCE, Technique
 
@@ -74,14 +74,14 @@ def of_technique(study: Study, technique: Technique) -> SpeedAndSize:
 
     Direct convolution itself is timed beside another copy of it: how far from 1 that is says how good the clock is.
     """
-    net = low_rank.network(study, technique)
+    net = networks.network(study, technique)
     speed = compare(study, {technique: net})[technique]
     return SpeedAndSize(**vars(speed), parameters=net.parameters, size_mb=4 * net.parameters / 1e6)
 
 
 def again(study: Study, technique: Technique) -> Speed:
     """The same network timed again, at the end of the study."""
-    return compare(study, {technique: low_rank.network(study, technique)})[technique]
+    return compare(study, {technique: networks.network(study, technique)})[technique]
 
 
 def compare(study: Study, networks: Mapping[Technique, RRDBNet]) -> dict[Technique, Speed]:

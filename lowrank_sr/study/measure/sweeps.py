@@ -12,12 +12,12 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank.ranks import condition_rank, energy_rank
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.encoding import FLAT
-from lowrank_sr.study.measure import low_rank, quality, spectra, speed
-from lowrank_sr.study.measure.low_rank import KERNEL, TABLE1_SPEEDUP
+from lowrank_sr.study.measure import low_rank, networks, quality, spectra, speed
+from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, BLOCKS, SVD_KERNEL, WINOGRAD, Technique
+from lowrank_sr.study.technique import ALL, BLOCKS, FITTED, KERNEL, SVD_KERNEL, WINOGRAD, Technique
 
 MARKED_ENERGY = 0.9  # the fraction that marked layers keep in the sweep of thresholds
 
@@ -113,7 +113,7 @@ def speedups(study: Study) -> list[tuple[Technique, float]]:
     for form in study.forms:
         every += [(Technique(form), value) for value in extent.speedups]
         every += [(Technique(form, layers=BLOCKS), value) for value in extent.block_speedups]
-        every += [(Technique(form, fitted=True), value) for value in extent.fitted_speedups]
+        every += [(Technique(form, FITTED), value) for value in extent.fitted_speedups]
     return every
 
 
@@ -122,8 +122,8 @@ def compressed(study: Study, technique: Technique, speedup: float) -> RRDBNet:
     """The network of `technique` at a theoretical speed-up of the whole; raises InputError where there is none."""
     assert technique.form is not None
     if speedup == TABLE1_SPEEDUP and technique.layers == ALL:
-        return low_rank.network(study, technique)
-    return low_rank.at_speedup(study, technique.form, technique.fitted, speedup, technique.layers)
+        return networks.network(study, technique)
+    return low_rank.at_speedup(study, technique.form, technique.factors, speedup, technique.layers)
 
 
 def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoint:
@@ -182,7 +182,7 @@ def _guarded(study: Study, ranks: Mapping[str, int]) -> dict[str, Any]:
 
 def _network(study: Study, technique: Technique, net: RRDBNet) -> LowRankNetwork:
     """Quality and times of a network in the form of `technique`."""
-    by_winograd = Technique(technique.form, technique.fitted, WINOGRAD)
+    by_winograd = Technique(technique.form, technique.factors, WINOGRAD)
     compared = {technique: net.with_method(technique.method), by_winograd: net.with_method(WINOGRAD)}
     speeds = speed.compare(study, compared)
     return LowRankNetwork(

@@ -2,10 +2,10 @@
 
 from lowrank_sr.compression.network import ENDS
 from lowrank_sr.study.measure.ablation import UNIFORM
-from lowrank_sr.study.measure.low_rank import BIAS, DENSE_BLOCKS, FITTED, KERNEL
+from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.verdict import listed
-from lowrank_sr.study.technique import ALL, BLOCKS, REFERENCE
+from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, FITTED, KERNEL, REFERENCE
 
 INVISIBLE = 0.1  # dB: a smaller loss is hard to see, and has no cause worth a sentence
 SMALL_SHARE = 0.5  # of a loss: what leaves less than that was most of it

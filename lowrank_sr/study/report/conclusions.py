@@ -3,7 +3,7 @@
 import statistics
 
 from lowrank_sr.study.measure.ablation import UNIFORM
-from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS, FITTED, KERNEL
+from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock
@@ -11,9 +11,10 @@ from lowrank_sr.study.report.causes import INVISIBLE
 from lowrank_sr.study.report.claims_speed import READINGS, extremes
 from lowrank_sr.study.report.figure_pareto import LEAST_LOSS
 from lowrank_sr.study.report.figure_quality import panel_name
+from lowrank_sr.study.report.gains import gain, short_name
 from lowrank_sr.study.report.tables import speedup
 from lowrank_sr.study.report.verdict import listed
-from lowrank_sr.study.technique import ALL, BLOCKS, IM2COL, REFERENCE, Technique
+from lowrank_sr.study.technique import ALL, BLOCKS, DENSE_TUNED, FITTED, IM2COL, KERNEL, REFERENCE, Technique
 
 MOST_WORST = 4  # layers that are named as those that lose most alone
 
@@ -103,6 +104,28 @@ def pareto(results: Results) -> str:
         f"At a loss of at most {INVISIBLE} dB, the greatest speed-up in theory is {theory[1].theoretical_speedup:.2f} "
         f"({theory[0].technique.label}), and measured {measured_best}{apart}. {lossless}"
     )
+
+
+def tuned(results: Results) -> str:
+    """What fine-tuning gains and how sure that is; low rank beside the dense network that was trained as long."""
+    said, count = [], len(results.bicubic.pictures)
+    steps = [tuned.training.measured.steps for tuned in results.tuned.values()]
+    for technique in results.tuned:
+        mean, error = gain(results, technique)
+        said.append(f"{mean:+.3f}{'' if error is None else f' ± {error:.3f}'} dB ({short_name(technique)})")
+    how = f"mean and standard error over {count} pictures" if count > 1 else "on one picture"
+    dense = results.tuned[DENSE_TUNED].quality.psnr_rgb
+    beside = [
+        f"{short_name(technique)} at {tuned.quality.psnr_rgb - dense:+.3f} dB"
+        for technique, tuned in results.tuned.items()
+        if technique.form
+    ]
+    left = f"; it leaves {listed(beside)} against the dense network trained as long" if beside else ""
+    return f"In {_span(steps)} steps fine-tuning changes PSNR by {listed(said)}, {how}{left}."
+
+
+def _span(counts: list[int]) -> str:
+    return f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(counts[0])
 
 
 def thresholds(results: Results) -> str:

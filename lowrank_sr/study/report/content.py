@@ -34,6 +34,7 @@ CHOICES = (
     "gap between those of the layers; low-rank networks are {speedup:g} times cheaper in theory; the first and the "
     "last layer stay dense; weights and pictures are those named above."
 )
+TUNED = "“Fine-tuned”: trained further on photographs, as the section Fine-tuning says."
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,12 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
     def present(*names: str) -> list[Block]:
         return [drawn[name] for name in names if name in drawn]
 
+    first, tuned = tables.table1(results), [TUNED] if results.tuned else []
     parts: list[tuple[str, list[Block]]] = [
         ("The question", [introduction.QUESTION]),
         ("The network and its low-rank forms", _forms(results, present("figure1"))),
         ("Words", [introduction.words(results)]),
-        ("Quality and speed", [tables.table1(results), FITTED, tables.poster_table1(results), *present("figure3")]),
+        ("Quality and speed", [first, FITTED, *tuned, tables.poster_table1(results), *present("figure3")]),
         ("The poster's claims", [report.claims]),
         ("Where the loss comes from", _causes(results, present)),
         ("Look", [Comparison(), *present("figure4")]),
@@ -67,6 +69,8 @@ def sections(report: Report, folder: Path) -> list[tuple[str, list[Block]]]:
     if "pareto" in drawn:
         sweep = [*present("pareto"), tables.speedups(results), *present("sweep")]
         parts.append(("Quality against speed-up", sweep))
+    if results.tuned:
+        parts.append(("Fine-tuning", [_finetuning(report), *present("tuned"), tables.tuning(results)]))
     if "thresholds" in drawn:
         parts.append(("Thresholds", [*present("thresholds"), tables_causes.thresholds(results)]))
     layers = present("layers")
@@ -120,6 +124,18 @@ def _causes(results: Results, present: Callable[..., list[Block]]) -> list[Block
     if results.alone:
         blocks += [*present("alone"), tables_causes.alone(results)]
     return [*blocks, *present("tail")]
+
+
+def _finetuning(report: Report) -> str:
+    """What was trained, on what, and for how long."""
+    settings, (first, *_) = report.settings, report.results.tuned.values()
+    return (
+        "“Fine-tuned”: all layers of a fitted network of Table 1 trained together, "
+        f"{settings.extent.minutes:g} minutes on this machine, on {first.training.photographs} photographs (the folder "
+        f"{settings.photos}): the network is to make of reduced crops of them what they were. The dense network is "
+        "trained as long, so that nobody takes more training for better factors. Quality is measured on other "
+        "pictures: none of their files is among the photographs."
+    )
 
 
 def _forms(results: Results, figure1: list[Block]) -> list[Block]:

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowrank_sr.study.measure.ablation import COMBINATIONS, Ablated
-from lowrank_sr.study.measure.low_rank import BIAS, FITTED, KERNEL
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.figure_layers import name_layers
 from lowrank_sr.study.report.figure_pareto import LEAST_LOSS, level_of_bicubic
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas
 from lowrank_sr.study.report.tables_causes import FACTORS
-from lowrank_sr.study.technique import CP_KERNEL, LAYERS, REFERENCE, SVD_KERNEL
+from lowrank_sr.study.technique import BIAS, CP_KERNEL, FITTED, KERNEL, LAYERS, REFERENCE, SVD_KERNEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lowrank_sr.study.measure.sweeps import LowRankNetwork, SpeedupPoint, measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, look
-from lowrank_sr.study.technique import ALL, REFERENCE
+from lowrank_sr.study.technique import ALL, FITTED, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,9 +51,10 @@ def _front(
     for technique in dict.fromkeys(point.technique for point, _ in points):
         style = look(technique.name)
         marker = {"marker": style.pop("marker"), "color": style["color"], "linestyle": "none"}
-        marker |= {"fillstyle": "full" if technique.fitted else "none" if technique.layers == ALL else "left"}
+        fitted = technique.factors == FITTED
+        marker |= {"fillstyle": "full" if fitted else "none" if technique.layers == ALL else "left"}
         marker |= {"markerfacecoloralt": PAPER, "markersize": 8}
-        line = {"linestyle": "-" if technique.fitted else "--", "color": style["color"]}
+        line = {"linestyle": "-" if fitted else "--", "color": style["color"]}
         if technique.layers != ALL:
             line["linestyle"] = ":"
         places = []

@@ -7,7 +7,7 @@ import numpy as np
 
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, look
-from lowrank_sr.study.technique import ALL, REFERENCE
+from lowrank_sr.study.technique import ALL, KERNEL, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def memory(results: Results, wide: bool) -> "Figure":
         style = look(technique.name)
         if technique.layers != ALL:
             continue  # between the dense network and the one of low rank
-        of_kernel = technique.form is not None and not technique.fitted
+        of_kernel = technique.form is not None and technique.factors == KERNEL
         fill = PAPER if of_kernel else style["color"]
         axis.plot(
             [side for side, _ in known],

@@ -18,6 +18,7 @@ from lowrank_sr.study.report import (
     figure_pareto,
     figure_quality,
     figure_speed,
+    figure_tuning,
     style,
     tables_causes,
 )
@@ -136,6 +137,19 @@ def figures_of(results: Results, folder: Path) -> list[Figure]:
                 "and puts its picture on the right of the divider.",
                 conclusions.pareto(results),
                 partial(figure_pareto.pareto, results),
+            )
+        )
+    if results.tuned:
+        figures.append(
+            Figure(
+                "tuned",
+                "PSNR above or below the dense network's, the mean over the pictures, against the measured seconds, "
+                "all networks in turn, median and quartiles. Hollow: factors of the kernel; filled: fitted ones, and "
+                "the dense network; in a ring: fine-tuned. The scale is linear between "
+                f"−{figure_tuning.LINEAR} and {figure_tuning.LINEAR} dB and logarithmic beyond. Fine-tuning leaves all "
+                "layers their shapes: where the times before and after it differ, that is the clock.",
+                conclusions.tuned(results),
+                partial(figure_tuning.tuned, results),
             )
         )
     if crop.sweep:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from lowrank_sr.study.measure.memory import Peak
+from lowrank_sr.study.measure.memory import Memory, Peak
 from lowrank_sr.study.measure.quality import Quality
-from lowrank_sr.study.measure.speed import Timing
+from lowrank_sr.study.measure.speed import SpeedAndSize, Timing
 from lowrank_sr.study.measure.sweeps import LowRankNetwork
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import poster
-from lowrank_sr.study.technique import REFERENCE, Technique, recipes
+from lowrank_sr.study.report.gains import qualities, short_name
+from lowrank_sr.study.technique import FITTED, REFERENCE, Technique, recipes
 
 TIMED = (
     "Measured speed-ups are over the dense network by direct convolution. The low-rank network is timed twice: SVD "
@@ -53,20 +54,11 @@ def table1(results: Results) -> Table:
     """Quality, speed, size and memory of every technique."""
     side = results.times.side
     rows = [["bicubic", *_quality(results.bicubic), *["–"] * 6]]
-    for technique, row in results.times.techniques.items():
-        peak = next(at.measured.peak_mb for at in results.memory[technique].sides if at.side == side)
-        rows.append(
-            [
-                "original (direct)" if technique == REFERENCE else technique.label,
-                *_quality(results.quality[technique]),
-                seconds(row.measured),
-                number(row.measured.gflops, 0),
-                number(row.theoretical_speedup, 2),
-                speedup(row.measured),
-                number(row.size_mb, 2),
-                number(peak, 0),
-            ]
-        )
+    for technique, speed in results.times.techniques.items():
+        name = "original (direct)" if technique == REFERENCE else technique.label
+        rows.append([name, *_row(results.quality[technique], speed, results.memory[technique])])
+    for technique, tuned in results.tuned.items():
+        rows.append([technique.label, *_row(tuned.quality, tuned.speed, tuned.memory)])
     header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", "seconds", "effective GFLOP/s"]
     header += ["theoretical speed-up", "measured speed-up", "size (MB)", "peak memory (MB)"]
     caption = (
@@ -75,6 +67,19 @@ def table1(results: Results) -> Table:
         "the peak above what the process held before. Size is in float32. Speed-ups are over direct convolution."
     )
     return Table(caption, header, rows)
+
+
+def _row(quality: Quality, speed: SpeedAndSize, memory: Memory) -> list[str]:
+    """What Table 1 says of a technique."""
+    return [
+        *_quality(quality),
+        seconds(speed.measured),
+        number(speed.measured.gflops, 0),
+        number(speed.theoretical_speedup, 2),
+        speedup(speed.measured),
+        number(speed.size_mb, 2),
+        number(next(at.measured.peak_mb for at in memory.sides if at.side == speed.side), 0),
+    ]
 
 
 def _quality(quality: Quality) -> list[str]:
@@ -94,7 +99,7 @@ def poster_table1(results: Results) -> Table:
             continue
         ours: list[Technique] = [technique]
         if technique.form:
-            ours = [*recipes(technique.form), technique, Technique(technique.form, fitted=True)]
+            ours = [*recipes(technique.form), technique, Technique(technique.form, FITTED)]
         for each in ours:
             quality = results.quality[each]
             name = f"{poster.NAMES[technique]}: {each.label}" if technique.form else poster.NAMES[technique]
@@ -148,6 +153,19 @@ def _peak(peak: Peak) -> str:
         return number(None, 0)
     least, most = peak.range_mb()
     return spread(peak.peak_mb, least, most, 0)
+
+
+def tuning(results: Results) -> Table:
+    """PSNR before and after fine-tuning, and how far it came."""
+    rows = []
+    for technique, tuned in results.tuned.items():
+        *kernel, before, after = (number(each.psnr_rgb, 3) for each in qualities(results, technique).values())
+        rows.append([short_name(technique), *(kernel or ["–"]), before, after, str(tuned.training.measured.steps)])
+    caption = (
+        "Fine-tuning: PSNR in RGB, the mean over the pictures, by factors of the kernel; before the training, by "
+        "fitted factors or as the dense network is; and after the steps that were done in its time."
+    )
+    return Table(caption, ["network", "kernel (dB)", "before (dB)", "fine-tuned (dB)", "steps"], rows)
 
 
 def bound(results: Results) -> Table:

@@ -1,13 +1,13 @@
 """The tables of where a loss comes from and of what the clock is worth: the ablation, thresholds, the self-check."""
 
 from lowrank_sr.study.measure.ablation import ALONE_SPEEDUP, CHOSEN
-from lowrank_sr.study.measure.low_rank import BIAS, FITTED, KERNEL, TABLE1_SPEEDUP
+from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.sweeps import GuardedPoint
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock
 from lowrank_sr.study.report.tables import NETWORK, NO_NETWORK, TIMED, Table, network, number, speedup
-from lowrank_sr.study.technique import LAYERS, REFERENCE
+from lowrank_sr.study.technique import BIAS, FITTED, KERNEL, LAYERS, REFERENCE
 
 FACTORS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
 _QUALITY = ["PSNR RGB (dB)", "PSNR RGB, colours matched (dB)", "SSIM RGB"]

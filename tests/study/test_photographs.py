@@ -1,0 +1,211 @@
+"""What photographs add to a study: networks that are fine-tuned on them, and no change to anything else."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_study import arguments, opened
+
+import lowrank_sr as lsr
+from lowrank_sr.cli import main
+from lowrank_sr.pictures.images import Image, read_image, write_image
+from lowrank_sr.study import record, run, settings
+from lowrank_sr.study.measure import memory, networks
+from lowrank_sr.study.technique import DENSE_TUNED, SVD_FITTED, Technique
+from lowrank_sr.training import finetune
+
+SVD_TUNED = Technique("svd", "tuned")
+EACH = ("fine-tuning", "quality", "time", "memory")
+ADDED = [*(f"{step}/{name}" for name in ("direct tuned", "svd tuned") for step in EACH), "stages"]
+
+
+@pytest.fixture(autouse=True)
+def one_short_step(monkeypatch):
+    """A training of so few minutes is over after its first step, however fast that is."""
+    monkeypatch.setattr(settings, "QUICK", replace(settings.QUICK, minutes=1e-9))
+    monkeypatch.setattr(finetune, "CROPS", 2)
+    monkeypatch.setattr(finetune, "SIDE", 8)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with two photographs, and one that is too small."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = read_image("data/images/chelsea.png").pixels
+    for name, side in (("a", 40), ("b", 48), ("small", 20)):
+        write_image(folder / f"{name}.png", Image(np.ascontiguousarray(pixels[20 : 20 + side, 30 : 30 + side])))
+    return folder
+
+
+def inputs(study):
+    """What the steps of a study are measured from, as digests."""
+    return {name: record.digest([study.identity, name, step.uses]) for name, step in run.steps(study).items()}
+
+
+def arrays(net):
+    return {f"{name}.{key}": array for name, layer in net.layers.items() for key, array in layer.arrays().items()}
+
+
+def test_photographs_add_steps_and_change_none(root, tmp_path, photos):
+    without, with_photos = opened(root, tmp_path), opened(root, tmp_path, photos=photos)
+    assert with_photos.fingerprint == without.fingerprint
+    before, after = inputs(without), inputs(with_photos)
+    assert {name: after[name] for name in before} == before
+    assert list(after)[: len(ADDED)] == ADDED
+    assert set(after) == set(before) | set(ADDED)
+    assert not any(run.steps(with_photos)[name].anywhere for name in ADDED)
+
+
+def test_settings_name_the_folder_only_where_there_is_one(root, tmp_path, photos):
+    without, with_photos = (opened(root, tmp_path, photos=folder).settings.describe() for folder in (None, photos))
+    assert {name: with_photos[name] for name in without} == without
+    added = {name: value for name, value in with_photos.items() if name not in without}
+    assert added == {"photos": "photos", "photographs": settings.QUICK.photographs, "minutes": 1e-9}
+
+
+@pytest.mark.parametrize("change", ["content", "name", "minutes"])
+def test_what_the_added_steps_depend_on(root, tmp_path, photos, monkeypatch, change):
+    before = inputs(opened(root, tmp_path, photos=photos))
+    if change == "content":
+        shutil.copy(photos / "a.png", photos / "b.png")
+    elif change == "name":
+        (photos / "a.png").rename(photos / "c.png")
+    else:
+        monkeypatch.setattr(settings, "QUICK", replace(settings.QUICK, minutes=2.0))
+    after = inputs(opened(root, tmp_path, photos=photos))
+    assert {name for name in after if after[name] != before[name]} == set(ADDED)
+
+
+def test_their_peaks_depend_on_how_often_they_are_measured(root, tmp_path, photos, monkeypatch):
+    """As those of all techniques do."""
+    study = opened(root, tmp_path, photos=photos)
+    before = inputs(study)
+    monkeypatch.setattr(memory, "TIMES", memory.TIMES + 1)
+    after = inputs(study)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {name for name in after if name.startswith("memory/")}
+    assert {"memory/direct tuned", "memory/svd tuned"} <= changed
+
+
+@pytest.mark.slow
+def test_a_training_begins_with_fitted_factors_and_moves_every_layer(root, tmp_path, photos):
+    study = opened(root, tmp_path, photos=photos)
+    fitted, tuned = networks.network(study, SVD_FITTED), networks.network(study, SVD_TUNED)
+    assert tuned.method == "direct"
+    assert tuned.meta["finetuning"]["photographs"] == 2
+    assert tuned.meta["finetuning"]["steps"] == 1
+    before, after = arrays(fitted), arrays(tuned)
+    assert {name: array.shape for name, array in after.items()} == {name: array.shape for name, array in before.items()}
+    # Adam's first step moves a number by its rate, however large the gradient is; the average weights it less
+    assert 0 < max(np.abs(after[name] - before[name]).max() for name in after) <= 1.01 * finetune.RATE
+    assert not any(np.array_equal(after[name], before[name]) for name in ("conv_first.weight", "conv_last.weight"))
+    dense = networks.network(study, DENSE_TUNED)
+    assert all(layer.rank is None for layer in dense.layers.values())
+
+
+@pytest.mark.slow
+def test_a_trained_network_is_kept_for_its_photographs(root, tmp_path, photos, monkeypatch, capsys):
+    study = opened(root, tmp_path, photos=photos)
+    first, path = arrays(networks.network(study, DENSE_TUNED)), tmp_path / "networks" / "direct-tuned.npz"
+    assert path.exists()
+    assert networks.is_kept(study, DENSE_TUNED)
+    assert not networks.is_kept(study, SVD_TUNED)
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "trained", lambda *_: pytest.fail("trained again"))
+        again = arrays(networks.network(study, DENSE_TUNED))
+    for name, array in first.items():
+        np.testing.assert_array_equal(again[name], array)
+    path.write_bytes(b"PK")
+    assert not networks.is_kept(study, DENSE_TUNED)
+    networks.network(study, DENSE_TUNED)
+    assert f"{path}: is damaged: the network is computed again" in capsys.readouterr().err
+    (photos / "a.png").unlink()
+    assert not networks.is_kept(opened(root, tmp_path, photos=photos), DENSE_TUNED)
+
+
+def bad_folder(photos, root, kind):
+    if kind == "missing":
+        return photos / "nowhere"
+    if kind == "measured on":
+        shutil.copy(root / "pictures" / "eye.png", photos / "copy.png")
+        return photos
+    for path in photos.iterdir():
+        path.unlink()
+    if kind == "small":
+        write_image(photos / "small.png", Image(np.zeros((31, 64, 3), np.float32)))
+    elif kind == "damaged":
+        (photos / "a.png").write_bytes(b"no picture")
+    return photos
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("missing", "nowhere: cannot be listed"),
+        ("empty", "photos: has no image"),
+        ("small", "photos: no photograph is large enough: expected at least 32 x 32 pixels"),
+        ("damaged", "a.png: cannot be read"),
+        ("measured on", "copy.png: is eye.png, which quality is measured on: expected others"),
+    ],
+)
+def test_unusable_photographs_are_refused_before_anything_is_measured(
+    root, tmp_path, photos, only_sentence, kind, sentence
+):
+    folder = bad_folder(photos, root, kind)
+    assert main(arguments(root, tmp_path / "report", "--photos", str(folder))) == 2
+    assert sentence in only_sentence()
+    assert not list((tmp_path / "report").iterdir())
+
+
+def test_what_another_training_would_contradict_is_measured_again(root, tmp_path, photos, monkeypatch):
+    """A step is missing and the network that the others were measured of is lost."""
+    study = opened(root, tmp_path, photos=photos)
+    todo = run.steps(study)
+    done = {name: record.Step("mark", None) for name in todo}
+    assert run._without_lost(study, todo, done) == done
+    del done["memory/svd tuned"]
+    left = run._without_lost(study, todo, done)
+    assert done.keys() - left.keys() == {"fine-tuning/svd tuned", "quality/svd tuned", "time/svd tuned"}
+    monkeypatch.setattr(networks, "is_kept", lambda *_: True)
+    assert run._without_lost(study, todo, done) == done
+
+
+@pytest.mark.slow
+def test_photographs_join_a_study_and_leave_it(root, report, tmp_path, photos, monkeypatch, capsys):
+    shutil.copytree(report, tmp_path / "report")
+    plain = arguments(root, tmp_path / "report")
+    command = [*plain, "--photos", str(photos)]
+    before, text = (tmp_path / "report" / name for name in ("results.json", "report.md"))
+    first, first_text = json.loads(before.read_text(encoding="utf-8")), text.read_text(encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune.adam, "step", interrupted)
+        assert main(command) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert main(command) == 0
+    second = json.loads(before.read_text(encoding="utf-8"))
+    added = [name for name in second["steps"] if name not in first["steps"]]
+    assert added == [*ADDED[:-1], *(f"{step}/cp tuned" for step in EACH), "stages"]
+    names = ["direct", "direct tuned", "svd", "svd fitted", "svd tuned", "cp", "cp fitted", "cp tuned"]
+    assert list(second["steps"]["stages"]["techniques"]) == names
+    assert {name: second["steps"][name] for name in first["steps"]} == first["steps"]
+    assert second["claims"] == first["claims"]
+    written = text.read_text(encoding="utf-8")
+    assert "## Fine-tuning" in written
+    for label in ("SVD, fine-tuned", "CP, fine-tuned", "dense, fine-tuned"):
+        assert f"| {label} |" in written
+    for ending in (".png", ".svg", "-narrow.svg"):
+        assert (tmp_path / "report" / "figures" / f"tuned{ending}").exists()
+    tuned = lsr.load(tmp_path / "report" / "networks" / "cp-tuned.npz")
+    assert second["steps"]["fine-tuning/cp tuned"]["measured"]["steps"] == tuned.meta["finetuning"]["steps"] == 1
+    assert main(plain) == 0
+    assert text.read_text(encoding="utf-8") == first_text
+    third = json.loads(before.read_text(encoding="utf-8"))
+    assert third["steps"] == second["steps"]  # kept for the next time
+    assert third["settings"] == first["settings"]
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt

@@ -1,0 +1,147 @@
+"""What the report says of fine-tuned networks, from made-up results."""
+
+from dataclasses import replace
+
+import pytest
+from example_results import METHODS, encoded_steps, example, quality, with_tuned
+
+from lowrank_sr.machine import cpu
+from lowrank_sr.pictures.images import read_image
+from lowrank_sr.study import record
+from lowrank_sr.study.encoding import decode, encode
+from lowrank_sr.study.measure.tuning import StageTimes, Training
+from lowrank_sr.study.report import conclusions, figures, gains, style, tables
+from lowrank_sr.study.report.claims import judge
+from lowrank_sr.study.report.content import Report, sections
+from lowrank_sr.study.settings import Settings
+from lowrank_sr.study.technique import CP_FITTED, DENSE_TUNED, REFERENCE, SVD_FITTED, SVD_KERNEL, Technique
+
+SVD_TUNED, CP_TUNED = Technique("svd", "tuned"), Technique("cp", "tuned")
+
+
+@pytest.fixture
+def results():
+    """The dense network at 28 dB, SVD and CP of the kernel at 15 and 16, fitted, and trained."""
+    lost = {SVD_KERNEL: 15.0, Technique("cp"): 16.0, SVD_FITTED: 27.985, CP_FITTED: 27.981}
+    changed = example()
+    changed = replace(changed, quality=changed.quality | {technique: quality(psnr) for technique, psnr in lost.items()})
+    return with_tuned(changed, (28.004, 27.993, 27.991))
+
+
+def test_table1_has_their_rows_at_its_end(results):
+    table = tables.table1(results)
+    assert table.rows[: -len(results.tuned)] == tables.table1(example_of(results)).rows
+    assert [row[0] for row in table.rows[-3:]] == ["dense, fine-tuned", "SVD, fine-tuned", "CP, fine-tuned"]
+    row = dict(zip(table.header, table.rows[-2], strict=True))
+    assert row["PSNR RGB (dB)"] == "27.99"
+    assert row["seconds"] == "0.500 (0.450–0.550)"
+    assert row["peak memory (MB)"] == "30"
+
+
+def example_of(results):
+    """The same results without photographs."""
+    return replace(results, tuned={}, stages={})
+
+
+def test_the_table_of_stages(results):
+    table = tables.tuning(results)
+    assert table.rows == [
+        ["dense network", "–", "28.000", "28.004", "700"],
+        ["SVD", "15.000", "27.985", "27.993", "700"],
+        ["CP", "16.000", "27.981", "27.991", "700"],
+    ]
+
+
+def test_a_gain_is_of_the_same_pictures(results):
+    assert list(gains.qualities(results, CP_TUNED)) == [Technique("cp"), CP_FITTED, CP_TUNED]
+    assert list(gains.qualities(results, DENSE_TUNED)) == [REFERENCE, DENSE_TUNED]
+    mixed = with_gains(results, SVD_TUNED, (0.002, 0.006))
+    found = gains.gain(mixed, SVD_TUNED)
+    assert found.mean == pytest.approx(0.004)
+    assert found.error == pytest.approx(0.002)  # half the difference of two numbers
+    one = replace(results.tuned[SVD_TUNED].quality, pictures=results.tuned[SVD_TUNED].quality.pictures[:1])
+    fitted = replace(results.quality[SVD_FITTED], pictures=results.quality[SVD_FITTED].pictures[:1])
+    single = replace(
+        results,
+        quality=results.quality | {SVD_FITTED: fitted},
+        tuned={SVD_TUNED: replace(results.tuned[SVD_TUNED], quality=one)},
+    )
+    assert gains.gain(single, SVD_TUNED).error is None
+
+
+def with_gains(results, technique, decibels):
+    """The results with what a technique's training gains on each picture."""
+    before = results.quality[SVD_FITTED].pictures
+    after = tuple(replace(row, psnr_rgb=row.psnr_rgb + gain) for row, gain in zip(before, decibels, strict=True))
+    tuned = results.tuned[technique]
+    changed = replace(tuned, quality=replace(tuned.quality, pictures=after))
+    return replace(results, tuned=results.tuned | {technique: changed})
+
+
+def test_the_conclusion_is_computed(results):
+    assert conclusions.tuned(with_gains(results, SVD_TUNED, (0.002, 0.006))) == (
+        "In 700 steps fine-tuning changes PSNR by +0.004 ± 0.000 dB (dense network), +0.004 ± 0.002 dB (SVD) and "
+        "+0.010 ± 0.000 dB (CP), mean and standard error over 2 pictures; it leaves SVD at -0.011 dB and CP at "
+        "-0.013 dB against the dense network trained as long."
+    )
+    alone = replace(results, tuned={DENSE_TUNED: results.tuned[DENSE_TUNED]})
+    assert conclusions.tuned(alone).endswith(
+        "+0.004 ± 0.000 dB (dense network), mean and standard error over 2 pictures."
+    )
+
+
+@pytest.mark.slow
+def test_the_figure_is_drawn_for_any_signs(results, tmp_path):
+    better = replace(results, quality=results.quality | {SVD_KERNEL: quality(29.0), REFERENCE: quality(27.9)})
+    for name, some in (("usual", results), ("better", better)):
+        (figure,) = [figure for figure in figures.figures_of(some, tmp_path) if figure.name == "tuned"]
+        with style.styled():
+            for wide in (True, False):
+                style.save(figure.draw(wide), tmp_path / f"{name}-{wide}.png")
+                assert read_image(tmp_path / f"{name}-{wide}.png").pixels.std() > 0.01
+
+
+def test_the_section_says_what_it_was_trained_on(results, tmp_path):
+    settings = Settings("tiny.npz", "pictures", False, False, METHODS, 0, ("eye", "nose"), "holiday")
+    found = dict(sections(Report(settings, cpu.describe(), results, judge(results)), tmp_path))
+    text, figure, table = found["Fine-tuning"]
+    assert "20 minutes on this machine, on 40 photographs (the folder holiday)" in text
+    assert "none of their files is among the photographs" in text
+    assert figure.name == "tuned"
+    assert table == tables.tuning(results)
+    without = Report(settings, cpu.describe(), example_of(results), judge(results))
+    assert "Fine-tuning" not in dict(sections(without, tmp_path))
+
+
+def test_nothing_else_depends_on_them(results, tmp_path):
+    """No claim, no other figure and no other table."""
+    assert judge(results) == judge(example_of(results))
+    with_tuned, without = (figures.figures_of(some, tmp_path) for some in (results, example_of(results)))
+    said = {figure.name: figure.concludes for figure in with_tuned}
+    assert said.pop("tuned")
+    assert said == {figure.name: figure.concludes for figure in without}
+
+
+def test_encoded_and_back(results):
+    training = results.tuned[SVD_TUNED].training
+    assert encode(training) == {"photographs": 40, "measured": {"steps": 700, "seconds": 1200.5}}
+    assert decode(Training, encode(training)) == training
+
+
+def test_they_are_assembled_apart(results):
+    steps = {}
+    for technique, tuned in results.tuned.items():
+        steps |= {
+            f"fine-tuning/{technique.name}": encode(tuned.training),
+            f"quality/{technique.name}": encode(tuned.quality),
+            f"time/{technique.name}": encode(tuned.speed),
+            f"memory/{technique.name}": encode(tuned.memory),
+        }
+    steps["stages"] = encode(StageTimes(results.stages))
+    plain = example_of(results)
+    assembled = record.assemble(steps | encoded_steps(plain))
+    assert assembled.tuned == results.tuned
+    assert assembled.stages == results.stages
+    assert assembled.quality == plain.quality
+    assert assembled.times == plain.times
+    assert assembled.memory == plain.memory
