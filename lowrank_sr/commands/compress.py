@@ -71,7 +71,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="count FLOPs, or time the layers on this machine (default: %(default)s)",
     )
     tuning = parser.add_argument_group("fine-tune afterwards (give both)")
-    tuning.add_argument("--finetune", type=float, metavar="MINUTES", help="of training all layers together")
+    tuning.add_argument("--finetune", type=float, metavar="MINUTES", help="of training all layers towards the dense network")
     add_photos(tuning)
     add_json(parser)
 
@@ -81,9 +81,10 @@ def run(options: argparse.Namespace) -> None:
     if (options.finetune is None) != (options.photos is None):
         raise InputError("--finetune and --photos: expected both or neither")
     length = None if options.finetune is None else checked_length(None, options.finetune)
+    dense = load_network(options.weights)
     description = compress_to(
         options.output,
-        load_network(options.weights),
+        dense,
         options.form,
         options.calibrate,
         options.calibrated,
@@ -91,8 +92,8 @@ def run(options: argparse.Namespace) -> None:
     )
     text = summary(description)
     if length is not None:
-        small = load_network(options.output)
-        _, numbers = finetune_to(Task(options.output, options.photos, length, options.seed), small)
+        task = Task(options.output, options.photos, length, options.seed, teacher=dense)
+        _, numbers = finetune_to(task, load_network(options.output))
         description |= numbers
         text += "\n\n" + finetune_summary(numbers["curve"], options.output.name)
     report(text, description, options.json)

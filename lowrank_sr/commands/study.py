@@ -41,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--photos",
         type=given_path,
         metavar="FOLDER",
-        help="high-resolution photographs: fine-tune networks on them, too, 20 minutes each (with --quick half of one)",
+        help="high-resolution photographs: fine-tune networks on them, too, 20 minutes each (with --quick one)",
     )
     parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: a few minutes")
     parser.add_argument("--full-size", action="store_true", help="time ESRGAN's 23 blocks too, with random weights")

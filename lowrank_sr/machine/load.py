@@ -8,7 +8,7 @@ import psutil
 
 from lowrank_sr.machine.threads import thread_count
 
-SAMPLE_SECONDS = 0.2  # 20 of the ticks in which Linux counts the time of a processor
+SAMPLE_SECONDS = 0.1  # ten of the ticks in which Linux counts the time of a processor: a tenth of a core
 CONTENDED = 0.25  # of a core: with more of it taken, a time is of two programs
 
 

@@ -139,5 +139,6 @@ def test_compress_does_both(folder, capsys):
     tuned = lsr.load(folder / "small.npz")
     assert tuned.meta["compression"]["method"] == "svd"
     assert tuned.meta["finetuning"]["seconds"] >= 0.2
+    assert tuned.meta["finetuning"]["target"] == "teacher"
     numbers = json.loads((folder / "small.json").read_text())
     assert {"layers", "totals", "curve", "finetuning"} <= numbers.keys()

@@ -200,6 +200,8 @@ def test_photographs_join_a_study_and_leave_it(root, report, tmp_path, photos, m
         assert (tmp_path / "report" / "figures" / f"tuned{ending}").exists()
     tuned = lsr.load(tmp_path / "report" / "networks" / "cp-tuned.npz")
     assert second["steps"]["fine-tuning/cp tuned"]["measured"]["steps"] == tuned.meta["finetuning"]["steps"] == 1
+    for name, target in (("svd-tuned", "teacher"), ("direct-tuned", "photographs")):
+        assert lsr.load(tmp_path / "report" / "networks" / f"{name}.npz").meta["finetuning"]["target"] == target
     assert main(plain) == 0
     assert text.read_text(encoding="utf-8") == first_text
     third = json.loads(before.read_text(encoding="utf-8"))

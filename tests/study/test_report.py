@@ -57,7 +57,7 @@ def test_table1_holds_what_was_measured():
 def test_the_poster_stands_beside_ours():
     table = tables.poster_table1(example())
     assert [row[0] for row in table.rows[:4]] == [
-        "original", "im2col", "SVD: SVD, kernel, marked layers", "SVD: SVD, kernel, unmarked layers",
+        "original", "im2col", "SVD, kernel, marked layers", "SVD, kernel, unmarked layers",
     ]  # fmt: skip
     assert table.rows[2][1:] == ["23.31", "27.00", "0.68", "0.80"]
 

@@ -77,16 +77,22 @@ def _made_for(study: Study, technique: Technique) -> dict[str, Any]:
 
 def _computed(study: Study, technique: Technique) -> RRDBNet:
     if technique.factors == TUNED:
-        return _tuned(study, network(study, replace(technique, factors=FITTED)))  # a dense one is as it is
+        return _tuned(study, technique)
     assert technique.form is not None
     return low_rank.at_speedup(study, technique.form, technique.factors, TABLE1_SPEEDUP)
 
 
-def _tuned(study: Study, net: RRDBNet) -> RRDBNet:
-    """`net` after a training of all its layers together on the photographs."""
+def _tuned(study: Study, technique: Technique) -> RRDBNet:
+    """The network of a technique before its training, after one of all its layers together on the photographs.
+
+    A low-rank network learns from the dense one, whose output on a crop varies less from step to step than a
+    photograph's distance from it; the dense network from the photographs.
+    """
     assert study.training_set is not None
+    net = network(study, replace(technique, factors=FITTED))  # a dense one is as it is
+    teacher = None if technique.form is None else study.net
     pictures = folder.read(study.training_set.paths, net.scale, finetune.SIDE, with_teacher=False)
-    return finetune.trained(net, pictures, None, Length(None, study.extent.minutes), study.settings.seed)
+    return finetune.trained(net, pictures, teacher, Length(None, study.extent.minutes), study.settings.seed)
 
 
 def digest(net: RRDBNet) -> str:

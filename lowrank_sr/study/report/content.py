@@ -129,12 +129,13 @@ def _causes(results: Results, present: Callable[..., list[Block]]) -> list[Block
 def _finetuning(report: Report) -> str:
     """What was trained, on what, and for how long."""
     settings, (first, *_) = report.settings, report.results.tuned.values()
+    minutes = f"{settings.extent.minutes:g} minute{'' if settings.extent.minutes == 1 else 's'}"
     return (
         "“Fine-tuned”: all layers of a fitted network of Table 1 trained together, "
-        f"{settings.extent.minutes:g} minutes on this machine, on {first.training.photographs} photographs (the folder "
-        f"{settings.photos}): the network is to make of reduced crops of them what they were. The dense network is "
-        "trained as long, so that nobody takes more training for better factors. Quality is measured on other "
-        "pictures: none of their files is among the photographs."
+        f"{minutes} on this machine, on {first.training.photographs} photographs (the folder "
+        f"{settings.photos}): a low-rank network is to make of reduced crops of them what the dense one makes, and the "
+        "dense network, trained as long, what the photographs were, so that nobody takes more training for better "
+        "factors. Quality is measured on other pictures: none of their files is among the photographs."
     )
 
 

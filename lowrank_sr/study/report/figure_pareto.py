@@ -81,4 +81,5 @@ def level_of_bicubic(axis: "Axes", results: Results) -> None:
 def level(axis: "Axes", value: float, text: str) -> None:
     """A horizontal line with its name at the right end."""
     axis.axhline(value, color=INK, linewidth=1, linestyle=":")
-    axis.text(1, value, text, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=9)
+    behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}  # lines that would cross the name
+    axis.text(1, value, text, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=9, bbox=behind)

@@ -86,7 +86,7 @@ def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{cell}</th>' for cell in header)
     rows = []
     for first, *others in table.rows:
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in others)
+        cells = "".join(map(_cell, others))
         rows.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
     caption = escape(table.caption)
     return f"""<div class="table" role="region" aria-label="{caption}" tabindex="0">
@@ -98,6 +98,12 @@ def _table(table: Table) -> str:
 </table>
 </div>
 <p class="caption">{caption}</p>"""
+
+
+def _cell(text: str) -> str:
+    """A cell of a table; what stands in brackets, quartiles, goes to a line of its own where it is narrow."""
+    number, bracket, rest = text.partition(" (")
+    return f"<td>{escape(number)} <span>({escape(rest)}</span></td>" if bracket else f"<td>{escape(text)}</td>"
 
 
 def _claim(claim: Claim) -> str:

@@ -102,7 +102,7 @@ def poster_table1(results: Results) -> Table:
             ours = [*recipes(technique.form), technique, Technique(technique.form, FITTED)]
         for each in ours:
             quality = results.quality[each]
-            name = f"{poster.NAMES[technique]}: {each.label}" if technique.form else poster.NAMES[technique]
+            name = each.label if technique.form else poster.NAMES[technique]
             cells = number(theirs["psnr"], 2), number(quality.psnr_rgb, 2)
             rows.append([name, *cells, number(theirs["ssim"], 2), number(quality.ssim_rgb, 2)])
     header = ["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM"]
