@@ -184,8 +184,7 @@ with limited(1):
 # Against im2col, two things count: no patch matrix, and products that stay in the cache until they are added. How much
 # that saves depends on the machine's memory and caches. Against direct convolution it is an open race: kn2row
 # lives on the speed of the machine's BLAS, and pays for BLAS's own copies and for the addition of shifted products,
-# while the direct loops sum in registers. Where the package's explicit vectors are as wide as those of BLAS, expect
-# direct to win by a little; where they are not, kn2row.
+# while the direct loops keep their sums in registers. Either may win.
 #
 # Exercises
 # ---------
