@@ -11,8 +11,8 @@ package's compiled ones, and looks at the time of a single multiply-add in each.
 # The equation
 # ------------
 #
-# A picture inside the network is a *feature map*: an array ``x`` of shape (H, W, C), H rows and W columns of pixels with
-# C numbers each, its *channels*. A colour picture has C = 3; the maps inside the network have 64 and more.
+# A picture inside the network is a *feature map*: an array ``x`` of shape (H, W, C), H rows and W columns of pixels
+# with C numbers each, its *channels*. A colour picture has C = 3; the maps inside the network have 64 and more.
 #
 # A *convolution layer* makes from it a map of the same height and width with N channels. Its weights are the *kernel*
 # :math:`w`, an array of shape (N, C, d, d), and the *bias* :math:`b`, one number for each output channel. Here d = 3:
@@ -111,7 +111,8 @@ terms = 9 * 4 + 2
 bound = terms * np.finfo(np.float32).eps / 2 * seven_loops(np.abs(x), np.abs(layer.weight), np.abs(layer.bias))
 assert (np.abs(by_package - by_definition) <= 2 * bound).all()
 assert (np.abs(by_taps - by_definition) <= 2 * bound).all()
-print(f"package against definition: {np.abs(by_package - by_definition).max():.1e}, allowed {2 * bound.min():.1e} and up")
+difference = np.abs(by_package - by_definition).max()
+print(f"package against definition: {difference:.1e}, allowed {2 * bound.min():.1e} and up")
 
 # %%
 # What the clock says
@@ -147,8 +148,8 @@ for name, value in ns.items():
 
 # %%
 # What the seven loops spend their time on is Python: each multiply-add reads three array elements by index, makes a
-# Python object of each, and so on. NumPy's matrix products spend most of theirs in BLAS, a library whose inner loops are
-# as good as the package's. But each of the nine products makes an array of H W N sums, and adds it to another one:
+# Python object of each, and so on. NumPy's matrix products spend most of theirs in BLAS, a library whose inner loops
+# are as good as the package's. But each of the nine products makes an array of H W N sums, and adds it to another one:
 # nine passes through memory which the package does not need, since its sums stay in registers.
 # :doc:`/auto_tour/04_tile_and_roofline` is about that. How far apart the last two are depends on the machine's BLAS
 # and on the speed of its memory.

@@ -182,8 +182,8 @@ with limited(1), blas_threads(1):
 # The copy does no arithmetic. Its cost is memory traffic: 9 C numbers a pixel are written and read again, and where the
 # matrix is larger than the processor's caches, both go through main memory. Large arrays also come fresh from the
 # operating system at each call, which has to clear every page of them first. The product has 9 C N multiply-adds a
-# pixel to set against that: the fewer output channels N, the less of the time they are. A machine with fast memory, or a
-# BLAS that is faster than the package's loops, brings the two methods closer together, and a BLAS that is much faster
+# pixel to set against that: the fewer output channels N, the less of the time they are. A machine with fast memory, or
+# a BLAS that is faster than the package's loops, brings the two methods closer together, and a BLAS that is much faster
 # could turn the order round.
 #
 # im2col's memory is the reason to look for another way to use BLAS. There is one without a patch matrix:

@@ -154,7 +154,8 @@ left.set_title("the three products' operands")
 for (method, sizes), style in zip(measured.items(), ["ko--", "ks-"], strict=True):
     megabytes = [np.nan if size is None else size / 1e6 for size in sizes]
     right.plot(heights, megabytes, style, label=f"{method}, measured")
-right.axhline(4e-6 * strip_rows * (WIDTH + 2) * 3 * N, color="black", linestyle=":", label="kn2row, one strip's products")
+products = 4e-6 * strip_rows * (WIDTH + 2) * 3 * N
+right.axhline(products, color="black", linestyle=":", label="kn2row, one strip's products")
 right.set(xlabel=f"height of a picture {WIDTH} pixels wide", ylabel="memory, MB", title=f"{C} to {N} channels")
 right.legend(fontsize="small")
 plt.show()
@@ -176,7 +177,8 @@ with limited(1):
         methods = ("im2col", "kn2row", "direct")
         times = interleaved({method: call(method, 64, 64, n, c) for method in methods}, rounds=9)
         print(
-            f"{c:3} to {n} channels: kn2row takes {ratio(times['kn2row'], times['im2col']):.2f} times as long as im2col,"
+            f"{c:3} to {n} channels: kn2row takes"
+            f" {ratio(times['kn2row'], times['im2col']):.2f} times as long as im2col,"
             f" {ratio(times['kn2row'], times['direct']):.2f} times as long as direct"
         )
 

@@ -24,8 +24,8 @@ is the *roofline*.
 # That is the roofline: a slope :math:`I B` on the left, a flat roof :math:`P` on the right. They meet at the
 # *machine balance* :math:`P / B`. Programs left of it are *memory-bound*, those right of it *compute-bound*.
 #
-# A 3 x 3 convolution of an H x W map with C input and N output channels reads C and writes N numbers of 4 bytes a pixel,
-# and reads the kernel's 9 N C numbers once, if everything else stays in caches:
+# A 3 x 3 convolution of an H x W map with C input and N output channels reads C and writes N numbers of 4 bytes a
+# pixel, and reads the kernel's 9 N C numbers once, if everything else stays in caches:
 #
 # .. math:: I = \frac{2 \cdot 9 N C \, H W}{4 \, (H W (C + N) + 9 N C)}.
 #
@@ -173,7 +173,8 @@ rate = {name: work[name][0] / best[name] for name in calls}  # FLOPs a second
 intensity = {name: work[name][0] / work[name][1] for name in calls}  # FLOPs a byte
 peak = rate["sgemm"]
 bandwidth = work["sum of two arrays"][1] / best["sum of two arrays"]
-print(f"peak {peak / 1e9:.0f} GFLOP/s, bandwidth {bandwidth / 1e9:.1f} GB/s, balance {peak / bandwidth:.1f} FLOPs a byte")
+print(f"peak {peak / 1e9:.0f} GFLOP/s, bandwidth {bandwidth / 1e9:.1f} GB/s")
+print(f"machine balance {peak / bandwidth:.1f} FLOPs a byte")
 
 # %%
 # What the clock says
@@ -207,8 +208,8 @@ plt.show()
 
 # %%
 # The dotted line is a program which we did not time: a *depthwise* convolution, in which every channel is convolved by
-# itself with three taps. It does 3 multiply-adds, 6 FLOPs, for a number of 4 bytes that is read and one that is written,
-# and its intensity is 0.75 whatever the size. Two of the four steps of a layer in CP form are of this kind
+# itself with three taps. It does 3 multiply-adds, 6 FLOPs, for a number of 4 bytes that is read and one that is
+# written, and its intensity is 0.75 whatever the size. Two of the four steps of a layer in CP form are of this kind
 # (:doc:`/auto_tour/09_cp_als`). Follow the line up to the roof: by itself such a step runs at a small part of
 # the peak, and the FLOPs that it saves do not arrive on the clock. The package computes all four steps in one
 # pass over the image (:mod:`lowrank_sr.conv.cp`).

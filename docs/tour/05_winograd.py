@@ -20,9 +20,9 @@ with a product of two polynomials and ends with the package's fastest method.
 #
 # .. math:: y = A^T \, [\, (G g) \odot (B^T d) \,]
 #
-# where :math:`G`, :math:`B^T` and :math:`A^T` are matrices of fixed, small numbers, and :math:`\odot` multiplies element
-# by element. Products with the small numbers are not counted: most of them are additions, or factors such as 2. And
-# :math:`G g` is computed once for a kernel, not once for each tile. Where do the matrices come from?
+# where :math:`G`, :math:`B^T` and :math:`A^T` are matrices of fixed, small numbers, and :math:`\odot` multiplies
+# element by element. Products with the small numbers are not counted: most of them are additions, or factors such as 2.
+# And :math:`G g` is computed once for a kernel, not once for each tile. Where do the matrices come from?
 #
 # By hand: F(2, 3)
 # ----------------

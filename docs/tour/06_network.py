@@ -20,8 +20,8 @@ little in between. What is that little, how does a picture pass through it, and 
 #    g_k = \mathrm{LeakyReLU}(\mathrm{conv}_k([x, g_1, \dots, g_{k-1}])), \quad k = 1, \dots, 4, \qquad
 #    D(x) = x + 0.2 \, \mathrm{conv}_5([x, g_1, \dots, g_4]).
 #
-# Three of them make an RRDB, a *residual in residual dense block*, :math:`\mathrm{RRDB}(x) = x + 0.2\, D_3(D_2(D_1(x)))`.
-# "Residual" means that the layers compute what is to be added to their input. The network is
+# Three of them make an RRDB, a *residual in residual dense block*, :math:`\mathrm{RRDB}(x) = x + 0.2\,
+# D_3(D_2(D_1(x)))`. "Residual" means that the layers compute what is to be added to their input. The network is
 #
 # .. math::
 #
@@ -32,8 +32,8 @@ little in between. What is that little, how does a picture pass through it, and 
 #    \text{result} &= \mathrm{conv\_last}(\mathrm{LeakyReLU}(\mathrm{HRconv}(u_2)))
 #
 # where :math:`\text{nearest}_{\times 2}` repeats each pixel in two rows and two columns. The first two lines, at low
-# resolution, are called the *trunk* here, and the other three the *tail*. The network of the paper has n = 23 RRDBs; the
-# one that comes with the package has 3.
+# resolution, are called the *trunk* here, and the other three the *tail*. The network of the paper has n = 23 RRDBs;
+# the one that comes with the package has 3.
 #
 # In plain NumPy
 # --------------
@@ -189,12 +189,12 @@ fig.supxlabel("pixels", fontsize="medium")
 plt.show()
 
 # %%
-# conv_first sees 3 x 3 pixels of three colours, and cannot give much more than brightness, colour and edges; the channel
-# in the figure is a blurred brightness. The RRDBs see further: each of their convolutions widens the view by one pixel.
-# What they add are mostly outlines and hair. It is at low resolution, but it holds what the high resolution needs:
-# sixteen output pixels have to be made from each pixel's 64 channels. Up to here nothing has been enlarged. The tail
-# repeats pixels and lets a convolution smooth and sharpen what is between them, twice, and conv_last makes colours from
-# 64 channels again.
+# conv_first sees 3 x 3 pixels of three colours, and cannot give much more than brightness, colour and edges; the
+# channel in the figure is a blurred brightness. The RRDBs see further: each of their convolutions widens the view by
+# one pixel. What they add are mostly outlines and hair. It is at low resolution, but it holds what the high resolution
+# needs: sixteen output pixels have to be made from each pixel's 64 channels. Up to here nothing has been enlarged. The
+# tail repeats pixels and lets a convolution smooth and sharpen what is between them, twice, and conv_last makes colours
+# from 64 channels again.
 #
 # What the clock says
 # -------------------
@@ -217,9 +217,9 @@ for name, architecture in {"bundled network": net.architecture, "ESRGAN of the p
     print(f"{name}: {parts.sum() / 1e6:.1f} MFLOPs a pixel; trunk, upconvs, rest", np.round(parts / parts.sum(), 2))
 
 # %%
-# Then the time, on one thread and in turn, of 24 x 24 pixels: the whole network by each method, and the walk above, which
-# computes the same convolutions by Winograd's algorithm. But it concatenates maps, copies each into a bordered array,
-# and makes passes of their own for the activations and the residuals.
+# Then the time, on one thread and in turn, of 24 x 24 pixels: the whole network by each method, and the walk above,
+# which computes the same convolutions by Winograd's algorithm. But it concatenates maps, copies each into a bordered
+# array, and makes passes of their own for the activations and the residuals.
 
 part = image[:24, :24]
 

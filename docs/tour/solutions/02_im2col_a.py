@@ -1,4 +1,4 @@
-"""im2col with the columns in PyTorch's order (c, i, j): the same product, if the kernel's rows are in that order too."""
+"""im2col with the columns in PyTorch's order (c, i, j): the same product, if the kernel's rows have it too."""
 
 import numpy as np
 

@@ -44,8 +44,8 @@ for points in [(0, 1, -1, 2, -2), (0, 1, -1, HALF, -HALF), (0, 1, -1, HALF, -2),
     errors[points] = np.sqrt(((result - exact) ** 2).mean())
     print(*points, f": root mean square error {errors[points]:.1e}")
 
-# 4^3 = 64 stands in A^T of the last, and powers of 2 in the first. With 1/2 and -2, a number and its inverse of opposite
-# sign, neither A^T nor B^T gets as large (Barabasz et al. 2020).
+# 4^3 = 64 stands in A^T of the last, and powers of 2 in the first. With 1/2 and -2, a number and its inverse of
+# opposite sign, neither A^T nor B^T gets as large (Barabasz et al. 2020).
 assert max(errors, key=errors.get) == (0, 1, 2, 3, 4)
 assert min(errors, key=errors.get) == (0, 1, -1, HALF, -2)
 assert errors[0, 1, 2, 3, 4] > 3 * errors[0, 1, -1, 2, -2]

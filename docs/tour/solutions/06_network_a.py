@@ -5,7 +5,8 @@ import numpy as np
 import lowrank_sr as lsr
 from lowrank_sr.network.footprint import receptive_field
 
-net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")  # winograd's whole tiles reach further
+# direct: winograd computes whole tiles, and a NaN reaches all of its tile
+net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")
 
 # Every 3 x 3 convolution reaches one pixel further, of the resolution at which it runs.
 low = 1 + 15 + 1  # conv_first, an RRDB of 3 dense blocks of 5, trunk_conv
