@@ -11,7 +11,7 @@ package's compiled ones, and looks at the time of a single multiply-add in each.
 # The equation
 # ------------
 #
-# A picture inside the network is a *feature map*: an array ``x`` of shape (H, W, C), H rows and W columns of pixels
+# A picture inside the network is a *feature map*: an array of shape (H, W, C), H rows and W columns of pixels
 # with C numbers each, its *channels*. A colour picture has C = 3; the maps inside the network have 64 and more.
 #
 # A *convolution layer* makes from it a map of the same height and width with N channels. Its weights are the *kernel*
@@ -21,9 +21,10 @@ package's compiled ones, and looks at the time of a single multiply-add in each.
 # .. math::
 #
 #    \mathrm{out}[y, x, n] = b[n] + \sum_{i=0}^{d-1} \sum_{j=0}^{d-1} \sum_{c=0}^{C-1}
-#    w[n, c, i, j] \; \mathrm{in}[y + i - \lfloor d/2 \rfloor,\; x + j - \lfloor d/2 \rfloor,\; c]
+#    & w[n, c, i, j] \\
+#    & \cdot \mathrm{in}[y + i - \lfloor d/2 \rfloor,\; x + j - \lfloor d/2 \rfloor,\; c]
 #
-# where :math:`y, x` are the row and the column of the output pixel, :math:`n` is its channel, :math:`c` the input's
+# where ``in`` is the map that goes in and ``out`` the one that comes out, :math:`y, x` are the row and the column of the output pixel, :math:`n` is its channel, :math:`c` the input's
 # channel, and :math:`(i, j)` the place in the kernel, called a *tap*. Pixels beyond the border of the map count as
 # zero. Each output value is a sum of :math:`d^2 C` products. Each product that is added to a sum is a *multiply-add*,
 # and counts as 2 FLOPs (floating-point operations), so that a layer costs

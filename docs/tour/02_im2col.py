@@ -18,7 +18,8 @@ measured, and does that explain the time?
 #
 # .. math::
 #
-#    P[\,y W + x,\; (i, j, c)\,] = \mathrm{in}[y + i - \lfloor d/2 \rfloor,\; x + j - \lfloor d/2 \rfloor,\; c]
+#    P[\,y W + x,\; (i, j, c)\,] =
+#    \mathrm{in}[y + i - \lfloor d/2 \rfloor,\; x + j - \lfloor d/2 \rfloor,\; c]
 #
 # Here :math:`(i, j, c)` stands for one column index, :math:`(i d + j) C + c`. With the kernel's numbers in the same
 # order, as a matrix :math:`M` of shape :math:`(d^2 C, N)`, the convolution is

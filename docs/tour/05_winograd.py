@@ -32,7 +32,10 @@ with a product of two polynomials and ends with the package's fastest method.
 # they take 6 multiplications, :math:`s_1 = g_0 a_1 + g_1 a_0` and so on. But a polynomial of degree 3 is also
 # determined by its *values* at four points, and a value is one multiplication:
 #
-# .. math:: s(0) = g(0)\, a(0), \quad s(1) = g(1)\, a(1), \quad s(-1) = g(-1)\, a(-1), \quad s(\infty) = g_2\, a_1.
+# .. math::
+#
+#    s(0) &= g(0)\, a(0), & s(1) &= g(1)\, a(1), \\
+#    s(-1) &= g(-1)\, a(-1), & s(\infty) &= g_2\, a_1.
 #
 # "The value at infinity" is the coefficient of the highest power, which outgrows all others. With numbers:
 
@@ -120,8 +123,8 @@ for name, matrix in {"A^T": A_T, "G": G, "B^T": B_T}.items():
 #
 # .. math::
 #
-#    m_0 = -g_0 (d_2 - d_0), \quad m_1 = \tfrac{g_0 + g_1 + g_2}{2} (d_1 + d_2), \quad
-#    m_2 = \tfrac{g_0 - g_1 + g_2}{2} (d_2 - d_1), \quad m_3 = g_2 (d_3 - d_1),
+#    m_0 &= -g_0 (d_2 - d_0), & m_1 &= \tfrac{g_0 + g_1 + g_2}{2} (d_1 + d_2), \\
+#    m_2 &= \tfrac{g_0 - g_1 + g_2}{2} (d_2 - d_1), & m_3 &= g_2 (d_3 - d_1),
 #
 # and :math:`y_0 = m_0 + m_1 + m_2`, :math:`y_1 = m_1 - m_2 + m_3`. Multiply out: :math:`y_0 = g_0 d_0 + g_1 d_1 + g_2
 # d_2`.
@@ -263,7 +266,7 @@ axes.semilogy(names, [row[2] for row in rows.values()], "kv:", label="bound")
 axes.axhline(1 / 255, color="0.6", linewidth=1.5, label="a step of 8 bits")
 axes.set_xlabel("algorithm, and its multiplications for an output and an input channel")
 axes.set_ylabel("error over the output's range, float32")
-axes.legend(loc="upper left", bbox_to_anchor=(0, 0.85))
+axes.legend(loc="center right", bbox_to_anchor=(1, 0.67))
 plt.show()
 
 # %%

@@ -17,8 +17,8 @@ little in between. What is that little, how does a picture pass through it, and 
 #
 # .. math::
 #
-#    g_k = \mathrm{LeakyReLU}(\mathrm{conv}_k([x, g_1, \dots, g_{k-1}])), \quad k = 1, \dots, 4, \qquad
-#    D(x) = x + 0.2 \, \mathrm{conv}_5([x, g_1, \dots, g_4]).
+#    g_k &= \mathrm{LeakyReLU}(\mathrm{conv}_k([x, g_1, \dots, g_{k-1}])), \quad k = 1, \dots, 4, \\
+#    D(x) &= x + 0.2 \, \mathrm{conv}_5([x, g_1, \dots, g_4]).
 #
 # Three of them make an RRDB, a *residual in residual dense block*, :math:`\mathrm{RRDB}(x) = x + 0.2\,
 # D_3(D_2(D_1(x)))`. "Residual" means that the layers compute what is to be added to their input. The network is
