@@ -24,10 +24,11 @@ package's compiled ones, and looks at the time of a single multiply-add in each.
 #    & w[n, c, i, j] \\
 #    & \cdot \mathrm{in}[y + i - \lfloor d/2 \rfloor,\; x + j - \lfloor d/2 \rfloor,\; c]
 #
-# where ``in`` is the map that goes in and ``out`` the one that comes out, :math:`y, x` are the row and the column of the output pixel, :math:`n` is its channel, :math:`c` the input's
-# channel, and :math:`(i, j)` the place in the kernel, called a *tap*. Pixels beyond the border of the map count as
-# zero. Each output value is a sum of :math:`d^2 C` products. Each product that is added to a sum is a *multiply-add*,
-# and counts as 2 FLOPs (floating-point operations), so that a layer costs
+# where ``in`` is the map that goes in and ``out`` the one that comes out, :math:`y, x` are the row and the column of
+# the output pixel, :math:`n` is its channel, :math:`c` the input's channel, and :math:`(i, j)` the place in the kernel,
+# called a *tap*. Pixels beyond the border of the map count as zero. Each output value is a sum of :math:`d^2 C`
+# products. Each product that is added to a sum is a *multiply-add*, and counts as 2 FLOPs (floating-point operations),
+# so that a layer costs
 #
 # .. math:: 2 \, d^2 N C \, H W \quad \text{FLOPs.}
 #

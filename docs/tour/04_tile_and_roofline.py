@@ -114,15 +114,16 @@ print(f"{LANES} lanes, a tile of {ROWS} x {PANEL}; largest difference {np.abs(by
 # The two limits, measured
 # ------------------------
 #
-# *Peak:* a product of square matrices by BLAS, which is as close to the processor's limit as common software gets. *Bandwidth:* the sum of two arrays that are larger than the caches, as in the STREAM benchmark: two arrays are
-# read and one is written. (Many processors read a line of memory before they write to it. STREAM does not count that,
-# and neither do we, so the memory itself moves a third more.) All on one thread; several cores share one
-# memory, and with all of them the balance moves to the right.
+# *Peak:* a product of square matrices by BLAS, which is as close to the processor's limit as common software gets.
+# *Bandwidth:* the sum of two arrays that are larger than the caches, as in the STREAM benchmark: two arrays are read
+# and one is written. (Many processors read a line of memory before they write to it. STREAM does not count that, and
+# neither do we, so the memory itself moves a third more.) All on one thread; several cores share one memory, and with
+# all of them the balance moves to the right.
 #
 # The contestants: 3 x 3 layers of ESRGAN by direct convolution, one of them also by im2col, a 1 x 1 convolution, and
 # the sum of two arrays itself. im2col's bytes include its patch matrix and its product, both written and read.
 
-SIDE = 64
+SIDE = 48
 
 
 def layer_call(method, n, c):
