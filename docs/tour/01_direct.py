@@ -53,7 +53,7 @@ from lowrank_sr.machine.timing import interleaved
 def seven_loops(x, weight, bias):
     """The definition: (H, W, C), (N, C, 3, 3), (N,) -> (H, W, N)."""
     height, width, channels = x.shape
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))  # (H + 2, W + 2, C), zeros beyond the border
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))  # (H + 2, W + 2, C)
     out = np.empty((height, width, len(weight)), x.dtype)
     for row in range(height):
         for column in range(width):
@@ -107,10 +107,12 @@ print(by_definition.shape, "largest difference", np.abs(by_taps - by_definition)
 
 by_package = convolve(x, layer, "direct")  # (7, 6, 5)
 
-# A sum of n float32 terms is off by at most n eps / 2 times the sum of their magnitudes (Higham 2002, equation 3.5):
-# here 36 products, which are rounded as well, and the bias. Two such sums differ by twice that.
+# A sum of n float32 terms is off by at most n eps / 2 times the sum of their
+# magnitudes (Higham 2002, equation 3.5): here 36 products, which are rounded as well,
+# and the bias. Two such sums differ by twice that.
 terms = 9 * 4 + 2
-bound = terms * np.finfo(np.float32).eps / 2 * seven_loops(np.abs(x), np.abs(layer.weight), np.abs(layer.bias))
+magnitudes = seven_loops(np.abs(x), np.abs(layer.weight), np.abs(layer.bias))
+bound = terms * np.finfo(np.float32).eps / 2 * magnitudes
 assert (np.abs(by_package - by_definition) <= 2 * bound).all()
 assert (np.abs(by_taps - by_definition) <= 2 * bound).all()
 difference = np.abs(by_package - by_definition).max()
@@ -127,11 +129,15 @@ print(f"package against definition: {difference:.1e}, allowed {2 * bound.min():.
 
 
 def best_ns(seconds, multiply_adds):
-    """Nanoseconds for one multiply-add, in the fastest round: what other programs do can only add to it."""
+    """Nanoseconds for one multiply-add, in the fastest round.
+
+    What other programs do can only add to it.
+    """
     return 1e9 * min(seconds) / multiply_adds
 
 
-large, large_layer = rng.standard_normal((64, 64, 64)).astype(np.float32), random_layer(32, 64)
+large = rng.standard_normal((64, 64, 64)).astype(np.float32)  # (H, W, C)
+large_layer = random_layer(32, 64)
 ns = {}
 with limited(1), blas_threads(1):
     times = interleaved({"loops": lambda: seven_loops(x, layer.weight, layer.bias)}, rounds=3)
@@ -146,7 +152,8 @@ with limited(1), blas_threads(1):
 for name, seconds in times.items():
     ns[name] = best_ns(seconds, flops.dense(32, 64, 3) / 2 * 64 * 64)
 for name, value in ns.items():
-    print(f"{name:24} {value:10.4f} ns a multiply-add, {value / ns['package, direct']:9.1f} times the package's")
+    times_package = value / ns["package, direct"]
+    print(f"{name:24} {value:10.4f} ns a multiply-add, {times_package:9.1f} times the package's")
 
 # %%
 # What the seven loops spend their time on is Python: each multiply-add reads three array elements by index, makes a
@@ -162,7 +169,8 @@ for name, value in ns.items():
 # If multiply-adds were all that counts, a layer's time would be proportional to their number. We time each shape of
 # layer that ESRGAN has, 48 x 48 pixels, and print the time of a multiply-add.
 
-shapes = [(64, 3), (32, 64), (32, 96), (32, 128), (32, 160), (64, 192), (64, 64), (3, 64)]  # (N, C)
+dense_blocks = [(32, 64), (32, 96), (32, 128), (32, 160), (64, 192)]  # (N, C)
+shapes = [(64, 3), *dense_blocks, (64, 64), (3, 64)]
 SIDE = 48
 
 

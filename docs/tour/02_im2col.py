@@ -37,6 +37,7 @@ measured, and does that explain the time?
 
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lowrank_sr import flops
 from lowrank_sr.conv.epilogue import Epilogue
@@ -51,7 +52,7 @@ from lowrank_sr.machine.timing import interleaved
 def patch_view(x):
     """The patches of (H, W, C) as a view: (H, W, 3, 3, C)."""
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))  # (H + 2, W + 2, C)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))  # (H, W, C, 3, 3)
+    windows = sliding_window_view(padded, (3, 3), axis=(0, 1))  # (H, W, C, 3, 3)
     return windows.transpose(0, 1, 3, 4, 2)
 
 
@@ -63,7 +64,7 @@ def im2col(x):
 
 def convolve_im2col(x, weight, bias):
     """Convolve (H, W, C) with (N, C, 3, 3) and (N,): (H, W, N)."""
-    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))  # (9 C, N), rows in the order i, j, c
+    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))  # (9 C, N)
     out = im2col(x) @ matrix + bias  # (H W, N)
     return out.reshape(*x.shape[:2], -1)
 
@@ -73,7 +74,8 @@ x = rng.standard_normal((24, 32, 16)).astype(np.float32)  # (H, W, C)
 layer = random_layer((8, 16, 3))  # (N, C, d)
 view = patch_view(x)
 patches = im2col(x)
-print("image", x.nbytes, "bytes; patches as a view: strides", view.strides, "in bytes; as a matrix", patches.nbytes)
+print(f"the image: {x.nbytes} bytes, the patch matrix: {patches.nbytes}")
+print(f"the view, of shape {view.shape}: steps of {view.strides} bytes along its axes")
 
 # %%
 # Why is the copy needed at all? A BLAS routine takes a matrix as an address, its numbers of rows and columns, and one
@@ -89,12 +91,14 @@ print("image", x.nbytes, "bytes; patches as a view: strides", view.strides, "in 
 by_numpy = convolve_im2col(x, layer.weight, layer.bias)  # (24, 32, 8)
 by_package = convolve(x, layer, "im2col")  # (24, 32, 8)
 
-# Two sums of the same 9 x 16 float32 products in different orders: each is off by at most terms x eps / 2 of the sum
-# of magnitudes (Higham 2002, equation 3.5).
+# Two sums of the same 9 x 16 float32 products in different orders: each is off by at
+# most terms x eps / 2 of the sum of magnitudes (Higham 2002, equation 3.5).
 terms = 9 * 16 + 2
-bound = terms * np.finfo(np.float32).eps * convolve_im2col(np.abs(x), np.abs(layer.weight), np.abs(layer.bias))
+magnitudes = convolve_im2col(np.abs(x), np.abs(layer.weight), np.abs(layer.bias))
+bound = terms * np.finfo(np.float32).eps * magnitudes
 assert (np.abs(by_package - by_numpy) <= bound).all()
-print(f"largest difference {np.abs(by_package - by_numpy).max():.1e}, allowed {bound.min():.1e} and up")
+difference = np.abs(by_package - by_numpy).max()
+print(f"largest difference {difference:.1e}, allowed {bound.min():.1e} and up")
 
 # %%
 # The memory, counted and measured
@@ -111,7 +115,8 @@ SIDE, N = 64, 64
 def call(method, side, n, c):
     """A call that convolves a map which lies ready in memory into another that does."""
     layer = random_layer((n, c, 3))
-    source, target = from_array(rng.standard_normal((side, side, c))), allocate(side, side, n)
+    source = from_array(rng.standard_normal((side, side, c)))
+    target = allocate(side, side, n)
     run = convolution(layer, method)
     return lambda: run(source, target, Epilogue(layer.bias))
 
@@ -160,7 +165,10 @@ plt.show()
 
 
 def ratio(above, below):
-    """One time over another, of the fastest round of each: what other programs do can only add to a time."""
+    """One time over another, of the fastest round of each.
+
+    What other programs do can only add to a time.
+    """
     return min(above) / min(below)
 
 

@@ -56,15 +56,18 @@ def kn2row(x, weight, bias):
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))  # (H + 2, W + 2, C)
     across = width + 2  # pixels from an image row to the next
     pixels = padded.reshape(-1, x.shape[2])  # ((H + 2) (W + 2), C), a view
-    matrices = weight.transpose(2, 1, 3, 0).reshape(3, -1, 3 * n)  # (3, C, 3 N): for each i, columns (j, n)
+    # for each i a matrix with columns (j, n)
+    matrices = weight.transpose(2, 1, 3, 0).reshape(3, -1, 3 * n)  # (3, C, 3 N)
 
     products = np.zeros((height * across, 3 * n), x.dtype)
     for i in range(3):
-        moved = pixels[i * across : (i + height) * across]  # (H (W + 2), C): begins i image rows later
+        # begins i image rows later
+        moved = pixels[i * across : (i + height) * across]  # (H (W + 2), C)
         assert np.shares_memory(moved, padded)  # no copy so far
         products += moved @ matrices[i]
 
-    products = products.reshape(height, across, 3, n)  # [y, x + 1, j, n]: column 0 is the border
+    # [y, x + 1, j, n]: column 0 is the border
+    products = products.reshape(height, across, 3, n)  # (H, W + 2, 3, N)
     out = np.zeros((height, width, n), x.dtype) + bias
     for j in range(3):
         out += products[:, j : j + width, j]  # (H, W, N)
@@ -84,12 +87,14 @@ layer = random_layer((8, 16, 3))  # (N, C, d)
 by_numpy = kn2row(x, layer.weight, layer.bias)  # (24, 32, 8)
 by_package = convolve(x, layer, "kn2row")  # (24, 32, 8)
 
-# Two sums of the same 9 x 16 float32 products in different orders: each is off by at most terms x eps / 2 of the sum
-# of magnitudes (Higham 2002, equation 3.5).
+# Two sums of the same 9 x 16 float32 products in different orders: each is off by at
+# most terms x eps / 2 of the sum of magnitudes (Higham 2002, equation 3.5).
 terms = 9 * 16 + 2
-bound = terms * np.finfo(np.float32).eps * kn2row(np.abs(x), np.abs(layer.weight), np.abs(layer.bias))
+magnitudes = kn2row(np.abs(x), np.abs(layer.weight), np.abs(layer.bias))
+bound = terms * np.finfo(np.float32).eps * magnitudes
 assert (np.abs(by_package - by_numpy) <= bound).all()
-print(f"largest difference {np.abs(by_package - by_numpy).max():.1e}, allowed {bound.min():.1e} and up")
+difference = np.abs(by_package - by_numpy).max()
+print(f"largest difference {difference:.1e}, allowed {bound.min():.1e} and up")
 
 # %%
 # Three things are worth a second look.
@@ -112,7 +117,8 @@ print(f"largest difference {np.abs(by_package - by_numpy).max():.1e}, allowed {b
 def call(method, height, width, n, c):
     """A call that convolves a map which lies ready in memory into another that does."""
     layer = random_layer((n, c, 3))
-    source, target = from_array(rng.standard_normal((height, width, c))), allocate(height, width, n)
+    source = from_array(rng.standard_normal((height, width, c)))
+    target = allocate(height, width, n)
     run = convolution(layer, method)
     return lambda: run(source, target, Epilogue(layer.bias))
 
@@ -168,7 +174,10 @@ plt.show()
 
 
 def ratio(above, below):
-    """One time over another, of the fastest round of each: what other programs do can only add to a time."""
+    """One time over another, of the fastest round of each.
+
+    What other programs do can only add to a time.
+    """
     return min(above) / min(below)
 
 

@@ -62,7 +62,10 @@ from lowrank_sr.machine.timing import interleaved
 
 
 def tiled_product(pixels, weights, rows, columns):
-    """pixels (P, C) @ weights (C, N) in tiles of rows x columns: the (P, N) product, and loads a multiply-add."""
+    """pixels (P, C) @ weights (C, N) in tiles of rows x columns.
+
+    Returns the (P, N) product, and the loads a multiply-add.
+    """
     p, depth = pixels.shape
     n = weights.shape[1]
     out = np.empty((p, n), pixels.dtype)
@@ -105,10 +108,12 @@ target = allocate(6, ROWS, 2 * PANEL)
 direct_convolution(kernel)(source, target, Epilogue(np.zeros(2 * PANEL, np.float32)))
 by_package = target.array.reshape(by_tiles.shape)  # (P, N)
 
-# Both add up 32 float32 products, each sum off by at most terms x eps / 2 of the sum of magnitudes
+# Both add up 32 float32 products, each sum off by at most terms x eps / 2 of the sum
+# of magnitudes
 bound = (32 + 2) * np.finfo(np.float32).eps * (np.abs(pixels) @ np.abs(weights))
 assert (np.abs(by_package - by_tiles) <= bound).all()
-print(f"{LANES} lanes, a tile of {ROWS} x {PANEL}; largest difference {np.abs(by_package - by_tiles).max():.1e}")
+difference = np.abs(by_package - by_tiles).max()
+print(f"{LANES} lanes, a tile of {ROWS} x {PANEL}; largest difference {difference:.1e}")
 
 # %%
 # The two limits, measured
@@ -129,7 +134,8 @@ SIDE = 48
 def layer_call(method, n, c):
     """A call that convolves a map of SIDE x SIDE pixels that lies ready in memory."""
     layer = random_layer((n, c, 3))
-    source, target = from_array(rng.standard_normal((SIDE, SIDE, c))), allocate(SIDE, SIDE, n)
+    source = from_array(rng.standard_normal((SIDE, SIDE, c)))
+    target = allocate(SIDE, SIDE, n)
     run = convolution(layer, method)
     return lambda: run(source, target, Epilogue(layer.bias))
 
@@ -137,7 +143,8 @@ def layer_call(method, n, c):
 def point_call(n, c):
     """A call of a 1 x 1 convolution."""
     kernel = rng.standard_normal((n, c, 1, 1), dtype=np.float32)
-    source, target = from_array(rng.standard_normal((SIDE, SIDE, c))), allocate(SIDE, SIDE, n)
+    source = from_array(rng.standard_normal((SIDE, SIDE, c)))
+    target = allocate(SIDE, SIDE, n)
     run, bias = direct_convolution(kernel), np.zeros(n, np.float32)
     return lambda: run(source, target, Epilogue(bias))
 
@@ -158,18 +165,25 @@ pixel_count = SIDE**2
 work = {  # FLOPs and bytes
     "sgemm": (2 * 512**3, 3 * 4 * 512**2),
     "sum of two arrays": (2**24, 3 * 4 * 2**24),
-    "1 x 1, 64 to 64": (flops.dense(64, 64, 1) * pixel_count, 4 * (pixel_count * 128 + 64 * 64)),
 }
+
+
+def layer_work(n, c, d):
+    """FLOPs, and bytes of both maps and the kernel."""
+    return flops.dense(n, c, d) * pixel_count, 4 * (pixel_count * (c + n) + d * d * n * c)
+
+
+work["1 x 1, 64 to 64"] = layer_work(64, 64, 1)
 for n, c in [(64, 3), (32, 64), (64, 192)]:
-    work[f"3 x 3, {c} to {n}"] = (flops.dense(n, c, 3) * pixel_count, 4 * (pixel_count * (c + n) + 9 * n * c))
-work["3 x 3, 64 to 32, im2col"] = (
-    flops.dense(32, 64, 3) * pixel_count,
-    work["3 x 3, 64 to 32"][1] + 4 * pixel_count * 2 * (9 * 64 + 32),
-)
+    work[f"3 x 3, {c} to {n}"] = layer_work(n, c, 3)
+layer_flops, layer_bytes = layer_work(32, 64, 3)
+written_and_read = 2 * 4 * pixel_count * (9 * 64 + 32)  # patch matrix and product
+work["3 x 3, 64 to 32, im2col"] = layer_flops, layer_bytes + written_and_read
 
 with limited(1), blas_threads(1):
     times = interleaved(calls, rounds=25)
-best = {name: min(seconds) for name, seconds in times.items()}  # what other programs do can only add to it
+# the fastest round of each: what other programs do can only add to a time
+best = {name: min(seconds) for name, seconds in times.items()}
 rate = {name: work[name][0] / best[name] for name in calls}  # FLOPs a second
 intensity = {name: work[name][0] / work[name][1] for name in calls}  # FLOPs a byte
 peak = rate["sgemm"]

@@ -34,8 +34,8 @@ with a product of two polynomials and ends with the package's fastest method.
 #
 # .. math::
 #
-#    s(0) &= g(0)\, a(0), & s(1) &= g(1)\, a(1), \\
-#    s(-1) &= g(-1)\, a(-1), & s(\infty) &= g_2\, a_1.
+#    s(0) &= g(0)\, a(0), & \quad s(1) &= g(1)\, a(1), \\
+#    s(-1) &= g(-1)\, a(-1), & \quad s(\infty) &= g_2\, a_1.
 #
 # "The value at infinity" is the coefficient of the highest power, which outgrows all others. With numbers:
 
@@ -43,6 +43,7 @@ from fractions import Fraction
 
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lowrank_sr import flops
 from lowrank_sr.conv import winograd as package
@@ -93,12 +94,16 @@ def polynomial(roots):
     """The coefficients of 1, x, x^2, ... of the product of (x - root) over the roots."""
     coefficients = np.array([Fraction(1)])
     for root in roots:
-        coefficients = np.append(Fraction(0), coefficients) - root * np.append(coefficients, Fraction(0))
+        times_x = np.append(Fraction(0), coefficients)
+        coefficients = times_x - root * np.append(coefficients, Fraction(0))
     return coefficients
 
 
 def toom_cook(m, r, points):
-    """A^T (m, t), G (t, r) and B^T (t, t) of F(m, r) with t = m + r - 1: t - 1 finite points, and infinity."""
+    """A^T (m, t), G (t, r) and B^T (t, t) of F(m, r), t = m + r - 1.
+
+    From t - 1 finite points, and infinity.
+    """
     points = [Fraction(p) for p in points]
     t = len(points) + 1
     assert t == m + r - 1
@@ -123,8 +128,8 @@ for name, matrix in {"A^T": A_T, "G": G, "B^T": B_T}.items():
 #
 # .. math::
 #
-#    m_0 &= -g_0 (d_2 - d_0), & m_1 &= \tfrac{g_0 + g_1 + g_2}{2} (d_1 + d_2), \\
-#    m_2 &= \tfrac{g_0 - g_1 + g_2}{2} (d_2 - d_1), & m_3 &= g_2 (d_3 - d_1),
+#    m_0 &= -g_0 (d_2 - d_0), & \quad m_1 &= \tfrac{g_0 + g_1 + g_2}{2} (d_1 + d_2), \\
+#    m_2 &= \tfrac{g_0 - g_1 + g_2}{2} (d_2 - d_1), & \quad m_3 &= g_2 (d_3 - d_1),
 #
 # and :math:`y_0 = m_0 + m_1 + m_2`, :math:`y_1 = m_1 - m_2 + m_3`. Multiply out: :math:`y_0 = g_0 d_0 + g_1 d_1 + g_2
 # d_2`.
@@ -153,37 +158,49 @@ print("B^T of F(4, 3)\n", package.B_T)
 
 
 def winograd(x, weight, A_T, G, B_T):
-    """Convolve (H, W, C) with (N, C, 3, 3): (H, W, N), all arithmetic in x's dtype but G g G', which is float64."""
+    """Convolve (H, W, C) with (N, C, 3, 3): (H, W, N).
+
+    All arithmetic is in x's dtype but that of G g G', which is in float64.
+    """
     height, width, channels = x.shape
     n = len(weight)
     m, t = A_T.shape
     down, across = -(-height // m), -(-width // m)  # tiles
     padded = np.zeros((down * m + 2, across * m + 2, channels), x.dtype)
     padded[1 : height + 1, 1 : width + 1] = x
-    tiles = np.lib.stride_tricks.sliding_window_view(padded, (t, t), (0, 1))[::m, ::m]  # (down, across, C, t, t)
+    tiles = sliding_window_view(padded, (t, t), (0, 1))[::m, ::m]  # (down, across, C, t, t)
     A_T, B_T, G = A_T.astype(x.dtype), B_T.astype(x.dtype), G.astype(float)
     inputs = B_T @ tiles @ B_T.T  # (down, across, C, t, t)
     kernels = (G @ weight @ G.T).astype(x.dtype)  # (N, C, t, t)
-    inputs = inputs.transpose(3, 4, 0, 1, 2).reshape(t * t, -1, channels)  # (36, tiles, C)
-    kernels = kernels.transpose(2, 3, 1, 0).reshape(t * t, channels, n)  # (36, C, N)
-    sums = (inputs @ kernels).reshape(t, t, down, across, n).transpose(2, 3, 4, 0, 1)  # (down, across, N, t, t)
+
+    # the channels' sums: a matrix product for each of the t t elements
+    inputs = inputs.transpose(3, 4, 0, 1, 2).reshape(t * t, -1, channels)  # (t t, tiles, C)
+    kernels = kernels.transpose(2, 3, 1, 0).reshape(t * t, channels, n)  # (t t, C, N)
+    sums = (inputs @ kernels).reshape(t, t, down, across, n)
+    sums = sums.transpose(2, 3, 4, 0, 1)  # (down, across, N, t, t)
+
     outputs = A_T @ sums @ A_T.T  # (down, across, N, m, m)
-    return outputs.transpose(0, 3, 1, 4, 2).reshape(down * m, across * m, n)[:height, :width]
+    whole = outputs.transpose(0, 3, 1, 4, 2).reshape(down * m, across * m, n)
+    return whole[:height, :width]
 
 
 def exact(x, weight):
     """The convolution itself in float64: nine shifted products."""
     padded = np.pad(x.astype(float), ((1, 1), (1, 1), (0, 0)))
     height, width, _ = x.shape
-    taps = [(i, j) for i in range(3) for j in range(3)]
-    return sum(padded[i : i + height, j : j + width] @ weight[:, :, i, j].T.astype(float) for i, j in taps)
+    out = np.zeros((height, width, len(weight)))
+    for i in range(3):
+        for j in range(3):
+            out += padded[i : i + height, j : j + width] @ weight[:, :, i, j].T.astype(float)
+    return out
 
 
 rng = np.random.default_rng(0)
 x = rng.standard_normal((46, 50, 64)).astype(np.float32)  # (H, W, C)
 weight = (rng.standard_normal((32, 64, 3, 3)) / 24).astype(np.float32)  # (N, C, 3, 3)
 in_float64 = winograd(x.astype(float), weight, A_T, G, B_T)
-print(f"in float64, largest difference from the sum itself: {np.abs(in_float64 - exact(x, weight)).max():.1e}")
+difference = np.abs(in_float64 - exact(x, weight)).max()
+print(f"in float64, largest difference from the sum itself: {difference:.1e}")
 
 # %%
 # Through the package
@@ -199,9 +216,11 @@ by_package = convolve(x, Dense(weight, np.zeros(32)), "winograd")
 def rounding_bound(x, weight, A_T, G, B_T):
     """The largest possible error of float32: the algorithm on magnitudes, times eps / 2 for each rounding.
 
-    C terms of a sum of channels, and at most t in each direction of three transforms (Barabasz et al. 2020, theorem 2).
+    C terms of a sum of channels, and at most t in each direction of three transforms
+    (Barabasz et al. 2020, theorem 2).
     """
-    magnitudes = winograd(np.abs(x).astype(float), np.abs(weight), np.abs(A_T), np.abs(G), np.abs(B_T))
+    matrices = np.abs(A_T), np.abs(G), np.abs(B_T)
+    magnitudes = winograd(np.abs(x).astype(float), np.abs(weight), *matrices)
     return (x.shape[2] + 6 * len(B_T) + 2) * np.finfo(np.float32).eps / 2 * magnitudes
 
 
@@ -219,13 +238,15 @@ for name, result in {"NumPy": by_numpy, "package": by_package}.items():
 # that are larger than the result: they cancel, and their roundings do not. We compare, all in float32 and in NumPy, the
 # sum itself, F(2 x 2, 3 x 3), F(4 x 4, 3 x 3) and F(6 x 6, 3 x 3). Errors are over the range of the output.
 
-sizes = {2: [0, 1, -1], 4: [0, 1, -1, 2, -2], 6: [0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2)]}
+sizes = {2: [0, 1, -1], 4: [0, 1, -1, 2, -2]}
+sizes[6] = [0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2)]
 reference = exact(x, weight)
 span = np.ptp(reference)
 
-patches = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((1, 1), (1, 1), (0, 0))), (3, 3), (0, 1))
+patches = sliding_window_view(np.pad(x, ((1, 1), (1, 1), (0, 0))), (3, 3), (0, 1))
 by_sum = patches.reshape(46 * 50, -1) @ weight.reshape(32, -1).T  # (H W, N), float32
-limit = (9 * 64 + 2) * np.finfo(np.float32).eps / 2 * exact(np.abs(x), np.abs(weight)).max() / span
+magnitudes = exact(np.abs(x), np.abs(weight)).max()
+limit = (9 * 64 + 2) * np.finfo(np.float32).eps / 2 * magnitudes / span
 rows = {"direct": (9.0, by_sum.reshape(reference.shape), limit)}  # multiplications, result, bound
 for m, points in sizes.items():
     matrices = toom_cook(m, 3, points)
@@ -250,7 +271,8 @@ print(f"the package's F(4 x 4): {error:.1e}; a step of 8 bits is {1 / 255:.1e} o
 # multiplied by them rounds with them. So within a tile of 4 x 4 pixels the last row and column are the least accurate.
 # Root mean square error at each place of the tile, over the smallest of the 16:
 
-error = (by_numpy - reference)[:44, :48].reshape(11, 4, 12, 4, 32)  # whole tiles: (down, 4, across, 4, N)
+error = (by_numpy - reference)[:44, :48]  # whole tiles
+error = error.reshape(11, 4, 12, 4, 32)  # (down, 4, across, 4, N)
 by_place = np.sqrt((error**2).mean(axis=(0, 2, 4)))  # (4, 4)
 print(np.round(by_place / by_place.min(), 1))
 
@@ -280,7 +302,8 @@ plt.show()
 def call(method, n, c, side=48):
     """A call that convolves a map which lies ready in memory into another that does."""
     layer = random_layer((n, c, 3))
-    source, target = from_array(rng.standard_normal((side, side, c))), allocate(side, side, n)
+    source = from_array(rng.standard_normal((side, side, c)))
+    target = allocate(side, side, n)
     run = convolution(layer, method)
     return lambda: run(source, target, Epilogue(layer.bias))
 
@@ -294,12 +317,13 @@ with limited(1):
         print(f"{c:3} to {n} channels: promised {promised:.0f}, measured {factor:.2f}")
 
 # %%
-# The rest goes into the transforms. They are additions, which the count leaves out, and memory traffic: a tile of
-# 16 pixels becomes 36 numbers a channel, which are written, read by the products, and written and read once more as
-# sums. The input's transform costs the same however many output channels N use it, so more of the factor arrives
-# where N is large. With few input channels the products are too short to be worth the transforms. A processor with
-# wide vectors and little cache loses more to the transforms than one with narrow vectors; on some machine a layer may
-# be faster by another method, and the package's ``auto`` measures which (:mod:`lowrank_sr.network.auto`).
+# The rest goes into the transforms. They are additions, which the count leaves out, and memory traffic: a tile of 16
+# pixels becomes 36 numbers a channel, which are written, read by the products, and written and read once more as sums.
+# The input's transform costs the same however many output channels N use it, so more of the factor arrives where N is
+# large. With few input channels the products are too short to be worth the transforms. A processor with wide vectors
+# and little cache loses more to the transforms than one with narrow vectors; on some machine a layer may be faster by
+# another method, and the package's ``auto`` measures which (:mod:`lowrank_sr.network.auto`). More than the promised 4
+# can only mean that another program held up all rounds of one contestant.
 #
 # Exercises
 # ---------

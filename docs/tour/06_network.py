@@ -41,6 +41,7 @@ little in between. What is that little, how does a picture pass through it, and 
 # The functions below are the equations. What computes a layer is a parameter, ``conv(name, x)``, so that the same lines
 # run with any convolution.
 
+from dataclasses import replace
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -53,7 +54,6 @@ from lowrank_sr.conv.feature_map import from_array, unpadded
 from lowrank_sr.conv.methods import METHODS, convolution
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
-from lowrank_sr.network.architecture import Architecture
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
@@ -70,7 +70,7 @@ def dense_block(name, x, conv):
     maps = [x]  # 64 channels, then 32 more from each layer
     for k in range(1, 5):
         maps.append(leaky_relu(conv(f"{name}.conv{k}", np.concatenate(maps, axis=2))))
-    return x + 0.2 * conv(f"{name}.conv5", np.concatenate(maps, axis=2))  # 192 channels to 64
+    return x + 0.2 * conv(f"{name}.conv5", np.concatenate(maps, axis=2))  # 192 to 64
 
 
 def trunk(image, conv, num_block):
@@ -85,7 +85,10 @@ def trunk(image, conv, num_block):
 
 
 def tail(features, conv):
-    """(H, W, 64) -> u1 (2 H, 2 W, 64), u2 and HRconv's (4 H, 4 W, 64), the result (4 H, 4 W, 3)."""
+    """(H, W, 64) -> u1 (2 H, 2 W, 64), u2 and HRconv's (4 H, 4 W, 64).
+
+    And the result, (4 H, 4 W, 3).
+    """
     u1 = leaky_relu(conv("upconv1", enlarged(features)))
     u2 = leaky_relu(conv("upconv2", enlarged(u1)))
     high = leaky_relu(conv("HRconv", u2))
@@ -97,10 +100,14 @@ net = lsr.load(method="winograd")
 
 def conv_numpy(name, x):
     """A layer in float64: nine shifted products, as in the first chapter."""
-    layer, (height, width, _) = net.layers[name], x.shape
+    layer = net.layers[name]
+    height, width, _ = x.shape
     padded = np.pad(x.astype(float), ((1, 1), (1, 1), (0, 0)))
-    taps = [(i, j) for i in range(3) for j in range(3)]
-    return layer.bias + sum(padded[i : i + height, j : j + width] @ layer.weight[:, :, i, j].T for i, j in taps)
+    out = np.zeros((height, width, len(layer.bias))) + layer.bias
+    for i in range(3):
+        for j in range(3):
+            out += padded[i : i + height, j : j + width] @ layer.weight[:, :, i, j].T
+    return out
 
 
 # %%
@@ -119,8 +126,9 @@ num_block = net.architecture.num_block
 first, added = trunk(small, conv_numpy, num_block)
 by_numpy = tail(first + added, conv_numpy)[-1]  # (48, 48, 3)
 
-# float32 against float64. A layer's sums of up to 1728 products are off by a few 1e-6 of their size, because roundings
-# go both ways; the residuals are scaled by 0.2, so that layer after layer adds little. The package's tests allow 2e-5.
+# float32 against float64. A layer's sums of up to 1728 products are off by a few 1e-6
+# of their size, because roundings go both ways; the residuals are scaled by 0.2, so
+# that layer after layer adds little. The package's tests allow 2e-5.
 for method in METHODS:
     error = np.abs(net.with_method(method)(small) - by_numpy).max() / np.ptp(by_numpy)
     assert error < 2e-5
@@ -140,18 +148,20 @@ prepared = {name: convolution(layer, "winograd") for name, layer in net.layers.i
 def conv_package(name, x):
     layer = net.layers[name]
     out = np.empty((*x.shape[:2], layer.shape[0]), np.float32)  # (H, W, N)
-    prepared[name](from_array(x), unpadded(out), Epilogue(layer.bias))  # from_array copies x and adds a border
+    # from_array copies x and adds a border
+    prepared[name](from_array(x), unpadded(out), Epilogue(layer.bias))
     return out
 
 
 first, added = trunk(image, conv_package, num_block)
 u1, u2, high, result = tail(first + added, conv_package)
-assert np.abs(result - net(image)).max() < 2e-5 * np.ptp(result)  # the same arithmetic in another order
+# the same arithmetic in another order
+assert np.abs(result - net(image)).max() < 2e-5 * np.ptp(result)
 
-enlarged_by_bicubic = lsr.imresize(image, 4)
-print(f"PSNR of the bicubic enlargement {lsr.psnr(np.clip(enlarged_by_bicubic, 0, 1), photo, crop=4):.2f} dB,")
-print(f"of the network's {lsr.psnr(np.clip(result, 0, 1), photo, crop=4):.2f} dB")
-print(f"what the RRDBs add is {added.std() / first.std():.1f} times as large as conv_first's features")
+for name, picture in {"bicubic": lsr.imresize(image, 4), "network": result}.items():
+    print(f"{name}: PSNR {lsr.psnr(np.clip(picture, 0, 1), photo, crop=4):.2f} dB")
+share = added.std() / first.std()
+print(f"what the RRDBs add is {share:.1f} times as large as conv_first's features")
 
 # %%
 # A feature map has 64 channels, and a picture of it can show one. We show the channel that varies most, and of the
@@ -172,16 +182,18 @@ def varies_most(features):
 
 channel = varies_most(first + added)
 panels = {"image": image}
-for name, features in {"conv_first": first, "added by the RRDBs": added, "their sum": first + added}.items():
+low_resolution = {"conv_first": first, "added by the RRDBs": added, "their sum": first + added}
+for name, features in low_resolution.items():
     panels[f"{name}\nchannel {channel} of 64"] = features[:, :, channel]
 for name, features in {"after upconv1": u1, "after upconv2": u2, "after HRconv": high}.items():
-    panels[f"{name}\nchannel {varies_most(features)} of 64"] = features[:, :, varies_most(features)]
+    number = varies_most(features)
+    panels[f"{name}\nchannel {number} of 64"] = features[:, :, number]
 panels["result"] = np.clip(result, 0, 1)
 
 fig, grid = plt.subplots(2, 4, figsize=(8, 4.6), layout="constrained")
 for axes, (title, picture) in zip(grid.ravel(), panels.items(), strict=True):
-    darkest, brightest = np.percentile(inner(picture), [1, 99])  # colours are shown as they are
-    axes.imshow(picture, cmap="gray", vmin=darkest, vmax=brightest)
+    black, white = np.percentile(inner(picture), [1, 99])  # colours are shown as they are
+    axes.imshow(picture, cmap="gray", vmin=black, vmax=white)
     axes.set_title(title, fontsize="medium")
     axes.set_xticks([0, picture.shape[1]])
     axes.set_yticks([0, picture.shape[0]])
@@ -205,16 +217,19 @@ plt.show()
 
 def shares(architecture):
     """FLOPs for a pixel of the image: trunk, upconvs, HRconv and conv_last."""
-    cost = {name: flops.dense(*shape) * architecture.area(name) for name, shape in architecture.shapes().items()}
+    cost = {}
+    for name, shape in architecture.shapes().items():
+        cost[name] = flops.dense(*shape) * architecture.area(name)
     last = cost["HRconv"] + cost["conv_last"]
     upconvs = sum(value for name, value in cost.items() if name.startswith("upconv"))
     return np.array([sum(cost.values()) - last - upconvs, upconvs, last])
 
 
-paper = Architecture(num_feat=64, num_block=23, num_grow_ch=32, upsamplings=2, in_channels=3, out_channels=3)
-for name, architecture in {"bundled network": net.architecture, "ESRGAN of the paper": paper}.items():
+of_paper = replace(net.architecture, num_block=23)
+for name, architecture in {"bundled": net.architecture, "ESRGAN of the paper": of_paper}.items():
     parts = shares(architecture)
-    print(f"{name}: {parts.sum() / 1e6:.1f} MFLOPs a pixel; trunk, upconvs, rest", np.round(parts / parts.sum(), 2))
+    print(f"{name}: {parts.sum() / 1e6:.1f} MFLOPs a pixel; share of trunk, upconvs, rest:")
+    print(np.round(parts / parts.sum(), 2))
 
 # %%
 # Then the time, on one thread and in turn, of 24 x 24 pixels: the whole network by each method, and the walk above,
@@ -233,9 +248,10 @@ runs = {method: partial(net.with_method(method), part) for method in METHODS}
 runs["walk"] = partial(walk, conv_package)
 with limited(1):
     times = interleaved(runs, rounds=4)
-best = {name: min(seconds) for name, seconds in times.items()}  # what other programs do can only add to it
+# the fastest round of each: what other programs do can only add to a time
+best = {name: min(seconds) for name, seconds in times.items()}
 for name in runs:
-    print(f"{name:8} {best['direct'] / best[name]:5.2f} times as fast as the network by direct convolution")
+    print(f"{name:8} {best['direct'] / best[name]:5.2f} times as fast as the network by direct")
 print(f"the walk takes {best['walk'] / best['winograd']:.2f} times as long as the network does")
 
 # %%
