@@ -8,8 +8,8 @@ from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
 net = lsr.load(method="winograd")
-photo = read_image(IMAGES / "chelsea.png").pixels  # (300, 448, 3)
-image = lsr.imresize(photo, 1 / 4).astype(np.float32)  # (75, 112, 3)
+photo = read_image(IMAGES / "chelsea.png").pixels[40:232, 90:282]  # (192, 192, 3)
+image = lsr.imresize(photo, 1 / 4).astype(np.float32)  # (48, 48, 3)
 
 
 def quality(layers):
