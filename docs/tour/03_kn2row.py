@@ -187,8 +187,8 @@ with limited(1):
         times = interleaved({method: call(method, 48, 48, n, c) for method in methods}, rounds=15)
         print(
             f"{c:3} to {n} channels: kn2row takes"
-            f" {ratio(times['kn2row'], times['im2col']):.2f} times as long as im2col,"
-            f" {ratio(times['kn2row'], times['direct']):.2f} times as long as direct"
+            f" {ratio(times['kn2row'], times['im2col']):.2f} of im2col's time,"
+            f" {ratio(times['kn2row'], times['direct']):.2f} of direct's"
         )
 
 # %%
