@@ -184,7 +184,7 @@ def ratio(above, below):
 with limited(1):
     for n, c in [(32, 64), (64, 64), (64, 192)]:
         methods = ("im2col", "kn2row", "direct")
-        times = interleaved({method: call(method, 48, 48, n, c) for method in methods}, rounds=15)
+        times = interleaved({method: call(method, 32, 32, n, c) for method in methods}, rounds=30)
         print(
             f"{c:3} to {n} channels: kn2row takes"
             f" {ratio(times['kn2row'], times['im2col']):.2f} of im2col's time,"

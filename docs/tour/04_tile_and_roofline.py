@@ -128,7 +128,7 @@ print(f"{LANES} lanes, a tile of {ROWS} x {PANEL}; largest difference {differenc
 # The contestants: 3 x 3 layers of ESRGAN by direct convolution, one of them also by im2col, a 1 x 1 convolution, and
 # the sum of two arrays itself. im2col's bytes include its patch matrix and its product, both written and read.
 
-SIDE = 48
+SIDE = 32
 
 
 def layer_call(method, n, c):
@@ -151,7 +151,7 @@ def point_call(n, c):
 
 square = rng.standard_normal((512, 512), dtype=np.float32)
 product = np.empty_like(square)
-first, second, total = (np.ones(2**24, np.float32) for _ in range(3))  # 67 MB each
+first, second, total = (np.ones(2**23, np.float32) for _ in range(3))  # 34 MB each
 calls = {
     "sgemm": partial(np.matmul, square, square, out=product),
     "sum of two arrays": partial(np.add, first, second, out=total),
@@ -164,7 +164,7 @@ calls = {
 pixel_count = SIDE**2
 work = {  # FLOPs and bytes
     "sgemm": (2 * 512**3, 3 * 4 * 512**2),
-    "sum of two arrays": (2**24, 3 * 4 * 2**24),
+    "sum of two arrays": (2**23, 3 * 4 * 2**23),
 }
 
 
@@ -181,7 +181,7 @@ written_and_read = 2 * 4 * pixel_count * (9 * 64 + 32)  # patch matrix and produ
 work["3 x 3, 64 to 32, im2col"] = layer_flops, layer_bytes + written_and_read
 
 with limited(1), blas_threads(1):
-    times = interleaved(calls, rounds=25)
+    times = interleaved(calls, rounds=40)
 # the fastest round of each: what other programs do can only add to a time
 best = {name: min(seconds) for name, seconds in times.items()}
 rate = {name: work[name][0] / best[name] for name in calls}  # FLOPs a second

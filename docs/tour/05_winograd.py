@@ -299,7 +299,7 @@ plt.show()
 # as the ratio of the fastest round of each, since what other programs do can only add to a time:
 
 
-def call(method, n, c, side=48):
+def call(method, n, c, side=36):
     """A call that convolves a map which lies ready in memory into another that does."""
     layer = random_layer((n, c, 3))
     source = from_array(rng.standard_normal((side, side, c)))
@@ -312,7 +312,7 @@ dense = random_layer((64, 64, 3))
 promised = flops.multiplications(dense, "direct") / flops.multiplications(dense, "winograd")
 with limited(1):
     for n, c in [(64, 3), (32, 64), (32, 160), (64, 64), (64, 192)]:
-        times = interleaved({method: call(method, n, c) for method in ("direct", "winograd")}, rounds=20)
+        times = interleaved({method: call(method, n, c) for method in ("direct", "winograd")}, rounds=30)
         factor = min(times["direct"]) / min(times["winograd"])
         print(f"{c:3} to {n} channels: promised {promised:.0f}, measured {factor:.2f}")
 
