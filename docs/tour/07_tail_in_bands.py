@@ -234,6 +234,7 @@ for place, stage in enumerate(stages):
         )  # fmt: skip
 left.set_xticks(range(4), names)
 left.set(ylabel="rows of the output, % from the top", title="which rows are computed with which band", ylim=(128, 0))
+left.set_yticks(range(0, 101, 20))
 left.legend(loc="lower center", ncols=3, fontsize=9)
 
 right.plot(heights, measured[whole], "ks--", label="whole maps")
@@ -242,6 +243,7 @@ right.plot(heights, announced, "wo", markersize=3, markeredgecolor="0.6", label=
 right.set_xscale("log", base=2)
 right.set_yscale("log")
 right.set_xticks(heights, [str(height) for height in heights])
+right.set_yticks([10, 20, 50, 100, 200], ["10", "20", "50", "100", "200"])
 right.set(xlabel="height of the input, pixels (width 64)", ylabel="peak, MB", title="memory of the tail")
 right.grid(color="0.9")
 right.legend(fontsize=9)
