@@ -246,7 +246,9 @@ left.set(xlabel="sweeps", ylabel="relative error", title="errors", ylim=(1e-7, 2
 left.legend(fontsize=8, loc="lower right")
 size = np.linalg.norm(degenerate)
 right.loglog(sweeps, free_norms.max(axis=1) / size, ":", color="black", marker="x", markevery=0.12, label="without")
-right.loglog(sweeps, bound_norms.max(axis=1) / size, "-.", color="0.5", marker="^", markevery=0.12, label="with the ridge")
+right.loglog(
+    sweeps, bound_norms.max(axis=1) / size, "-.", color="0.5", marker="^", markevery=0.12, label="with the ridge"
+)
 right.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
 right.set_yticks([], minor=True)
 right.set(xlabel="sweeps", ylabel="norm of the largest term, over the tensor's", title="no best approximation")

@@ -24,7 +24,9 @@ for dtype in (np.float64, np.float32):
     for t in (1, 10, 100, 1000, 10_000, 100_000):
         positive, negative = two_terms(t, dtype)
         errors[dtype, t] = np.linalg.norm(positive - negative - T) / np.linalg.norm(T)
-        print(f"{dtype.__name__}, t = {t:6}: error {errors[dtype, t]:.1e}, norm of a term {np.linalg.norm(negative):.0f}")
+        print(
+            f"{dtype.__name__}, t = {t:6}: error {errors[dtype, t]:.1e}, norm of a term {np.linalg.norm(negative):.0f}"
+        )
 
 # The error is |e f f + f e f + f f e| / t = √3 / t and a little more, over ‖T‖ = √3.
 for t in (100, 1000, 10_000, 100_000):
