@@ -209,15 +209,16 @@ for height, a, b in zip(heights, *measured.values(), strict=True):
 
 # What the package says before it starts, so that a picture which does not fit is cut into tiles:
 announced = [tail_bytes(height, 64, 64, factors) / 1e6 for height in heights]
-# Beyond the maps there are the prepared kernels of the four layers: 36 / 9 of each dense kernel by Winograd's algorithm.
+# Beyond the maps there are the prepared kernels of the four layers: 36 / 9 of each dense kernel by Winograd's
+# algorithm.
 kernels = sum(4 * 4 * layer.weight.size for layer in tail) / 1e6
 for got, said in zip(measured[in_bands], announced, strict=True):
     assert said <= got <= said + 1.5 * kernels + 0.5
 
 # %%
 # In the figure, the left panel shows the runs of rows from above. Each stage's bars begin where the bar before ended:
-# nothing is computed twice, and nothing is missing. The right panel shows the peaks. Whole maps grow with the height
-# of the picture. Windows do not, once the picture is higher than a band. For a picture that fits into one band they need
+# nothing is computed twice, and nothing is missing. The right panel shows the peaks. Whole maps grow with the height of
+# the picture. Windows do not, once the picture is higher than a band. For a picture that fits into one band they need
 # more: every stage has its window at the same time, where whole maps can be dropped. And they grow with the width of
 # the picture once a band is as flat as it may become, 4 rows of features; then tiles of limited width help
 # (:func:`lowrank_sr.enlarge`).

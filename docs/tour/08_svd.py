@@ -170,7 +170,7 @@ for name, values in spectra.items():
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.9), layout="constrained")
 for name, (color, line, marker) in shown.items():
     values = spectra[name]
-    style = dict(color=color, linestyle=line, marker=marker, markersize=5, label=name)
+    style = {"color": color, "linestyle": line, "marker": marker, "markersize": 5, "label": name}
     place = 100 * np.arange(1, len(values) + 1) / len(values)
     left.semilogy(place, values / values[0], markevery=0.12, **style)
     cost = 100 * np.arange(len(values) + 1) / flops.break_even("svd", *kernels[name].shape[:3])

@@ -18,8 +18,8 @@ terms grow without bound because no best approximation exists, and shows what a 
 # .. math:: T[c, i, j, n] \approx \sum_{r=1}^{R} a[c, r] \; y[i, r] \; x[j, r] \; o[n, r] .
 #
 # The four *factors* are matrices: a is C x R, y and x are d x R, o is N x R. As a layer they are four convolutions in a
-# row :cite:p:`lebedev2014`: 1 x 1 from C to R channels, d x 1 on each channel by itself, 1 x d on each channel by itself,
-# 1 x 1 from R to N. Together they do R (C + 2 d + N) multiply-adds for a pixel.
+# row :cite:p:`lebedev2014`: 1 x 1 from C to R channels, d x 1 on each channel by itself, 1 x d on each channel by
+# itself, 1 x 1 from R to N. Together they do R (C + 2 d + N) multiply-adds for a pixel.
 #
 # We look for the factors with the least squared error, :math:`\lVert T - T' \rVert^2`. In all four at once that is a
 # hard problem. But with three factors fixed it is ordinary least squares in the fourth, because the sum is linear in

@@ -28,8 +28,8 @@ the bundled network, and measures what each layer costs the picture.
 # In plain NumPy
 # --------------
 #
-# Two matrices of 12 x 12, built from chosen singular values. The first has eleven equal ones and a very small one. Those
-# of the second get smaller by a fixed factor.
+# Two matrices of 12 x 12, built from chosen singular values. The first has eleven equal ones and a very small one.
+# Those of the second get smaller by a fixed factor.
 
 from statistics import median
 
@@ -77,8 +77,8 @@ for name, values in examples.items():
 # The matrix with the *large* condition number is the one that a low rank cannot describe. A single small singular value
 # is enough to raise :math:`\kappa`, and dropping it saves a single rank.
 #
-# A number that weighs all singular values is the *effective rank* :cite:p:`roy2007`: how many equal ones would be spread
-# as widely as these. :func:`lowrank_sr.lowrank.conditioning.effective_rank` gives it.
+# A number that weighs all singular values is the *effective rank* :cite:p:`roy2007`: how many equal ones would be
+# spread as widely as these. :func:`lowrank_sr.lowrank.conditioning.effective_rank` gives it.
 
 for name, values in examples.items():
     print(f"{name:18} effective rank {conditioning.effective_rank(values):.1f} of {len(values)}")
@@ -217,8 +217,8 @@ for name in marked:
     print(f"  {name:11} {shift / losses[name]:4.0%}")
 
 # %%
-# A shift is easily repaired, by the bias. And factors can be fitted to the patches that a layer really sees. That is the
-# next chapter, :doc:`/auto_tour/11_fitting`; which rank each layer should get is the one after it.
+# A shift is easily repaired, by the bias. And factors can be fitted to the patches that a layer really sees. That is
+# the next chapter, :doc:`/auto_tour/11_fitting`; which rank each layer should get is the one after it.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 4), layout="constrained")
 place = np.arange(len(names))

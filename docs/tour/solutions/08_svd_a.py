@@ -11,7 +11,7 @@ from lowrank_sr.lowrank import svd
 net = lsr.load()
 better = {"vertical first": 0, "horizontal first": 0}
 largest = 0.0
-for name, layer in net.layers.items():
+for layer in net.layers.values():
     if 3 in layer.shape[:2]:
         continue  # three channels on one side: nothing to gain
     errors = []
@@ -25,6 +25,7 @@ print(f"closer to the kernel: {better}; the two errors differ by at most {larges
 
 # Other matrix, other singular values; only their sum of squares, the kernel's, is the same. But the two orders are
 # equally good: a network trained on pictures that were turned and mirrored has no reason to prefer one.
+layer = net.layers["HRconv"]
 first, second = (svd.singular_values(k) for k in (layer.weight, layer.weight.transpose(0, 1, 3, 2)))
 assert np.isclose(np.sum(first**2), np.sum(second**2))
 assert not np.allclose(first, second, rtol=1e-3)

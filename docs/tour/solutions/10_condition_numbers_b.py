@@ -19,9 +19,7 @@ for limit in (2, 3, 5, 10, 20, 50, 1000):
         dearer += cost > dense[name]
         total += cost
     speedups[limit] = net.flops_per_pixel / total
-    print(
-        f"limit {limit:4}: theoretical speed-up {speedups[limit]:.2f}; {dearer:2} of {len(names)} layers are dearer than dense"
-    )
+    print(f"limit {limit:4}: theoretical speed-up {speedups[limit]:.2f}; {dearer:2} of {len(names)} layers cost more")
 
 # A limit on κ is a limit on how small a singular value may be, and near full rank a pair costs up to twice the dense
 # layer: a "lower threshold" for the singular values makes the network slower.
