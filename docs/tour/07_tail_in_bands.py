@@ -223,7 +223,7 @@ for got, said in zip(measured[in_bands], announced, strict=True):
 # the picture once a band is as flat as it may become, 4 rows of features; then tiles of limited width help
 # (:func:`lowrank_sr.enlarge`).
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.8), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 greys = ["0.25", "0.5", "0.75"]
 for place, stage in enumerate(stages):
     for turn, (first, last) in enumerate(stage.log):

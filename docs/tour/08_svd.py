@@ -151,14 +151,12 @@ def errors_by_rank(values):
 
 
 spectra = {name: svd.singular_values(kernel) for name, kernel in kernels.items()}
+print("                           m     K*  error at dense cost, at half of it")
 for name, values in spectra.items():
     shape = kernels[name].shape[:3]
     even = flops.break_even("svd", *shape)
     errors = errors_by_rank(values)
-    print(
-        f"{name:24} m = {len(values):3}, K* = {even:5.1f}; error at the cost of the dense layer "
-        f"{errors[int(even)]:6.1%}, at half of it {errors[int(even / 2)]:6.1%}"
-    )
+    print(f"{name:24} {len(values):3}  {even:5.1f}  {errors[int(even)]:18.1%} {errors[int(even / 2)]:15.1%}")
 
 # %%
 # Read the last two columns. At half the cost even the best pair misses a large part of each kernel. The two
@@ -167,7 +165,7 @@ for name, values in spectra.items():
 # :doc:`/auto_tour/10_condition_numbers`, and how far factors can be improved without a higher rank that of
 # :doc:`/auto_tour/11_fitting`.
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.9), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.9), layout="constrained")
 for name, (color, line, marker) in shown.items():
     values = spectra[name]
     style = {"color": color, "linestyle": line, "marker": marker, "markersize": 5, "label": name}

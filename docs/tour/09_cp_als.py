@@ -182,14 +182,15 @@ assert np.sum(bound_norms[-1] ** 2) <= np.sum(degenerate**2) / cp_als.TERM_RIDGE
 assert np.isclose(bound_norms[-1].max(), bound_norms[MANY // 2].max(), rtol=1e-6)  # it has settled
 
 # %%
-# And on the kernel from above? Thirty sweeps without the ridge and with it, from the same start:
+# And on the kernel from above? Thirty sweeps without the ridge and with it, from the same start. The sum of the terms'
+# squared norms is given over the kernel's own squared norm.
 
 _, kernel_errors, kernel_norms = als(T, start, SWEEPS)
 for name, its_errors, its_norms in (("without", kernel_errors, kernel_norms), ("with", errors, norms)):
     squares = np.sum(its_norms**2, axis=1) / np.sum(T**2)
     print(
-        f"{name:8} the ridge: error {its_errors[-1]:.4f}, "
-        f"squared norms of the terms over the kernel's {squares[9]:.2f} after 10 sweeps, {squares[-1]:.2f} at the end"
+        f"{name:7} ridge: error {its_errors[-1]:.4f}, squared norms "
+        f"{squares[9]:.2f} after 10 sweeps, {squares[-1]:.2f} at the end"
     )
 
 # %%
@@ -236,7 +237,7 @@ for cosine_of_columns in (0.5, 0.95):
 # ridge, and comes to rest with it.
 
 sweeps = np.arange(1, MANY + 1)
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.9), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.9), layout="constrained")
 for cosine_of_columns, line, marker in ((0.5, "-", "o"), (0.95, "--", "s")):
     label = f"rank 2, cosine {cosine_of_columns}"
     left.loglog(sweeps, curves[cosine_of_columns], line, marker=marker, markevery=0.12, label=label)
@@ -251,7 +252,7 @@ right.loglog(
 )
 right.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
 right.set_yticks([], minor=True)
-right.set(xlabel="sweeps", ylabel="norm of the largest term, over the tensor's", title="no best approximation")
+right.set(xlabel="sweeps", ylabel="norm of the largest term (tensor: 1)", title="no best approximation")
 right.legend(fontsize=8)
 plt.show()
 

@@ -61,7 +61,7 @@ from lowrank_sr.resources import IMAGES
 net = lsr.load(method="winograd")
 SIDE = 24  # of the crops, in pixels of low resolution
 crops = calibration.crops(calibration.read_pictures(), scale=4).low[:, :SIDE, :SIDE]  # (4, 24, 24, 3)
-print(f"{len(crops)} crops of {SIDE} x {SIDE} pixels, of the bundled pictures that are there to calibrate with")
+print(f"{len(crops)} crops of {SIDE} x {SIDE} pixels of the bundled calibration pictures")
 
 kernel = net.layers["conv_first"].weight.astype(np.float64)  # (64, 3, 3, 3)
 N, C, d, _ = kernel.shape
@@ -72,8 +72,8 @@ patches = windows.reshape(-1, C * d * d)  # (1936, 27), in the order (c, i, j)
 G = np.cov(patches.T, bias=True)  # (27, 27)
 
 energy = np.linalg.eigvalsh(G)[::-1]
-print(f"of the variance of these patches, {energy[0] / energy.sum():.0%} is in the first of 27 directions, ", end="")
-print(f"{energy[:5].sum() / energy.sum():.1%} in the first five")
+print(f"{energy[0] / energy.sum():.0%} of the patches' variance is in the first of 27 directions, ", end="")
+print(f"{energy[:5].sum() / energy.sum():.1%} in five")
 
 # %%
 # Directions with next to no variance are directions in which an error of the kernel costs nothing. A low rank can let
@@ -211,7 +211,7 @@ assert all(fit < kernel for fit, kernel in zip(by_fit, by_kernel, strict=True))
 # right, what that means for the error at each rank.
 
 eigenvalues = np.linalg.eigvalsh(here.covariance)[::-1]
-fig, (left_axis, right_axis) = plt.subplots(1, 2, figsize=(8.5, 3.9), layout="constrained")
+fig, (left_axis, right_axis) = plt.subplots(1, 2, figsize=(8, 3.9), layout="constrained")
 count = np.arange(1, len(eigenvalues) + 1)
 left_axis.loglog(count, eigenvalues / eigenvalues.mean(), "k-", label="patches of upconv2")
 left_axis.axhline(1, color="0.5", linestyle="--", label="what the SVD of the kernel assumes")
