@@ -159,11 +159,12 @@ for name, values in spectra.items():
     print(f"{name:24} {len(values):3}  {even:5.1f}  {errors[int(even)]:18.1%} {errors[int(even / 2)]:15.1%}")
 
 # %%
-# Read the last two columns. At half the cost even the best pair misses a large part of each kernel. The two
-# layers of the dense blocks lose least, and `HRconv`, in the tail, is nearly as bad as noise. An error of the kernel
-# is not yet an error of the picture, though. What the picture loses is the subject of
-# :doc:`/auto_tour/10_condition_numbers`, and how far factors can be improved without a higher rank that of
-# :doc:`/auto_tour/11_fitting`.
+# Read the last two columns. At half the cost even the best pair misses a large part of each kernel. The two layers of
+# the dense blocks lose least, and `HRconv`, in the tail, is nearly as bad as noise. (In the figure, the last few
+# singular values of these two drop far below the others: square matrices do that, and
+# :doc:`/auto_tour/10_condition_numbers` comes back to it.) An error of the kernel is not yet an error of the picture,
+# though. What the picture loses is the subject of :doc:`/auto_tour/10_condition_numbers`, and how far factors can be
+# improved without a higher rank that of :doc:`/auto_tour/11_fitting`.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.9), layout="constrained")
 for name, (color, line, marker) in shown.items():

@@ -255,7 +255,7 @@ plt.show()
 # are timed against the dense network, by direct convolution and on one thread. The marked layers are few, but the last
 # two of them work at the output's resolution, on 16 times as many pixels as the trunk. So either group saves a part of
 # the time, of which more or less may arrive on your machine. While it is busy with something else too, the measured
-# ratios waver, and one of the smaller group's size may even come out below 1.
+# ratios waver, and may even come out below 1.
 
 networks = {"dense": net.with_method("direct")}
 networks["marked"] = lsr.RRDBNet({**net.layers, **{name: pairs[name] for name in marked}}, "direct")
