@@ -135,8 +135,8 @@ for name in sorted(names, key=weights.get, reverse=True)[:5]:
 print(f"{'median of all':25} weight {median(weights.values()):.2e}")
 
 # %%
-# The weights differ by orders of magnitude. The layers of the tail have the largest: what they get wrong, no later
-# layer can put right. In a dense block an error is scaled by 0.2, and by 0.2 again, before it meets the trunk.
+# The weights differ by orders of magnitude. The layers after the dense blocks have the largest: what they get wrong,
+# no later layer can put right. In a dense block an error is scaled by 0.2, and by 0.2 again, before it meets the trunk.
 #
 # The bias of the factorised layer is set so that the mean of each channel stays what it was. Without that, errors of
 # two layers have something in common, a shift, and do not add up like independent ones
@@ -256,7 +256,7 @@ right.axhline(100 * share, color="grey", linestyle="--", label="uniform")
 right.plot(place[~is_dense], np.array(kept)[~is_dense], "o", color="#1f5aa6", label="chosen rank")
 right.plot(place[is_dense], np.array(kept)[is_dense], "s", color="black", markerfacecolor="white", label="stays dense")
 ticks = [names.index(name) for name in names if name.endswith("RDB1.conv1")] + [len(names) - 4]
-right.set_xticks(ticks, ["block 0", "block 1", "block 2", "tail"])
+right.set_xticks(ticks, ["block 0", "block 1", "block 2", "trunk_conv"])
 right.set(ylabel="FLOPs, % of the dense layer", title="Where the FLOPs go", ylim=(0, 115))
 right.legend(loc="upper left")
 plt.show()
