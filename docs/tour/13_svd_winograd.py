@@ -183,9 +183,9 @@ for panel, which, title in zip(panels, (0, 1), ("multiplications", "seconds, mea
         panel.plot(ranks, [against_dense(k, method)[which] for k in ranks], line, color=colour, label=label)
     panel.axhline(1, color="black", label="dense, direct")
     panel.axhline(against_dense("dense", "winograd")[which], color="black", linestyle=":", label="dense, Winograd")
-    panel.set(xlabel="rank K of a 64 to 64 channel layer", title=title, ylim=(0, 1.15))
+    panel.set(xlabel="rank K of a 64 to 64 channel layer", title=title, ylim=(0, 1.35))
 panels[0].set_ylabel("share of the dense layer's, direct")
-panels[1].legend(loc="upper left", fontsize=9)
+panels[1].legend(loc="upper left", fontsize=9, ncols=2)
 plt.show()
 
 # %%
@@ -200,10 +200,9 @@ for name in ("dense", 16, 48):
 
 # %%
 # Where a share of the seconds is larger than that of the multiplications, the rest went into what is not counted:
-# transforms, and memory. Whether the pair of rank 48 is faster than the dense
-# layer by Winograd, which takes as many multiplications, depends on the machine: on how fast it adds, on how large its
-# caches are, and on whether 48 is a whole number of its vectors. Below that rank the pair's advantage grows, and so
-# does its error.
+# transforms, and memory. Whether the pair of rank 48 is faster than the dense layer by Winograd, which takes as many
+# multiplications, depends on the machine: on how fast it adds, on how large its caches are, and on whether 48 is a
+# whole number of its vectors. Below that rank the pair's advantage grows, and so does its error.
 #
 # So low rank has to be compared with the fastest lossless method, not with the direct one. That a factorised network
 # beats direct convolution says little as long as Winograd beats it as well (:doc:`/auto_tour/15_poster_claims`).
