@@ -180,7 +180,9 @@ for _ in range(100):  # bisection of the logarithm
 choice = choice_at(high)
 by_price = loss[rows, choice].sum()
 bound = by_price + high * (cost[rows, choice].sum() - budget)
-print(f"spent {cost[rows, choice].sum() / budget:.4f} of the budget, loss {by_price:.4e}; no choice loses < {bound:.4e}")
+print(
+    f"spent {cost[rows, choice].sum() / budget:.4f} of the budget, loss {by_price:.4e}; no choice loses < {bound:.4e}"
+)
 
 # %%
 # The same through the package
@@ -201,7 +203,9 @@ greedy = np.array([layer.ranks.index(ranks.get(name)) for name, layer in every.i
 assert cost[rows, greedy].sum() <= budget
 # The two loss tables are the same numbers, the package's by way of a logarithm: some units in the last place.
 assert bound * (1 - 1e-9) <= loss[rows, greedy].sum() <= by_price * (1 + 1e-9)
-print(f"greedy: loss {loss[rows, greedy].sum():.4e}, {100 * (loss[rows, greedy].sum() / bound - 1):.3f} % above the bound")
+print(
+    f"greedy: loss {loss[rows, greedy].sum():.4e}, {100 * (loss[rows, greedy].sum() / bound - 1):.3f} % above the bound"
+)
 
 # %%
 # Uniform against chosen

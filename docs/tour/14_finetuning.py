@@ -139,7 +139,9 @@ assert np.abs(dx_map.array - dx).max() <= 100 * 361 * epsilon * magnitude < np.a
 # Each number of dW is a sum of 64 products.
 largest_sum = layer_gradients(np.abs(x), weight, np.abs(dy))[1].max()
 assert np.abs(gradients["weight"] - dw).max() <= 64 * epsilon * largest_sum
-print(f"largest difference of dx {np.abs(dx_map.array - dx).max():.1e}, of dW {np.abs(gradients['weight'] - dw).max():.1e}")
+print(
+    f"largest difference of dx {np.abs(dx_map.array - dx).max():.1e}, of dW {np.abs(gradients['weight'] - dw).max():.1e}"
+)
 
 # %%
 # An SVD pair is two convolutions, one after the other. Its derivative goes through them backwards, and the

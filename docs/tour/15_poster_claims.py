@@ -99,7 +99,11 @@ def with_pairs(names):
     return lsr.RRDBNet({**net.layers, **{name: pairs[name] for name in names}}, "direct")
 
 
-networks = {"SVD, all layers": with_pairs(inner), "SVD, marked": with_pairs(marked), "SVD, unmarked": with_pairs(unmarked)}
+networks = {
+    "SVD, all layers": with_pairs(inner),
+    "SVD, marked": with_pairs(marked),
+    "SVD, unmarked": with_pairs(unmarked),
+}
 
 # %%
 # CP by alternating least squares takes longer (:doc:`/auto_tour/09_cp_als`), so only the marked layers get real factors
@@ -209,7 +213,8 @@ def kept(condition):
 
 readings = {
     "selects layers": [
-        (t, cost({name: half_rank("svd", name) for name in inner if kappa[name] > t})) for t in np.geomspace(5, 5000, 30)
+        (t, cost({name: half_rank("svd", name) for name in inner if kappa[name] > t}))
+        for t in np.geomspace(5, 5000, 30)
     ],
     "truncates at σ₁/σ_K": [(t, cost(kept(lambda s, t=t: s * t >= s[0]))) for t in np.geomspace(1.1, 100, 30)],
     "is a limit for σ": [(t, cost(kept(lambda s, t=t: s >= t))) for t in np.geomspace(0.01, 3, 30)],
@@ -255,7 +260,9 @@ rank = round(n * c / (n + c))
 in_theory = flops.dense(n, c, d) / flops.cp(n, c, d, rank)
 assert abs(in_theory - d * d * (n + c) / (n + c + 2 * d)) < 0.5  # the rank is rounded to a whole number
 _, error = from_kernel(net.layers["upconv2"], "cp", rank)
-print(f"upconv2 at rank {rank}: {in_theory:.2f} times fewer FLOPs, and the kernel is off by {100 * error:.0f} % of its norm")
+print(
+    f"upconv2 at rank {rank}: {in_theory:.2f} times fewer FLOPs, and the kernel is off by {100 * error:.0f} % of its norm"
+)
 
 # %%
 # All of it in one figure

@@ -21,6 +21,8 @@ for _ in range(100):
     assert best - 1e-12 <= greedy <= best + largest_step  # 1e-12: the sums are rounded
     gaps.append(greedy / best - 1)
 
-print(f"the greedy loss is {100 * np.median(gaps):.1f} % above the optimum in the median, {100 * max(gaps):.1f} % at most")
+print(
+    f"the greedy loss is {100 * np.median(gaps):.1f} % above the optimum in the median, {100 * max(gaps):.1f} % at most"
+)
 print(f"it is the optimum in {sum(gap < 1e-12 for gap in gaps)} of {len(gaps)} cases")
 print("with 49 layers a single step is a small part of the whole, and so is the gap")
