@@ -14,8 +14,8 @@ And what does an SVD pair have to beat?
 # A dense layer with :math:`C` input channels, :math:`N` output channels and a :math:`d \times d` kernel takes
 # :math:`d^2 N C` multiplications for each pixel. Here :math:`d = 3`.
 #
-# *Low rank* changes the channels. The SVD pair of rank :math:`K` (:doc:`/auto_tour/08_svd`) goes from :math:`C` channels
-# to :math:`K` along the columns, and from :math:`K` to :math:`N` along the rows:
+# *Low rank* changes the channels. The SVD pair of rank :math:`K` (:doc:`/auto_tour/08_svd`) goes from :math:`C`
+# channels to :math:`K` along the columns, and from :math:`K` to :math:`N` along the rows:
 #
 # .. math::
 #
@@ -109,7 +109,7 @@ directly = convolve(x, layer, "direct")
 by_package = convolve(x, layer, "winograd")
 
 magnitudes, _ = pair_by_f43(*map(np.abs, (x.astype(float), vertical, horizontal, A_T, B_T, G)))
-# Each output is a sum over C and over K, between two transforms of 6 in each direction, and one rounding of each factor.
+# An output is a sum over C and one over K, each between two transforms of 6 numbers; each factor is rounded once.
 terms = channels + rank + 4 * 6 + 2
 bound = terms * np.finfo(np.float32).eps / 2 * magnitudes
 error = np.abs(by_package - by_numpy)

@@ -11,7 +11,8 @@ And what does it take to compute in which direction?
 # The derivative of one layer
 # ---------------------------
 #
-# A layer with kernel :math:`W` turns an input :math:`x` with :math:`C` channels into an output :math:`y` with :math:`N`:
+# A layer with kernel :math:`W` and bias :math:`b` turns an input :math:`x` with :math:`C` channels into an output
+# :math:`y` with :math:`N`:
 #
 # .. math::
 #
@@ -139,9 +140,8 @@ assert np.abs(dx_map.array - dx).max() <= 100 * 361 * epsilon * magnitude < np.a
 # Each number of dW is a sum of 64 products.
 largest_sum = layer_gradients(np.abs(x), weight, np.abs(dy))[1].max()
 assert np.abs(gradients["weight"] - dw).max() <= 64 * epsilon * largest_sum
-print(
-    f"largest difference of dx {np.abs(dx_map.array - dx).max():.1e}, of dW {np.abs(gradients['weight'] - dw).max():.1e}"
-)
+print(f"largest difference of dx {np.abs(dx_map.array - dx).max():.1e}")
+print(f"largest difference of dW {np.abs(gradients['weight'] - dw).max():.1e}")
 
 # %%
 # An SVD pair is two convolutions, one after the other. Its derivative goes through them backwards, and the
@@ -255,8 +255,9 @@ ratio = median(back / forth for back, forth in zip(times["backwards"], times["fo
 print(f"backwards takes {ratio:.1f} times as long as forwards, one layer of 64 to 32 channels")
 
 # %%
-# Were both convolutions and the correlation equally fast for their FLOPs, the ratio would be 2. The forward pass and the
-# turned kernel go by Winograd's algorithm and the correlation does not, so it is larger where Winograd gains much.
+# Were both convolutions and the correlation equally fast for their FLOPs, the ratio would be 2. The forward pass and
+# the turned kernel go by Winograd's algorithm and the correlation does not, so the ratio is larger where Winograd gains
+# much.
 #
 # Exercises
 # ---------

@@ -261,7 +261,7 @@ in_theory = flops.dense(n, c, d) / flops.cp(n, c, d, rank)
 assert abs(in_theory - d * d * (n + c) / (n + c + 2 * d)) < 0.5  # the rank is rounded to a whole number
 _, error = from_kernel(net.layers["upconv2"], "cp", rank)
 print(
-    f"upconv2 at rank {rank}: {in_theory:.2f} times fewer FLOPs, and the kernel is off by {100 * error:.0f} % of its norm"
+    f"upconv2 at rank {rank}: {in_theory:.2f} times fewer FLOPs; the kernel is off by {100 * error:.0f} % of its norm"
 )
 
 # %%

@@ -167,8 +167,8 @@ plt.show()
 # Luma or RGB
 # -----------
 #
-# Luma weighs green about twice as much as red and five times as much as blue. A change of colour that leaves the weighted sum
-# as it was is not there for it:
+# Luma weighs green about twice as much as red and five times as much as blue. A change of colour that leaves the
+# weighted sum as it was is not there for it:
 
 tint = np.array([1.0, -65.481 / 128.553, 0.0])  # orthogonal to the weights of luma
 tinted = photograph + 0.08 * tint
@@ -205,8 +205,8 @@ for name, picture in {"cut out before the network": cut_first, "cut out after it
 # What the clock says
 # -------------------
 #
-# PSNR passes over the values once. SSIM takes five windowed means, each a weighted sum over 11 pixels along the rows and
-# 11 along the columns; as a window in two dimensions it would be 121.
+# PSNR passes over the values once. SSIM takes five windowed means, each a weighted sum over 11 pixels along the rows
+# and 11 along the columns; as a window in two dimensions it would be 121.
 
 grey = [luma(picture) / 255 for picture in (photograph, noisy)]
 times = interleaved(

@@ -19,5 +19,5 @@ for n, c in ((3, 64), (8, 16), (12, 12), (32, 64), (64, 64), (64, 192)):
     numbers = (cp.parameters - n) / (dense.parameters - n)  # without the biases
     assert abs(numbers * speedup - 1) < 1e-12
     print(
-        f"N = {n:2}, C = {c:3}: {in_theory:.2f} by the formula, {speedup:.2f} at rank {rank}, {numbers:.3f} of the numbers"
+        f"N = {n:2}, C = {c:3}: {in_theory:.2f} by formula, {speedup:.2f} at rank {rank}, {numbers:.3f} of the numbers"
     )

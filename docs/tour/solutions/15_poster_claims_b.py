@@ -29,17 +29,13 @@ def changed(names):
 alone = {name: changed([name]) for name in marked}
 together = changed(marked)
 for name, (square, mean, lost) in {**alone, "all four": together}.items():
-    print(
-        f"{name:10} loses {lost:6.2f} dB, mean change {mean:+.4f}, {100 * mean**2 / square:3.0f} % of the square is that"
-    )
+    print(f"{name:10} loses {lost:6.2f} dB, mean change {mean:+.4f}, {100 * mean**2 / square:3.0f} % of the square")
 
-# Most of what upconv1, upconv2 and HRconv do is a shift of the whole picture, all in one direction. Shifts add up before
-# they are squared, so the four together do more than the sum of what each does alone. The layers do not need each other
-# for that: upconv2 or HRconv suffices. trunk_conv, whose condition number is the largest, does the least.
+# Most of what upconv1, upconv2 and HRconv do is a shift of the whole picture, all in one direction. Shifts add up
+# before they are squared, so the four together do more than the sum of what each does alone. The layers do not need
+# each other for that: upconv2 or HRconv suffices. trunk_conv, whose condition number is the largest, does the least.
 squares, means = ([results[i] for results in alone.values()] for i in (0, 1))
 assert together[0] > 1.5 * sum(squares)
 assert abs(together[1] / sum(means) - 1) < 0.25
 assert min(alone, key=lambda name: alone[name][0]) == "trunk_conv"
-print(
-    f"together {together[0] / sum(squares):.2f} times the sum of the four; the shifts {together[1] / sum(means):.2f} times"
-)
+print(f"together {together[0] / sum(squares):.2f} times the sum of the four, the shift {together[1] / sum(means):.2f}")
