@@ -281,9 +281,9 @@ for name in ("uniform", "chosen"):
     print(f"{name:8} {ratio:.2f} times as fast as the dense network, both by direct convolution")
 
 # %%
-# :func:`lowrank_sr.compress` does all of this with more care: it probes each layer with factors fitted to its input,
-# on more patches, reads its error curve from the same data, and then fits the factors of the chosen ranks
-# (:doc:`/auto_tour/11_fitting`).
+# :func:`lowrank_sr.compress <lowrank_sr.compression.network.compress>` does all of this with more care: it probes each
+# layer with factors fitted to its input, on more patches, reads its error curve from the same data, and then fits the
+# factors of the chosen ranks (:doc:`/auto_tour/11_fitting`).
 #
 # Exercises
 # ---------
