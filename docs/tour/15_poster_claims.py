@@ -185,7 +185,7 @@ for name, (psnr, ssim) in change.items():
 # it; on a single picture it may come out ahead by a few hundredths of a dB, by chance, and the next picture decides
 # otherwise. That is why the study asks for the mean over several and its confidence interval. What a wrong choice of
 # layers costs is no chance, and happens to both forms. Fitted factors lose far less than those of the kernels
-# (:doc:`/auto_tour/11_fitting`, :doc:`/auto_tour/12_ranks`).
+# (:doc:`/auto_tour/11_fitting`), and ranks can be chosen by what they cost the picture (:doc:`/auto_tour/12_ranks`).
 #
 # "A lower threshold slows it down"
 # ---------------------------------
@@ -216,8 +216,10 @@ readings = {
         (t, cost({name: half_rank("svd", name) for name in inner if kappa[name] > t}))
         for t in np.geomspace(5, 5000, 30)
     ],
-    "truncates at σ₁/σ_K": [(t, cost(kept(lambda s, t=t: s * t >= s[0]))) for t in np.geomspace(1.1, 100, 30)],
-    "is a limit for σ": [(t, cost(kept(lambda s, t=t: s >= t))) for t in np.geomspace(0.01, 3, 30)],
+    "truncates at σ₁/σ_K": [
+        (t, cost(kept(lambda sigma, t=t: sigma * t >= sigma[0]))) for t in np.geomspace(1.1, 100, 30)
+    ],
+    "is a limit for σ": [(t, cost(kept(lambda sigma, t=t: sigma >= t))) for t in np.geomspace(0.01, 3, 30)],
 }
 for name, points in readings.items():
     (low, at_low), (high, at_high) = points[0], points[-1]
