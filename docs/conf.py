@@ -88,7 +88,7 @@ html_css_files = ["book.css"]
 html_context = {"default_mode": "auto"}
 html_copy_source = False
 html_show_sourcelink = False
-html_sidebars = {"index": []}
+html_sidebars = {page: [] for page in ("index", "results", "bibliography")}
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
