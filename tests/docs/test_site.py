@@ -66,7 +66,7 @@ def test_nothing_is_missing_and_no_other_host_is_asked(page):
 def test_equations_are_rendered(page):
     browser, name = page
     equations = browser.find_elements("css selector", ".math")
-    shown = [equation.find_elements("css selector", "mjx-container svg") for equation in equations]
+    shown = [equation.find_elements("css selector", "mjx-container > svg") for equation in equations]
     assert all(len(drawings) == 1 and drawings[0].size["height"] > 4 for drawings in shown)
     assert not browser.find_elements("css selector", "mjx-merror, [data-mjx-error]")
     if name in CHAPTERS:
