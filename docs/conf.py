@@ -1,6 +1,7 @@
 """The book: `sphinx-build -W docs docs/_build/html`, with the package and its extra `docs` installed."""
 
 import sys
+import warnings
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -29,6 +30,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "tour", "reference/backreferences", "sg_execution_times.rst"]
 templates_path = ["_templates"]
+# Of docstrings in other packages, which autosummary looks at only to leave them out.
+warnings.filterwarnings("ignore", "Unknown section", UserWarning, "numpydoc")
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!lowrank_sr).*"),  # other packages' names: their inventories would come over the network
