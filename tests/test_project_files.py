@@ -8,6 +8,7 @@ import pytest
 import lowrank_sr as lsr
 
 ROOT = Path(__file__).parents[1]
+MADE = re.compile("NAME|NN_|_build|auto_tour|generated")  # a placeholder, or what the build of the book makes
 
 
 def test_the_version_is_the_same_everywhere():
@@ -23,4 +24,4 @@ def test_the_files_that_a_page_names_exist(page):
     paths = set(re.findall(r"(?<![/\w.])(?:lowrank_sr|tests|benchmarks|data|docs)/[\w./]*", text))
     paths = {path.rstrip(".") for path in paths}
     assert len(paths) > 3
-    assert [path for path in sorted(paths) if not (ROOT / path).exists() and "NAME" not in path] == []
+    assert [path for path in sorted(paths) if not (ROOT / path).exists() and not MADE.search(path)] == []

@@ -40,7 +40,7 @@ Costs = Callable[[Shape, str, Sequence[int]], list[float]]
 
 
 class Target(NamedTuple):
-    """What a speed-up is one of: `costs`, and `ranks`(break-even rank), the candidates from 1 to below break-even."""
+    """What a speed-up is one of: `costs`, and `ranks(break-even rank)`, the candidates from 1 to below break-even."""
 
     costs: Costs
     ranks: Callable[[float], list[int]]

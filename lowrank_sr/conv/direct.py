@@ -9,6 +9,8 @@ its sums in memory loads and stores one for each. The explicit vectors also use 
 them.
 
 Extra memory: one tile of sums, ROWS x PANEL floats, a thread.
+
+The tour's chapter :doc:`/auto_tour/01_direct` computes it in plain NumPy.
 """
 
 import numpy as np

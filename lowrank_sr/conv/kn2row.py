@@ -13,6 +13,8 @@ The image is taken in strips of rows, as many as keep a strip and its products i
 a single row is larger; BLAS runs on one thread, one strip a thread.
 
 Extra memory: the products of one strip, d times its output, a thread.
+
+The tour's chapter :doc:`/auto_tour/03_kn2row` computes it in plain NumPy.
 """
 
 import numpy as np

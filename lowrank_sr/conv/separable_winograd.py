@@ -35,6 +35,8 @@ The blocks' buffers fit the second-level cache. Neighbouring blocks both compute
 
 Extra memory: 6 (C + 2 K + N) floats for each column of one block a thread; the prepared factors are twice the size of
 the factors.
+
+The tour's chapter :doc:`/auto_tour/13_svd_winograd` computes it in plain NumPy.
 """
 
 from typing import NamedTuple

@@ -35,7 +35,7 @@ _PREFETCH_DATA = ir.Constant(_LANE, 1)
 def instructions(
     *argument_types: types.Type, result: types.Type = types.void
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make emit(builder, *arguments), which emits instructions, a Numba function of `argument_types`.
+    """Make `emit(builder, *arguments)`, which emits instructions, a Numba function of `argument_types`.
 
     `emit` returns the LLVM value that the Numba function returns, or nothing where `result` is void.
     """

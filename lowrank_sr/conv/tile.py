@@ -8,6 +8,8 @@ library is built on such a tile (Goto and van de Geijn 2008, "Anatomy of high-pe
 Where no more than LANES columns are wanted, the tile is half as wide and does half the arithmetic.
 
 Extra memory: none.
+
+The tour's chapter :doc:`/auto_tour/04_tile_and_roofline` computes it in plain NumPy.
 """
 
 from collections.abc import Callable

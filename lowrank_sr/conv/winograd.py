@@ -50,6 +50,8 @@ Tiles are processed in blocks whose transforms fit the second-level cache, whate
 
 Extra memory: 36 (C + N) floats for each tile of one block a thread; the prepared kernel is 4 times the size of the
 kernel.
+
+The tour's chapter :doc:`/auto_tour/05_winograd` computes it in plain NumPy.
 """
 
 from collections.abc import Callable, Sequence

@@ -3,6 +3,8 @@
 A condition number compares two singular values, the largest with the smallest, and is silent about those between,
 which decide how much a truncation loses. The effective rank weighs all of them. Neither knows what the layer's inputs
 are or what its errors do to the picture; `compression/sensitivity.py` measures that.
+
+The tour's chapter :doc:`/auto_tour/10_condition_numbers` computes it in plain NumPy.
 """
 
 from collections.abc import Mapping

@@ -3,6 +3,8 @@
 T[c, i, j, n] ≈ Σ_r a[c, r] y[i, r] x[j, r] o[n, r]:  a 1x1, a d x 1 depthwise, a 1 x d depthwise and a 1x1
 convolution.
 
+The tour's chapter :doc:`/auto_tour/09_cp_als` computes it in plain NumPy.
+
 References
 ----------
 Lebedev et al., "Speeding-up convolutional neural networks using fine-tuned CP-decomposition", 2014.

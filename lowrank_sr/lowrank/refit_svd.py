@@ -22,6 +22,8 @@ take a few steps, preconditioned by what the left side would be if the columns o
 
 Arrays: W, GW [j, (i c), n]; G [j, (i c), l, (i c)]; V [(i c), k]; H [j, k, n].
 
+The tour's chapter :doc:`/auto_tour/11_fitting` computes it in plain NumPy.
+
 References
 ----------
 Kalle et al., "Distribution-Aware Tensor Decomposition for Compression of Convolutional Neural Networks",

@@ -1,4 +1,7 @@
-"""The SVD pair of Tai et al.: a d x d convolution as a d x 1 convolution followed by a 1 x d one."""
+"""The SVD pair of Tai et al.: a d x d convolution as a d x 1 convolution followed by a 1 x d one.
+
+The tour's chapter :doc:`/auto_tour/08_svd` computes it in plain NumPy.
+"""
 
 import numpy as np
 

@@ -42,7 +42,7 @@ GROWTHS = CONVOLUTIONS - 1  # g1 to g4
 CHANNEL_SKEW = 8  # unused: pixels a power of two of bytes apart would share a few sets of the first-level cache
 
 Conv = Callable[..., None]
-"""conv(name, x, out, **epilogue): write layer `name` of the feature map x into the feature map out."""
+"""`conv(name, x, out, **epilogue)`: write layer `name` of the feature map x into the feature map out."""
 
 
 class RRDBNet:

@@ -1,4 +1,4 @@
-"""The commands of the README's section, as they stand there, on the loopback interface and at a free port."""
+"""The commands of the how-to page on several machines, on the loopback interface and at a free port."""
 
 import re
 import shlex
@@ -12,20 +12,19 @@ from cluster_processes import Cluster, environment
 
 from lowrank_sr.pictures.images import Image, read_image, write_image
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "machines.md"
 
 
 def commands(address):
-    """The words of each command, `address` and one thread in place of what the README has."""
-    section = README.read_text(encoding="utf-8").partition("### Several machines")[2].partition("\n### ")[0]
-    lines = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].splitlines()
+    """The words of each command, `address` and one thread in place of what the page has."""
+    lines = re.search(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1].splitlines()
     for line in lines:
         words = shlex.split(line.replace("tcp://10.0.0.1:8786", address).replace("_THREADS=8", "_THREADS=1"))
         yield [word.replace("10.0.0.1", "127.0.0.1") for word in words]
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme(tmp_path):
+def test_the_commands_of_the_page(tmp_path):
     (tmp_path / "holiday").mkdir()
     write_image(tmp_path / "holiday" / "beach.png", Image(np.zeros((8, 10, 3), np.float32)))
     cluster = Cluster(tmp_path)
@@ -48,7 +47,7 @@ def test_the_commands_of_the_readme(tmp_path):
             )
             assert done.returncode == 0, done.stderr
             outputs[arguments[0]] = done.stdout
-        assert "29.49" in outputs["evaluate"]  # dB, as the README has it
+        assert "29.49" in outputs["evaluate"]  # dB, as docs/results.md has it
         assert outputs["upscale"].split() == [str(Path("larger") / "beach_x4.png")]
         assert read_image(tmp_path / "larger" / "beach_x4.png").pixels.shape == (32, 40, 3)
     finally:
