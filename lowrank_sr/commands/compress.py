@@ -71,7 +71,9 @@ def add_parser(subparsers: Subparsers) -> None:
         help="count FLOPs, or time the layers on this machine (default: %(default)s)",
     )
     tuning = parser.add_argument_group("fine-tune afterwards (give both)")
-    tuning.add_argument("--finetune", type=float, metavar="MINUTES", help="of training all layers towards the dense network")
+    tuning.add_argument(
+        "--finetune", type=float, metavar="MINUTES", help="of training all layers towards the dense network"
+    )
     add_photos(tuning)
     add_json(parser)
 

@@ -1,5 +1,8 @@
 """A dense layer as an SVD pair or a CP layer of a given rank, from its kernel alone or fitted to what it sees."""
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
 import numpy as np
 
 from lowrank_sr.compression.patch_statistics import Moments
@@ -8,7 +11,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.lowrank import cp_als, refit_cp, refit_svd, svd
 from lowrank_sr.lowrank.data_norm import target_kernel
-from lowrank_sr.machine.threads import blas_threads
+from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 FORMS = ("svd", "cp")
@@ -31,7 +34,27 @@ def from_kernel(layer: Dense, form: str, rank: int, seed: int = 0) -> tuple[Sepa
     `seed` is that of CP's start. Raises InputError where the kernel has no pair of this rank.
     """
     with blas_threads(1):  # a matrix of (C d, d N) is small whatever the layer
-        factors = svd.truncate(layer.weight, rank) if form == "svd" else _cp(layer.weight, rank, seed)
+        return _from_kernel(layer, form, rank, seed)
+
+
+def from_kernels(
+    layers: Mapping[str, Dense], form: str, ranks: Mapping[str, int], seed: int, report: Callable[[], object]
+) -> dict[str, tuple[Separable | CP, float]]:
+    """`from_kernel` of every layer in `ranks`, by name, a layer a thread; `report` is called after each."""
+    with blas_threads(1), ThreadPoolExecutor(thread_count()) as pool:
+        each = {name: pool.submit(_from_kernel, layers[name], form, rank, seed) for name, rank in ranks.items()}
+        try:
+            for future in as_completed(each.values()):
+                future.result()
+                report()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {name: future.result() for name, future in each.items()}
+
+
+def _from_kernel(layer: Dense, form: str, rank: int, seed: int) -> tuple[Separable | CP, float]:
+    factors = svd.truncate(layer.weight, rank) if form == "svd" else _cp(layer.weight, rank, seed)
     factorised = _layer(form, factors, layer.bias)
     weight = layer.weight.astype(np.float64)
     error = np.linalg.norm(weight - factorised.kernel())

@@ -38,13 +38,11 @@ def factorised(
     `report` is called after each layer.
     """
     dense = factorise.dense_layers(net)
+    fitted: Mapping[str, tuple[Layer, float]]
     if low is not None and part == FACTORS:
         fitted = _fit(net, form, ranks, low, seed, report)
     else:
-        fitted = {}
-        for name, rank in ranks.items():
-            fitted[name] = factorise.from_kernel(dense[name], form, rank, seed)
-            report()
+        fitted = factorise.from_kernels(dense, form, ranks, seed, report)
     layers = {name: fitted[name][0] if name in fitted else layer for name, layer in dense.items()}
     small = RRDBNet(layers, net.method, net.meta)
     if low is not None and part == BIAS:

@@ -117,9 +117,9 @@ def _contract_input(a: np.ndarray, G: np.ndarray, GW: np.ndarray, d: int) -> tup
 def _solve_output(y: np.ndarray, x: np.ndarray, core: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     """Return the o that is optimal for these a, y and x."""
     d, R = y.shape
-    xy = (x[:, None] * y).reshape(-1, 1)  # (j i r)
-    A = (xy * core * xy.T).reshape(d * d, R, d * d, R).sum(axis=(0, 2))  # r s
-    B = (xy * rhs).reshape(d * d, R, -1).sum(axis=0)  # r n
+    xy = (x[:, None] * y).reshape(d * d, R)  # (j i) r
+    A = np.einsum("pr,prqs,qs->rs", xy, core.reshape(d * d, R, d * d, R), xy)
+    B = np.einsum("pr,prn->rn", xy, rhs.reshape(d * d, R, -1))
     return solve(A, B).T
 
 
@@ -128,17 +128,22 @@ def _solve_spatial(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return y, optimal for x, then x, optimal for that y."""
     d, R = y.shape
-    core = core.reshape(d, d, R, d, d, R) * (o.T @ o)[:, None, None]  # j i r l k s
+    core, oo = core.reshape(d, d, R, d, d, R), o.T @ o  # j i r l k s
     rhs = np.einsum("jirn,nr->jir", rhs.reshape(d, d, R, -1), o)
 
-    A = np.einsum("jr,jirlks,ls->irks", x, core, x, optimize=True).reshape(d * R, -1)
+    A = np.einsum("jirlks,jrls->irks", core, _products(x, oo)).reshape(d * R, -1)
     b = np.einsum("jr,jir->ir", x, rhs).ravel()
     y = unit(solve(A, b).reshape(d, R))
 
-    A = np.einsum("ir,jirlks,ks->jrls", y, core, y, optimize=True).reshape(d * R, -1)
+    A = np.einsum("jirlks,irks->jrls", core, _products(y, oo)).reshape(d * R, -1)
     b = np.einsum("ir,jir->jr", y, rhs).ravel()
     x = unit(solve(A, b).reshape(d, R))
     return y, x
+
+
+def _products(x: np.ndarray, oo: np.ndarray) -> np.ndarray:
+    """Return x[j, r] x[l, s] (oᵀo)[r, s], j r l s; one pass over `core` is then enough."""
+    return np.asarray(x[:, :, None, None] * x * oo[:, None])
 
 
 def _input_equations(y: np.ndarray, x: np.ndarray, o: np.ndarray, G: np.ndarray) -> tuple[Operator, Operator]:

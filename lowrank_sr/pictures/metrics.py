@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 import numpy as np
+from scipy.ndimage import correlate1d
 
 from lowrank_sr.errors import InputError
 
@@ -139,12 +140,7 @@ def _window_mean(x: np.ndarray) -> np.ndarray:
     offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     weights = np.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
     weights /= weights.sum()
-    height = x.shape[0] - SSIM_WINDOW + 1
-    width = x.shape[1] - SSIM_WINDOW + 1
-    rows_averaged = np.zeros((height, *x.shape[1:]))
-    for k, weight in enumerate(weights):
-        rows_averaged += weight * x[k : k + height]
-    averaged = np.zeros((height, width, *x.shape[2:]))
-    for k, weight in enumerate(weights):
-        averaged += weight * rows_averaged[:, k : k + width]
+    inner = slice(SSIM_WINDOW // 2, -(SSIM_WINDOW // 2))
+    rows_averaged = correlate1d(x, weights, axis=0)[inner]
+    averaged: np.ndarray = correlate1d(rows_averaged, weights, axis=1)[:, inner]
     return averaged
