@@ -61,7 +61,7 @@ def _from_kernel(layer: Dense, form: str, rank: int, seed: int) -> tuple[Separab
     return factorised, float(error / np.linalg.norm(weight)) if error > 0 else 0.0
 
 
-def _cp(kernel: np.ndarray, rank: int, seed: int) -> tuple[np.ndarray, ...]:
+def _cp(kernel: np.ndarray, rank: int, seed: int) -> refit_cp.Factors:
     return cp_als.decompose(kernel, rank, seed=seed)[0]
 
 
@@ -87,7 +87,9 @@ def to_outputs(layer: Dense, form: str, rank: int, moments: Moments, seed: int =
 def _refit(kernel: np.ndarray, form: str, rank: int, covariance: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
     if form == "svd":
         return refit_svd.refit(kernel, rank, covariance, FIT_ROUNDS[form])
-    return refit_cp.refit(kernel, rank, covariance, FIT_ROUNDS[form], seed)
+    with blas_threads(1):  # dozens of sweeps, each of products too small for threads
+        start = _cp(kernel, rank, seed)
+    return refit_cp.refit(kernel, start, covariance, FIT_ROUNDS[form])
 
 
 def _layer(form: str, factors: tuple[np.ndarray, ...], bias: np.ndarray) -> Separable | CP:

@@ -39,7 +39,6 @@ Van Loan, "The ubiquitous Kronecker product", J. Comput. Appl. Math. 123, 2000 (
 
 import numpy as np
 
-from lowrank_sr.lowrank import cp_als
 from lowrank_sr.lowrank.cp_als import unit
 from lowrank_sr.lowrank.data_norm import Operator, conjugate_gradients, kronecker_inverse, normal_equations, solve
 
@@ -50,26 +49,24 @@ More than the SVD pair takes for V: the columns of a nearly coincide, so its equ
 """
 
 
-def refit(
-    kernel: np.ndarray, rank: int, second_moment: np.ndarray, rounds: int = 8, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+Factors = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""cp_in, cp_y, cp_x and cp_out."""
+
+
+def refit(kernel: np.ndarray, start: Factors, second_moment: np.ndarray, rounds: int = 8) -> Factors:
     """Return the CP factors of rank R that best reproduce a layer's output.
 
     argmin over a, y, x, o of E Σ_n (Σ_jic (W[jic, n] - Σ_r x[j, r] y[i, r] a[c, r] o[n, r]) p[jic])²
 
-    It starts from the CP of the kernel itself.
-
     Parameters
     ----------
     kernel : (N, C, d, d) array
-    rank : int
-        R, from 1.
+    start : tuple of (C, R), (d, R), (d, R), (N, R) arrays
+        The factors to begin with: those of `cp_als.decompose`, the CP of the kernel itself.
     second_moment : (C d², C d²) array
         G = E[p pᵀ] of patches in the order (c, i, j), or their covariance.
     rounds : int
         Times that all four factors are improved. None makes the error larger, and the first make it smaller by most.
-    seed : int
-        Of the noise in the start, as in `cp_als.decompose`.
 
     Returns
     -------
@@ -79,11 +76,11 @@ def refit(
     Raises
     ------
     InputError
-        If the rank is below 1, or the second moment is of another size.
+        If the second moment is of another size.
     """
     C, d = kernel.shape[1:3]
     _, G, GW = normal_equations(kernel, second_moment)
-    (a, y, x, _), _ = cp_als.decompose(kernel, rank, seed=seed)
+    a, y, x, _ = start
     G_j, G_i, G_c = _partial_traces(G.reshape(d, d, C, d, d, C))
     G_c_inverse = np.linalg.inv(G_c)
 
