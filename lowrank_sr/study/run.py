@@ -174,7 +174,7 @@ def steps(study: Study) -> dict[str, Measurement]:
         todo[f"time/{technique.name}"] = Measurement(partial(speed.of_technique, study, technique))
     for form in study.forms:
         if form in study.extent.ablated:
-            for combination in ablation.COMBINATIONS:
+            for combination in ablation.combinations(study):
                 name = "/".join(("ablation", form, *combination))
                 todo[name] = Measurement(partial(ablation.ablated, study, form, *combination), anywhere=True)
     todo |= _sweeps(study)

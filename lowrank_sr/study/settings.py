@@ -14,7 +14,8 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.images import Image, images_in
-from lowrank_sr.pictures.pairs import find_pairs
+from lowrank_sr.pictures.pairs import Pair, find_pairs
+from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.resources import IMAGES, WEIGHTS
 from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
 from lowrank_sr.study.training_set import TrainingSet, open_training_set
@@ -25,7 +26,7 @@ from lowrank_sr.training.folder import MOST_PHOTOGRAPHS
 class Extent:
     """How much is measured: sides are of square pictures at low resolution, in pixels."""
 
-    pictures: int | None  # enlarged, at most; None for all
+    pictures: int | None  # enlarged, the smallest ones, at most; None for all
     calibration: int | None  # crops of the bundled pictures to calibrate on; None for all
     rounds: int
     side: int
@@ -34,11 +35,13 @@ class Extent:
     fitted_speedups: tuple[float, ...]  # the same for fitted factors, which take longer to compute
     block_speedups: tuple[float, ...]  # the same for factors of the kernels of the dense blocks alone
     ablated: tuple[str, ...]  # the forms of the ablation
+    every_combination: bool  # of ranks, layers and factors, or only those that say where the loss comes from
     every_layer_alone: bool  # or only those outside the dense blocks
     marked: tuple[float, ...]  # fractions of the layers that a threshold of the condition number marks
     condition: tuple[float, ...]  # condition numbers to truncate at
     dropped: tuple[float, ...]  # fractions of all singular values that are below a limit
     layer_side: int
+    layer_speedups: tuple[float, ...]  # theoretical, of a layer
     full_side: int  # for ESRGAN's 23 blocks
     photographs: int  # to fine-tune on, at most
     minutes: float  # of fine-tuning, each network
@@ -48,17 +51,19 @@ QUICK = Extent(
     pictures=2,
     calibration=2,
     rounds=3,
-    side=32,
-    memory_sides=(32, 64),
+    side=48,
+    memory_sides=(24, 48),
     speedups=(2,),
     fitted_speedups=(2,),
     block_speedups=(),  # the unmarked layers in Table 1 are about those of the blocks
     ablated=("svd",),
+    every_combination=False,
     every_layer_alone=False,
     marked=(0.1, 1),
     condition=(4, 16),
     dropped=(0.5, 0.9),
     layer_side=32,
+    layer_speedups=(2,),
     full_side=32,
     photographs=50,
     minutes=1,
@@ -73,11 +78,13 @@ FULL = Extent(
     fitted_speedups=(1.5, 2, 3, 4, 6),
     block_speedups=(1.25, 1.5, 2),
     ablated=("svd", "cp"),
+    every_combination=True,
     every_layer_alone=True,
     marked=(0.05, 0.1, 0.25, 0.5, 1),
     condition=(2, 4, 8, 16, 32),
     dropped=(0.3, 0.5, 0.7, 0.9),
     layer_side=96,
+    layer_speedups=(2, 4),
     full_side=64,
     photographs=MOST_PHOTOGRAPHS,
     minutes=20,
@@ -189,7 +196,8 @@ def open_study(
         raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
     if any(layer.rank is not None for layer in net.layers.values()):
         raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
-    pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in find_pairs(source)[: extent.pictures])
+    pairs = _smallest(find_pairs(source), extent.pictures)
+    pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in pairs)
     _check_pictures(source, pictures, net.scale)
     training_set = None
     if photos is not None:
@@ -205,6 +213,15 @@ def open_study(
         photos=None if photos is None else Path(photos).resolve().name,
     )
     return Study(net, pictures, settings, identity(settings, weights, data), folder, training_set)
+
+
+def _smallest(pairs: list[Pair], count: int | None) -> list[Pair]:
+    """The `count` smallest of the pictures, or all, in their order."""
+    if count is None:
+        return pairs
+    files = {pair.name: PictureFile(pair.high) for pair in pairs}
+    chosen = sorted(files, key=lambda name: files[name].height * files[name].width)[:count]
+    return [pair for pair in pairs if pair.name in chosen]
 
 
 def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...], border: int) -> None:

@@ -59,6 +59,17 @@ class Alone:
     quality: Annotated[Quality, FLAT]
 
 
+def combinations(study: Study) -> list[tuple[str, str, str]]:
+    """The combinations that a study measures, those with networks of Table 1 and what its causes need at least."""
+    if study.extent.every_combination:
+        return list(COMBINATIONS)
+    return [
+        (ranks, layers, factors)
+        for ranks, layers, factors in COMBINATIONS
+        if (factors == FITTED if ranks == CHOSEN else layers in (ALL, BLOCKS) or factors == KERNEL)
+    ]
+
+
 def ablated(study: Study, form: str, ranks: str, layers: str, factors: str) -> Ablated:
     """One combination."""
     net = network(study, form, ranks, layers, factors)

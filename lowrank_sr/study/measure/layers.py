@@ -20,7 +20,6 @@ from lowrank_sr.study.measure.speed import Timing, in_turn, timing
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL_WINOGRAD, Technique
 
-LAYER_SPEEDUPS = (2, 4)  # theoretical, of a layer
 SGEMM_SIDE = 1536  # of square matrices: large enough for the highest rate of sgemm
 
 
@@ -126,10 +125,10 @@ def cp_bound(n: int, c: int) -> int:
 
 
 def _variants(study: Study, dense: Dense) -> list[Variant]:
-    """The layer by each dense method, direct first, and in each low-rank form at LAYER_SPEEDUPS where it has a rank."""
+    """The layer by each dense method, direct first, and in each low-rank form, at speed-ups for which it has a rank."""
     n, c, _ = dense.shape
     variants = [Variant(Technique(method=method), dense) for method in study.dense_methods]
-    for speedup in LAYER_SPEEDUPS:
+    for speedup in study.extent.layer_speedups:
         for form in study.forms:
             break_even = flops.break_even(form, *dense.shape)
             if break_even < speedup:

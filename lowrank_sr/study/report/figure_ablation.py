@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowrank_sr.study.measure.ablation import COMBINATIONS, Ablated
+from lowrank_sr.study.measure.ablation import Ablated
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.figure_layers import name_layers
 from lowrank_sr.study.report.figure_pareto import LEAST_LOSS, level_of_bicubic
@@ -23,7 +23,7 @@ def combinations(results: Results, wide: bool) -> "Figure":
     """PSNR lost by every combination of layers, ranks and factors, a row for each choice of layers and ranks."""
     from matplotlib.lines import Line2D
 
-    rows = list(dict.fromkeys((ranks, layers) for ranks, layers, _ in COMBINATIONS))
+    rows = list(dict.fromkeys((point.ranks, point.layers) for point in results.ablation))
     figure, axis = canvas(wide, (4.2, 4.2))
     forms = list(dict.fromkeys(point.form for point in results.ablation))
     colours = {"svd": SVD_KERNEL.look.day, "cp": CP_KERNEL.look.day}
