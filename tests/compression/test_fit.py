@@ -9,6 +9,7 @@ from reference import EPS
 
 from lowrank_sr import layers
 from lowrank_sr.compression import factorise, patch_statistics, serial_blas, walk
+from lowrank_sr.errors import InputError
 
 
 def test_moments_are_those_of_the_patches():
@@ -68,6 +69,24 @@ def test_a_kernel_of_zeros_has_no_error(form):
     factorised, error = factorise.from_kernel(zeros, form, 3)
     assert error == 0
     assert not factorised.kernel().any()
+
+
+@pytest.mark.parametrize("form", ["svd", "cp"])
+def test_a_layer_a_thread_gives_each_layer_the_factors_it_has_alone(form):
+    dense = {name: layers.random_layer((6, c, 3)) for name, c in (("a", 4), ("b", 7), ("c", 5))}
+    reported = []
+    found = factorise.from_kernels(dense, form, {"c": 2, "a": 3}, 1, lambda: reported.append(None))
+    assert list(found) == ["c", "a"]
+    assert len(reported) == 2
+    for name, rank in (("c", 2), ("a", 3)):
+        alone, error = factorise.from_kernel(dense[name], form, rank, 1)
+        assert found[name][1] == error
+        assert all(np.array_equal(found[name][0].arrays()[key], array) for key, array in alone.arrays().items())
+
+
+def test_what_fails_on_a_thread_is_raised():
+    with pytest.raises(InputError, match="rank"):
+        factorise.from_kernels({"a": layers.random_layer((6, 4, 3))}, "svd", {"a": 99}, 0, lambda: None)
 
 
 @pytest.mark.parametrize(("channels", "threads"), [(16, 1), (112, 1), (192, 2)])

@@ -32,6 +32,18 @@ def test_settings_in_results_json(root, tmp_path):
     assert str(root) not in str(described)
 
 
+def test_a_quick_study_takes_the_smallest_pictures(root, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    pixels = np.random.default_rng(0).random((80, 80, 3), dtype=np.float32)
+    for name, height, width in (("a", 80, 80), ("b", 48, 52), ("c", 52, 60), ("d", 48, 48)):
+        write_image(tmp_path / "pictures" / f"{name}.png", Image(np.ascontiguousarray(pixels[:height, :width])))
+    for quick, expected in ((True, ("b", "d")), (False, ("a", "b", "c", "d"))):
+        study = settings.open_study(
+            tmp_path / "report", root / "tiny.npz", tmp_path / "pictures", quick, False, ("direct",), 0
+        )
+        assert study.settings.pictures == expected
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [

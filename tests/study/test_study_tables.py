@@ -64,7 +64,7 @@ def test_layers_alone(tables, results):
 
 
 def test_memory_and_the_self_check(tables, results):
-    steps, rows = results["steps"], with_column(tables, "48", "96")
+    steps, rows = results["steps"], with_column(tables, "24", "48")
     for name, step in ((name, step) for name, step in steps.items() if name.startswith("memory/")):
         row = rows[BY_NAME[name.removeprefix("memory/")].label]
         for at in step["sides"]:
