@@ -1,5 +1,6 @@
 """The how-to pages: each `sh` and `python` block of a page runs, from its top to its bottom, in a reader's folder."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,9 @@ def blocks(page):
 
 def run(language, text, folder):
     command = ["sh", "-euc", text] if language == "sh" else [sys.executable, "-c", text]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    # a pytest on a page is not one of xdist's workers, though this one may be
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, cwd=folder, env=alone, capture_output=True, text=True)
     assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 
 
