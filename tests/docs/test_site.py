@@ -5,43 +5,26 @@ It is looked for in docs/_build/html, or where LOWRANK_SR_SITE says.
 
 import json
 import os
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from browser import chromium
 
 pytestmark = pytest.mark.slow
 
 SITE = Path(os.environ.get("LOWRANK_SR_SITE") or Path(__file__).parents[2] / "docs" / "_build" / "html")
 CHAPTERS = ["auto_tour/05_winograd.html", "auto_tour/08_svd.html"]
 PAGES = ["index.html", *CHAPTERS, "reference/generated/lowrank_sr.lowrank.svd.html"]
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="module", params=[1280, 400])
 def browser(request, tmp_path_factory):
     """Chromium, so many pixels wide."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromedriver are not installed")
     if not (SITE / "index.html").is_file():
         pytest.skip(f"the book is not built: sphinx-build -W docs {SITE}")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    try:
-        screen = {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        browser.get_log("performance")  # of the browser's own first tab
+    with chromium(request.param, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
-    finally:
-        browser.quit()
 
 
 @pytest.fixture(params=PAGES)

@@ -1,41 +1,24 @@
 """The report's page in a browser: Debian's Chromium, without a screen."""
 
 import json
-import shutil
 from urllib.parse import urlsplit
 
 import imageio.v3 as iio
 import pytest
+from browser import chromium
 
 pytestmark = pytest.mark.slow
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 GREYS = {"ground truth": 32, "svd": 64}  # of the details that `written` makes up: (i + 1) / 8 in 8 bits
 
 
 @pytest.fixture(scope="module", params=[1280, 400])
 def browser(request, written, tmp_path_factory):
     """Chromium with the page open, so many pixels wide."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    try:
-        screen = {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        browser.get_log("performance")  # of the browser's own first tab
+    with chromium(request.param, tmp_path_factory.mktemp("browser")) as browser:
         browser.get((written[0] / "report.html").as_uri())
         choose(browser, "ground truth", "svd")
         yield browser
-    finally:
-        browser.quit()
 
 
 def choose(browser, left, right):

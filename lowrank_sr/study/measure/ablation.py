@@ -33,6 +33,11 @@ COMBINATIONS = (
     *product((UNIFORM, CHOSEN), (ALL, BLOCKS), FACTORS),
     *product((UNIFORM,), (MARKED, UNMARKED), FACTORS),
 )  # of ranks, layers and factors
+ESSENTIAL = (
+    *product((UNIFORM,), (ALL, BLOCKS), FACTORS),
+    *product((CHOSEN,), (ALL, BLOCKS), (FITTED,)),
+    *product((UNIFORM,), (MARKED, UNMARKED), (KERNEL,)),
+)  # of them, those with networks of Table 1 and what its causes need
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,8 @@ class Alone:
 
 
 def combinations(study: Study) -> list[tuple[str, str, str]]:
-    """The combinations that a study measures, those with networks of Table 1 and what its causes need at least."""
-    if study.extent.every_combination:
-        return list(COMBINATIONS)
-    return [
-        (ranks, layers, factors)
-        for ranks, layers, factors in COMBINATIONS
-        if (factors == FITTED if ranks == CHOSEN else layers in (ALL, BLOCKS) or factors == KERNEL)
-    ]
+    """The combinations that a study measures."""
+    return list(COMBINATIONS if study.extent.every_combination else ESSENTIAL)
 
 
 def ablated(study: Study, form: str, ranks: str, layers: str, factors: str) -> Ablated:

@@ -41,9 +41,9 @@ def _kept(study: Study, technique: Technique) -> RRDBNet:
         except InputError:
             complain(f"{path}: is damaged: the network is computed again")
         else:
-            made = kept.meta.get("study")
-            if made == {**made_for, "digest": digest(kept)}:
+            if _is_unchanged(kept, made_for):
                 return kept
+            made = kept.meta.get("study")
             if isinstance(made, dict) and made_for.items() <= made.items():
                 complain(f"{path}: has been changed: the network is computed again")
     new = _computed(study, technique)
@@ -59,7 +59,12 @@ def is_kept(study: Study, technique: Technique) -> bool:
         kept = load(_path(study, technique))
     except InputError:
         return False
-    return bool(kept.meta.get("study") == {**_made_for(study, technique), "digest": digest(kept)})
+    return _is_unchanged(kept, _made_for(study, technique))
+
+
+def _is_unchanged(kept: RRDBNet, made_for: dict[str, Any]) -> bool:
+    """Whether a network that was read is one of `made_for`, number by number as it was written."""
+    return bool(kept.meta.get("study") == {**made_for, "digest": digest(kept)})
 
 
 def _path(study: Study, technique: Technique) -> Path:

@@ -91,11 +91,12 @@ def _below(values: Sequence[float], limit: float) -> Answer:
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
     distance = limit - statistics.fmean(values)
-    reach = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * _standard_error(values)
+    reach = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * standard_error(values)
     return None if abs(distance) < reach else distance >= 0
 
 
-def _standard_error(values: Sequence[float]) -> float:
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean of two or more values; not a number where one of them is infinite."""
     if not all(map(math.isfinite, values)):
         return math.nan
     return statistics.stdev(values) / math.sqrt(len(values))
@@ -114,6 +115,6 @@ def _change(quality: Quality, dense: Quality) -> str:
     parts = []
     for measure, digits in (("psnr", 3), ("ssim", 4)):
         gains = [-lost for lost in _losses(quality, dense, measure)]
-        error = f" ± {_standard_error(gains):.{digits}f}" if len(gains) > 1 else ""
+        error = f" ± {standard_error(gains):.{digits}f}" if len(gains) > 1 else ""
         parts.append(f"{statistics.fmean(gains):+.{digits}f}{error}")
     return f"{parts[0]} dB and {parts[1]}"

@@ -1,11 +1,11 @@
 """What a training gained: a network beside what it was before."""
 
 import math
-import statistics
 from typing import NamedTuple
 
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.record import Results
+from lowrank_sr.study.report.claims_quality import standard_error
 from lowrank_sr.study.technique import Technique, stages
 
 
@@ -32,5 +32,4 @@ def gain(results: Results, technique: Technique) -> Gain:
     *_, before, after = qualities(results, technique).values()
     pairs = zip(before.pictures, after.pictures, strict=True)
     gains = [second.psnr_rgb - first.psnr_rgb for first, second in pairs]
-    error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else None
-    return Gain(math.fsum(gains) / len(gains), error)
+    return Gain(math.fsum(gains) / len(gains), standard_error(gains) if len(gains) > 1 else None)
