@@ -26,7 +26,7 @@ from lowrank_sr.conv import simd
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import Vector
-from lowrank_sr.conv.tile import cut_panels, multiply
+from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
@@ -54,17 +54,23 @@ def prepare(cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.nd
     return Factors(cut_panels(cp_in), y, x, cut_panels(out.T))
 
 
-def convolve(operands: np.ndarray, factors: Factors, workers: int) -> None:
-    """Convolve `operands` (see `epilogue.py`) with prepared factors on `workers` threads."""
-    _cp_loops(operands, *factors, workers)
+def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with prepared factors on `workers` threads."""
+    _cp_loops(inputs, operands, *factors, workers)
 
 
 @compiled(parallel=True, error_model="numpy")
 def _cp_loops(
-    operands: np.ndarray, cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.ndarray, workers: int
+    inputs: np.ndarray,
+    operands: np.ndarray,
+    cp_in: np.ndarray,
+    cp_y: np.ndarray,
+    cp_x: np.ndarray,
+    cp_out: np.ndarray,
+    workers: int,
 ) -> None:
     """Each worker walks down a part of the picture of its own."""
-    rank_panels, channels, _ = cp_in.shape
+    rank_panels, _, _ = cp_in.shape
     out_panels, rank, _ = cp_out.shape
     stride = 4 * rank
     for worker in prange(workers):
@@ -76,12 +82,19 @@ def _cp_loops(
         top, bottom = out.height * worker // workers, out.height * (worker + 1) // workers
         for a_row in range(top - 1, bottom + 1):  # beyond the picture it is computed from zeros
             for panel in range(rank_panels):
-                weights = cp_in[panel].ctypes.data
                 remaining_rank = rank - panel * PANEL
                 for column in range(-1, out.width + 1, ROWS):
                     target = a[a_row % TAPS, column + 1, panel * PANEL :].ctypes.data
-                    pixels = address(operand.x, a_row, column)
-                    multiply(target, stride, pixels, operand.x.pixel_stride, weights, channels, remaining_rank)
+                    first_channel = 0
+                    for m in range(len(inputs)):
+                        x = inputs[m]
+                        pixels = address(x, a_row, column)
+                        weights = cp_in[panel, first_channel:].ctypes.data
+                        if m == 0:
+                            multiply(target, stride, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
+                        else:
+                            accumulate(target, stride, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
+                        first_channel += x.channels
             if a_row <= top:  # the first row of `e` takes one more
                 continue
             row = a_row - 1
@@ -103,7 +116,7 @@ def _cp_loops(
                     pixels = e[column].ctypes.data
                     multiply(sums.ctypes.data, 4 * PANEL, pixels, stride, weights, rank, remaining_channels)
                     count = min(ROWS, out.width - column)
-                    apply_epilogue(sums.ctypes.data, 4 * PANEL, operand, row, column, count, panel * PANEL)
+                    apply_epilogue(sums.ctypes.data, 4 * PANEL, operands, row, column, count, panel * PANEL)
 
 
 @simd.instructions(intp, intp, intp, intp, intp, intp, intp, intp)

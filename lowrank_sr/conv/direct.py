@@ -32,19 +32,19 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
     return cut_panels(kernel.transpose(2, 3, 1, 0))
 
 
-def convolve(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
-    """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
-    _direct_loops(operands, kernel, workers)
+def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with a prepared kernel on `workers` threads."""
+    _direct_loops(inputs, operands, kernel, workers)
 
 
 @compiled(parallel=True, error_model="numpy")
-def _direct_loops(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
+def _direct_loops(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
     """A row of the picture at a time."""
-    panel_count, kernel_height, kernel_width, channels, _ = kernel.shape
+    panel_count, kernel_height, kernel_width, _, _ = kernel.shape
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
-        x, out = operand.x, operand.out
+        out = operand.out
         sums = np.empty((ROWS, PANEL), np.float32)
         tile, stride = sums.ctypes.data, 4 * PANEL
         row = next_turn(counter.ctypes.data)
@@ -54,12 +54,18 @@ def _direct_loops(operands: np.ndarray, kernel: np.ndarray, workers: int) -> Non
                 for column in range(0, out.width, ROWS):
                     for i in range(kernel_height):
                         for j in range(kernel_width):
-                            pixels = address(x, row + i - kernel_height // 2, column + j - kernel_width // 2)
-                            weights = kernel[panel, i, j].ctypes.data
-                            if i == 0 and j == 0:
-                                multiply(tile, stride, pixels, x.pixel_stride, weights, channels, remaining_channels)
-                            else:
-                                accumulate(tile, stride, pixels, x.pixel_stride, weights, channels, remaining_channels)
+                            first_channel = 0
+                            for m in range(len(inputs)):
+                                x = inputs[m]
+                                pixels = address(x, row + i - kernel_height // 2, column + j - kernel_width // 2)
+                                weights = kernel[panel, i, j, first_channel:].ctypes.data
+                                if i == 0 and j == 0 and m == 0:
+                                    multiply(tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels)
+                                else:
+                                    accumulate(
+                                        tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels
+                                    )
+                                first_channel += x.channels
                     count = min(ROWS, out.width - column)
-                    apply_epilogue(tile, stride, operand, row, column, count, panel * PANEL)
+                    apply_epilogue(tile, stride, operands, row, column, count, panel * PANEL)
             row = next_turn(counter.ctypes.data)

@@ -8,16 +8,18 @@ memory of their own.
 Extra memory: none.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite.ir import IRBuilder, Value
-from numba import njit
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.types import float32, intp
 
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.feature_map import DTYPE, RECORD, FeatureMap, address, record
+from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine.cpu import LANES, PANEL
 
 NOTHING = FeatureMap(np.zeros((1, 1, 1), DTYPE), 0, 0, 0, 0, 0, 0)  # in the place of a map that is not added
@@ -26,7 +28,8 @@ NOTHING = FeatureMap(np.zeros((1, 1, 1), DTYPE), 0, 0, 0, 0, 0, 0)  # in the pla
 class Epilogue(NamedTuple):
     """The terms of the equation above.
 
-    `bias` is (N,) float32. `slope` is that of LeakyReLU below zero, 1 for no activation. `skip` and `outer` are
+    `bias` is (N,) float32. `slope` is that of LeakyReLU below zero, 1 for no activation; above 0 and at most 1, so that
+    LeakyReLU(x) = max(x, slope x). `skip` and `outer` are
     feature maps with the result's height, width and channels, or NOTHING.
     """
 
@@ -38,51 +41,113 @@ class Epilogue(NamedTuple):
     outer: FeatureMap = NOTHING
 
 
-# One convolution's arguments but for its kernel: a record for each map, the address of the bias, three factors.
+# Where a convolution's sums go: a record for each map, the address of the bias, three factors.
 OPERANDS = np.dtype(
-    [(name, RECORD) for name in ("x", "out", "skip", "outer")]
+    [(name, RECORD) for name in ("out", "skip", "outer")]
     + [("bias", np.int64)]
     + [(name, np.float32) for name in ("slope", "scale", "skip_scale")]
 )
 
 
-def operands(x: FeatureMap, out: FeatureMap, epilogue: Epilogue) -> np.ndarray:
-    """Everything but the kernel that a compiled convolution needs: (1,) OPERANDS; the arrays must outlive it.
+def operands(out: FeatureMap, epilogue: Epilogue) -> np.ndarray:
+    """What a compiled convolution needs beside its input and its kernel: (1,) OPERANDS; the arrays must outlive it.
 
     Raises ValueError where sizes do not fit: compiled loops do not check them.
     """
     size = (out.height, out.width, out.channels)
-    if (x.height, x.width) != size[:2] or epilogue.bias.shape != size[2:]:
-        raise ValueError(f"input {x.height} x {x.width} and bias {epilogue.bias.shape} do not fit output {size}")
+    if epilogue.bias.shape != size[2:]:
+        raise ValueError(f"bias {epilogue.bias.shape} does not fit output {size}")
     for addend in (epilogue.skip, epilogue.outer):
         if addend is not NOTHING and (addend.height, addend.width, addend.channels) != size:
             raise ValueError(f"a map to be added must be {size}")
-    maps = [record(feature_map) for feature_map in (x, out, epilogue.skip, epilogue.outer)]
+    maps = [record(feature_map) for feature_map in (out, epilogue.skip, epilogue.outer)]
     factors = (epilogue.slope, epilogue.scale, epilogue.skip_scale)
     return np.array([(*maps, epilogue.bias.ctypes.data, *factors)], OPERANDS)
 
 
-def _emit_activate(
+class Ends:
+    """The equation's terms for LANES channels, or the first `count`, of pixels around (row, column), in registers.
+
+    `operand` is the address of an OPERANDS; `channel` the first of the channels.
+    """
+
+    def __init__(
+        self,
+        builder: IRBuilder,
+        operand: Value,
+        row: Value,
+        column: Value,
+        channel: Value,
+        count: Value | None = None,
+    ) -> None:
+        self.builder = builder
+        self.operand = operand
+        self.place = (row, column, builder.mul(channel, channel.type(4)))
+        self.count = count
+        bias = self._field("bias", intp)
+        self.biases = simd.load(builder, builder.add(bias, self.place[2]), count=count)
+        factors = (self._field(name, float32) for name in ("slope", "scale", "skip_scale"))
+        self.slopes, self.scales, self.skip_scales = (simd.splat(builder, factor) for factor in factors)
+        self.strides = {name: self._strides(name) for name in ("out", "skip", "outer")}
+        self.starts = {name: self._start(name) for name in ("out", "skip", "outer")}
+
+    def write(self, sums: Sequence[Vector], places: Sequence[tuple[int, Value]]) -> None:
+        """Write each of `sums` to the pixel at its place: rows down, a number, and columns to the right, a value."""
+        totals = [each + self.biases for each in sums]
+        totals = [each.maximum(each * self.slopes) * self.scales for each in totals]
+
+        def with_skip() -> list[Vector]:
+            skips = (simd.load(self.builder, self._pixel("skip", place), count=self.count) for place in places)
+            return [skip * self.skip_scales + total for skip, total in zip(skips, totals, strict=True)]
+
+        def with_outer() -> list[Vector]:
+            outers = (simd.load(self.builder, self._pixel("outer", place), count=self.count) for place in places)
+            return [total + outer for outer, total in zip(outers, totals, strict=True)]
+
+        totals = simd.instead(self.builder, self._present("skip"), totals, with_skip)
+        totals = simd.instead(self.builder, self._present("outer"), totals, with_outer)
+        for total, place in zip(totals, places, strict=True):
+            simd.store(self.builder, total, self._pixel("out", place), count=self.count)
+
+    def _pixel(self, name: str, place: tuple[int, Value]) -> Value:
+        i, j = place
+        row_stride, pixel_stride = self.strides[name]
+        return strided(self.builder, self.builder.add(self.starts[name], self.builder.mul(pixel_stride, j)), row_stride, i)
+
+    def _present(self, name: str) -> Value:
+        channels = self._field(name, intp, "channels")
+        return self.builder.icmp_signed("!=", channels, channels.type(0))
+
+    def _strides(self, name: str) -> tuple[Value, Value]:
+        return self._field(name, intp, "row_stride"), self._field(name, intp, "pixel_stride")
+
+    def _start(self, name: str) -> Value:
+        row, column, offset = self.place
+        row_stride, pixel_stride = self.strides[name]
+        down = self.builder.add(self._field(name, intp, "start"), self.builder.mul(row, row_stride))
+        return self.builder.add(self.builder.add(down, self.builder.mul(column, pixel_stride)), offset)
+
+    def _field(self, name: str, kind: types.Type, inner: str | None = None) -> Value:
+        offset = OPERANDS.fields[name][1] + (RECORD.fields[inner][1] if inner else 0)
+        return simd.load_scalar(self.builder, self.builder.add(self.operand, self.operand.type(offset)), kind)
+
+
+def _emit_epilogue(
     builder: IRBuilder,
     sums: Value,
-    sums_stride: Value,
-    bias: Value,
-    slope: Value,
-    scale: Value,
-    target: Value,
-    target_stride: Value,
+    stride: Value,
+    operand: Value,
+    row: Value,
+    column: Value,
     pixels: Value,
-    channels: Value | None = None,
+    channel: Value,
+    count: Value | None = None,
 ) -> None:
-    """target = scale * LeakyReLU(sums + bias), for LANES channels or the first `channels` of them."""
-    biases = simd.load(builder, bias, count=channels)
-    slopes = simd.splat(builder, slope)
-    scales = simd.splat(builder, scale)
+    """The equation for LANES channels of `pixels` pixels of a row, or the first `count` of the channels."""
+    ends = Ends(builder, operand, row, column, channel, count)
     with cgutils.for_range(builder, pixels) as pixel:
-        source = builder.add(sums, builder.mul(pixel.index, sums_stride))
-        destination = builder.add(target, builder.mul(pixel.index, target_stride))
-        total = simd.load(builder, source, count=channels) + biases
-        simd.store(builder, total.where_positive(total * slopes) * scales, destination, count=channels)
+        total = simd.load(builder, builder.add(sums, builder.mul(pixel.index, stride)), count=count)
+        ends.write([total], [(0, pixel.index)])
 
 
 def _emit_add(
@@ -106,8 +171,8 @@ def _emit_add(
 
 
 # Whole vectors of LANES channels, and what remains after them; addresses and strides in bytes.
-_activate_vector = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp)(_emit_activate)
-_activate_part = simd.instructions(intp, intp, intp, float32, float32, intp, intp, intp, intp)(_emit_activate)
+_epilogue_vector = simd.instructions(*[intp] * 7)(_emit_epilogue)
+_epilogue_part = simd.instructions(*[intp] * 8)(_emit_epilogue)
 _add_vector = simd.instructions(intp, intp, float32, intp, intp, intp)(_emit_add)
 _add_part = simd.instructions(intp, intp, float32, intp, intp, intp, intp)(_emit_add)
 
@@ -138,32 +203,20 @@ def add_scaled(
 
 @njit(inline="always")
 def apply_epilogue(
-    sums: int, stride: int, operand: np.record, row: int, column: int, pixels: int, first_channel: int
+    sums: int, stride: int, operands: np.ndarray, row: int, column: int, pixels: int, first_channel: int
 ) -> None:
-    """Write channels `first_channel` to `first_channel` + PANEL of `pixels` pixels of `operand.out`.
+    """Write channels `first_channel` to `first_channel` + PANEL of `pixels` pixels of the one operand's `out`.
 
     The pixels lie side by side, from (row, column) to the right. Their sums begin at the address `sums`, `stride`
-    bytes from a pixel to the next; those past the last channel are not read.
+    bytes from a pixel to the next; those past the last channel are not read. `skip` and `outer` are read before `out`
+    is written, so that it may be one of them.
     """
-    out, skip, outer = operand.out, operand.skip, operand.outer
-    channels = min(PANEL, out.channels - first_channel)
-    target = address(out, row, column) + 4 * first_channel
-    bias = operand.bias + 4 * first_channel
-    slope, scale = operand.slope, operand.scale
-    for channel in range(0, channels, LANES):
-        source = sums + 4 * channel
-        biases = bias + 4 * channel
-        destination = target + 4 * channel
-        remaining_channels = channels - channel
+    operand = operands.ctypes.data
+    out_channels = operands[0].out.channels
+    for channel in range(first_channel, min(first_channel + PANEL, out_channels), LANES):
+        source = sums + 4 * (channel - first_channel)
+        remaining_channels = out_channels - channel
         if remaining_channels >= LANES:
-            _activate_vector(source, stride, biases, slope, scale, destination, out.pixel_stride, pixels)
+            _epilogue_vector(source, stride, operand, row, column, pixels, channel)
         else:
-            _activate_part(
-                source, stride, biases, slope, scale, destination, out.pixel_stride, pixels, remaining_channels
-            )
-    if skip.channels:
-        addend = address(skip, row, column) + 4 * first_channel
-        add_scaled(addend, skip.pixel_stride, operand.skip_scale, target, out.pixel_stride, pixels, channels)
-    if outer.channels:
-        addend = address(outer, row, column) + 4 * first_channel
-        add_scaled(addend, outer.pixel_stride, np.float32(1), target, out.pixel_stride, pixels, channels)
+            _epilogue_part(source, stride, operand, row, column, pixels, channel, remaining_channels)

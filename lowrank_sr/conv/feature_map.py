@@ -1,6 +1,7 @@
 """Feature maps: channel ranges of padded, channels-last buffers. Layout and dtype are decided here, nowhere else."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from lowrank_sr.machine.threads import parallel_region, thread_count
 
 DTYPE = np.float32
 VALUES_A_THREAD = 2**18  # a tenth of a millisecond or more: for less, waking another thread does not pay
-OUTPUT_TILE = 4  # pixels along each side of Winograd's output tile; buffers are padded to whole tiles
+OUTPUT_TILE = 6  # pixels along each side of Winograd's output tile; buffers are padded to whole tiles
 
 
 class FeatureMap(NamedTuple):
@@ -54,7 +55,7 @@ class FeatureMap(NamedTuple):
 def allocate(height: int, width: int, channels: int) -> FeatureMap:
     """A feature map of zeros whose border of zeros is as wide as any 3 x 3 method reads.
 
-    The border is one pixel on each side of whole tiles of 4 x 4 pixels, for `winograd`. Below it there is room for a
+    The border is one pixel on each side of whole tiles of 6 x 6 pixels, for `winograd`. Below it there is room for a
     register tile of ROWS pixels that starts at the last pixel, for `direct`; what is computed from beyond the picture
     is never written.
     """
@@ -97,6 +98,11 @@ def record(x: FeatureMap) -> tuple[int, ...]:
     return x.buffer.ctypes.data + offset, row_stride, pixel_stride, x.height, x.width, x.channels
 
 
+def records(maps: Sequence[FeatureMap]) -> np.ndarray:
+    """(maps,) RECORD for compiled loops; the maps must outlive their use."""
+    return np.array([record(each) for each in maps], RECORD)
+
+
 @njit(inline="always")
 def address(x: np.record, row: int, column: int) -> int:
     """The address, in bytes, of channel 0 of pixel (row, column) of the map recorded in `x`."""
@@ -111,7 +117,7 @@ def upsample(x: FeatureMap, out: FeatureMap) -> None:
     """
     threads = min(thread_count(), 1 + out.height * out.width * out.channels // VALUES_A_THREAD)
     with parallel_region(threads):
-        _upsample_rows(np.array([record(x), record(out)], RECORD), threads)
+        _upsample_rows(records([x, out]), threads)
 
 
 @compiled(parallel=True)

@@ -28,14 +28,14 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
     return np.asfortranarray(kernel.transpose(0, 2, 3, 1).reshape(len(kernel), -1), dtype=DTYPE)
 
 
-def convolve(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
-    """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
+def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with a prepared kernel on `workers` threads."""
     from scipy.linalg.blas import sgemm
 
-    x = operands["x"][0]
-    d = round((kernel.shape[1] // x["channels"]) ** 0.5)
-    patches = np.empty((x["height"] * x["width"], kernel.shape[1]), DTYPE)
-    _copy_patches(operands, patches, d, workers)
+    out = operands["out"][0]
+    d = round((kernel.shape[1] // inputs["channels"].sum()) ** 0.5)
+    patches = np.empty((out["height"] * out["width"], kernel.shape[1]), DTYPE)
+    _copy_patches(inputs, patches, d, workers)
     with blas_threads(workers):
         # BLAS counts columns first: a C-ordered (rows, columns) array is, uncopied, its Fortran-ordered transpose.
         sums = sgemm(1.0, kernel, patches.T).T
@@ -43,18 +43,19 @@ def convolve(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
 
 
 @compiled(parallel=True)
-def _copy_patches(operands: np.ndarray, patches: np.ndarray, d: int, workers: int) -> None:
+def _copy_patches(inputs: np.ndarray, patches: np.ndarray, d: int, workers: int) -> None:
     """Fill `patches`, (H W, d d C)."""
     for worker in prange(workers):
-        x = operands[0].x
-        for row in range(worker, x.height, workers):
-            for column in range(x.width):
-                target = patches[row * x.width + column].ctypes.data
+        height, width = inputs[0].height, inputs[0].width
+        for row in range(worker, height, workers):
+            for column in range(width):
+                target = patches[row * width + column].ctypes.data
                 for i in range(d):
                     for j in range(d):
-                        pixel = address(x, row + i - d // 2, column + j - d // 2)
-                        copy_values(pixel, target, x.channels)
-                        target += 4 * x.channels
+                        for m in range(len(inputs)):
+                            x = inputs[m]
+                            copy_values(address(x, row + i - d // 2, column + j - d // 2), target, x.channels)
+                            target += 4 * x.channels
 
 
 @compiled(parallel=True)
@@ -66,4 +67,4 @@ def _write_sums(operands: np.ndarray, sums: np.ndarray, workers: int) -> None:
         for row in range(worker, operand.out.height, workers):
             for channel in range(0, operand.out.channels, PANEL):
                 first_sum = sums[row * width, channel:].ctypes.data
-                apply_epilogue(first_sum, sums.strides[0], operand, row, 0, width, channel)
+                apply_epilogue(first_sum, sums.strides[0], operands, row, 0, width, channel)

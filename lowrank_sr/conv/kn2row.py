@@ -39,40 +39,57 @@ def prepare(kernel: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(d, c, d * n), np.float32)
 
 
-def convolve(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
-    """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
-    x, out = operands["x"][0], operands["out"][0]
+def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with a prepared kernel on `workers` threads."""
+    x, out = inputs[0], operands["out"][0]
     _, channels, product_width = kernel.shape
     row_pixels = int(x["row_stride"]) // int(x["pixel_stride"])
     row_bytes = 4 * row_pixels * (channels + product_width)
     strip_rows = min(l2_bytes() // row_bytes, -(-int(out["height"]) // (STRIPS_A_THREAD * workers)))
     with blas_threads(1):
-        _kn2row_loops(operands, kernel, max(1, strip_rows), workers)
+        _kn2row_loops(inputs, operands, kernel, max(1, strip_rows), workers)
 
 
 @compiled(parallel=True)
-def _kn2row_loops(operands: np.ndarray, kernel: np.ndarray, strip_rows: int, workers: int) -> None:
-    """`strip_rows` rows of the picture at a time."""
-    d, channels, product_width = kernel.shape
+def _kn2row_loops(
+    inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, strip_rows: int, workers: int
+) -> None:
+    """`strip_rows` rows of the picture at a time; all maps of `inputs` have rows of the same length in memory."""
+    d, _, product_width = kernel.shape
     counter = np.zeros(1, np.int64)
     one = np.float32(1)
     for _ in prange(workers):
         operand = operands[0]
-        x, out = operand.x, operand.out
+        out = operand.out
         n = out.channels
-        row_pixels = x.row_stride // x.pixel_stride  # from a row to the next, the border included
-        stride = x.pixel_stride // 4  # floats
+        row_pixels = inputs[0].row_stride // inputs[0].pixel_stride  # from a row to the next, the border included
         arguments = np.empty(1, GEMM_ARGUMENTS)
         products = np.empty((strip_rows * row_pixels, product_width), np.float32)
         first_row = strip_rows * next_turn(counter.ctypes.data)
         while first_row < out.height:
             rows = min(strip_rows, out.height - first_row)
             pixels = (rows - 1) * row_pixels + out.width + d - 1
+            result = products.ctypes.data
             for i in range(d):
-                image = address(x, first_row + i - d // 2, -(d // 2))
-                weights, result = kernel[i].ctypes.data, products.ctypes.data
-                beta = 0.0 if i == 0 else 1.0
-                gemm(arguments, pixels, product_width, channels, image, stride, weights, beta, result, product_width)
+                first_channel = 0
+                for m in range(len(inputs)):
+                    x = inputs[m]
+                    image, stride = address(x, first_row + i - d // 2, -(d // 2)), x.pixel_stride // 4  # floats
+                    weights = kernel[i, first_channel:].ctypes.data
+                    beta = 0.0 if i == 0 and m == 0 else 1.0
+                    gemm(
+                        arguments,
+                        pixels,
+                        product_width,
+                        x.channels,
+                        image,
+                        stride,
+                        weights,
+                        beta,
+                        result,
+                        product_width,
+                    )
+                    first_channel += x.channels
             for row in range(rows):
                 for column in range(0, out.width, ROWS):  # few enough pixels for the first-level cache
                     sums = products[row * row_pixels + column].ctypes.data
@@ -82,6 +99,6 @@ def _kn2row_loops(operands: np.ndarray, kernel: np.ndarray, strip_rows: int, wor
                         add_scaled(shifted, 4 * product_width, one, sums, 4 * product_width, count, n)
                     for channel in range(0, n, PANEL):
                         apply_epilogue(
-                            sums + 4 * channel, 4 * product_width, operand, first_row + row, column, count, channel
+                            sums + 4 * channel, 4 * product_width, operands, first_row + row, column, count, channel
                         )
             first_row = strip_rows * next_turn(counter.ctypes.data)

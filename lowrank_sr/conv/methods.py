@@ -1,15 +1,16 @@
 """The algorithm behind each layer: a dense layer's by name, those of factorised layers by their form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.conv import cp, direct, im2col, kn2row, separable, separable_winograd, winograd
 from lowrank_sr.conv.epilogue import Epilogue, operands
-from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, unpadded
+from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, records, unpadded
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Layer, Separable
 from lowrank_sr.machine.threads import parallel_region, thread_count
@@ -18,8 +19,11 @@ METHODS: dict[str, ModuleType] = {"direct": direct, "im2col": im2col, "kn2row": 
 
 FLOPS_A_THREAD = 10_000_000  # a tenth of a millisecond or more: for less, waking another thread does not pay
 
-Convolution = Callable[[FeatureMap, FeatureMap, Epilogue], None]
-"""convolution(x, out, epilogue): `same` convolution of the feature map x into the feature map out."""
+Convolution = Callable[[FeatureMap | Sequence[FeatureMap], FeatureMap, Epilogue], None]
+"""convolution(x, out, epilogue): `same` convolution of the feature map x into the feature map out.
+
+Several maps in the place of x stand for their concatenation along the channels, which is never computed.
+"""
 
 
 def convolution(layer: Layer, method: str) -> Convolution:
@@ -51,13 +55,25 @@ def direct_convolution(kernel: np.ndarray) -> Convolution:
     return partial(_run, direct.convolve, direct.prepare(kernel), kernel.shape[1], 2 * kernel.size)
 
 
-def _run(convolve, prepared, channels: int, flops_per_pixel: int, x: FeatureMap, out: FeatureMap, epilogue: Epilogue):
-    if x.channels != channels:
-        raise ValueError(f"input of {x.channels} channels: the layer reads {channels}")
+def _run(
+    convolve: Callable[..., None],
+    prepared: Any,
+    channels: int,
+    flops_per_pixel: int,
+    x: FeatureMap | Sequence[FeatureMap],
+    out: FeatureMap,
+    epilogue: Epilogue,
+) -> None:
+    inputs = [x] if isinstance(x, FeatureMap) else x
+    if sum(each.channels for each in inputs) != channels:
+        raise ValueError(f"input of {sum(each.channels for each in inputs)} channels: the layer reads {channels}")
+    for each in inputs:
+        if (each.height, each.width) != (out.height, out.width):
+            raise ValueError(f"input {each.height} x {each.width} does not fit output {out.height} x {out.width}")
     work = flops_per_pixel * out.height * out.width
     threads = min(thread_count(), 1 + work // FLOPS_A_THREAD)
     with parallel_region(threads):
-        convolve(operands(x, out, epilogue), prepared, threads)
+        convolve(records(inputs), operands(out, epilogue), prepared, threads)
 
 
 def convolve(array: np.ndarray, layer: Layer, method: str) -> np.ndarray:

@@ -43,21 +43,23 @@ def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
     return Factors(cut_panels(vertical.transpose(2, 1, 0)), cut_panels(padded.reshape(-1, n)))
 
 
-def convolve(operands: np.ndarray, factors: Factors, workers: int) -> None:
-    """Convolve `operands` (see `epilogue.py`) with prepared factors on `workers` threads."""
-    _separable_loops(operands, factors.vertical, factors.horizontal, workers)
+def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with prepared factors on `workers` threads."""
+    _separable_loops(inputs, operands, factors.vertical, factors.horizontal, workers)
 
 
 @compiled(parallel=True, error_model="numpy")
-def _separable_loops(operands: np.ndarray, vertical: np.ndarray, horizontal: np.ndarray, workers: int) -> None:
+def _separable_loops(
+    inputs: np.ndarray, operands: np.ndarray, vertical: np.ndarray, horizontal: np.ndarray, workers: int
+) -> None:
     """A row of the picture at a time."""
-    rank_panels, d, channels, _ = vertical.shape
+    rank_panels, d, _, _ = vertical.shape
     out_panels, depth, _ = horizontal.shape
     rank = depth // d
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
-        x, out = operand.x, operand.out
+        out = operand.out
         columns = out.width + 2 * (d // 2)  # zeros beyond the picture stay zeros
         middle = np.zeros((columns + 2 * ROWS, rank), np.float32)  # pixel x of the row at middle[x + d//2]
         sums = np.empty((ROWS, PANEL), np.float32)
@@ -68,12 +70,16 @@ def _separable_loops(operands: np.ndarray, vertical: np.ndarray, horizontal: np.
                 for column in range(0, columns, ROWS):
                     target = middle[column, panel * PANEL :].ctypes.data
                     for i in range(d):
-                        pixels = address(x, row + i - d // 2, column - d // 2)
-                        weights = vertical[panel, i].ctypes.data
-                        if i == 0:
-                            multiply(target, 4 * rank, pixels, x.pixel_stride, weights, channels, remaining_rank)
-                        else:
-                            accumulate(target, 4 * rank, pixels, x.pixel_stride, weights, channels, remaining_rank)
+                        first_channel = 0
+                        for m in range(len(inputs)):
+                            x = inputs[m]
+                            pixels = address(x, row + i - d // 2, column - d // 2)
+                            weights = vertical[panel, i, first_channel:].ctypes.data
+                            if i == 0 and m == 0:
+                                multiply(target, 4 * rank, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
+                            else:
+                                accumulate(target, 4 * rank, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
+                            first_channel += x.channels
             for panel in range(out_panels):
                 weights = horizontal[panel].ctypes.data
                 remaining_channels = out.channels - panel * PANEL
@@ -81,5 +87,5 @@ def _separable_loops(operands: np.ndarray, vertical: np.ndarray, horizontal: np.
                     pixels = middle[column].ctypes.data
                     multiply(sums.ctypes.data, 4 * PANEL, pixels, 4 * rank, weights, depth, remaining_channels)
                     count = min(ROWS, out.width - column)
-                    apply_epilogue(sums.ctypes.data, 4 * PANEL, operand, row, column, count, panel * PANEL)
+                    apply_epilogue(sums.ctypes.data, 4 * PANEL, operands, row, column, count, panel * PANEL)
             row = next_turn(counter.ctypes.data)

@@ -47,22 +47,22 @@ from numba import njit, prange
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.epilogue import apply_epilogue
+from lowrank_sr.conv.epilogue import Ends, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
-from lowrank_sr.conv.simd import next_turn, strided
-from lowrank_sr.conv.tile import cut_panels, multiply
-from lowrank_sr.conv.winograd import BLOCKS_A_THREAD, INPUT_TILE, PLANE_PADDING, G, times_a, times_b
+from lowrank_sr.conv.simd import Vector, next_turn, strided
+from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
+from lowrank_sr.conv.winograd import GROUPS_A_THREAD, INPUT_TILE, times_a, times_b, times_g
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
-PREFETCH_COLUMNS = 2  # how many columns ahead of the one that is transformed pixels are fetched
+GROUP_BYTES = INPUT_TILE * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
 
 
 class Factors(NamedTuple):
-    """V and H as the loops read them, float32, K rounded up to whole vectors with zeros.
+    """The factors as the loops read them, float32, K rounded up to whole vectors with zeros.
 
-    `vertical` (panels of K, 6, C, PANEL), `horizontal` (panels of N, 6, K, PANEL).
+    `vertical` (panels of K, 3, C, PANEL), `horizontal` (panels of N, 3, K, PANEL).
     """
 
     vertical: np.ndarray
@@ -70,20 +70,22 @@ class Factors(NamedTuple):
 
 
 def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
-    """Transform `vertical` (K, C, 3) and `horizontal` (N, K, 3), in float64, for `convolve`."""
+    """Order `vertical` (K, C, 3) and `horizontal` (N, K, 3) for `convolve`."""
     padded = np.pad(horizontal, ((0, 0), (0, -horizontal.shape[1] % LANES), (0, 0)))
-    return Factors(*(cut_panels(np.einsum("ui,nci->ucn", G, factor.astype(float))) for factor in (vertical, padded)))
+    return Factors(*(cut_panels(factor.transpose(2, 1, 0)) for factor in (vertical, padded)))
 
 
-def convolve(operands: np.ndarray, factors: Factors, workers: int) -> None:
-    """Convolve `operands` (see `epilogue.py`) with prepared factors on `workers` threads."""
-    channels, rank = factors.vertical.shape[2], factors.horizontal.shape[2]
+def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with prepared factors on `workers` threads."""
+    vectors, rank = int((-(-inputs["channels"] // LANES)).sum()), factors.horizontal.shape[2]
     strips, tiles_across = (-(-int(operands["out"][0][side]) // OUTPUT_TILE) for side in ("height", "width"))
-    column_bytes = 4 * INPUT_TILE * (channels + 2 * rank + len(factors.horizontal) * PANEL)
+    column_bytes = 4 * INPUT_TILE * (vectors * LANES + 2 * rank + len(factors.horizontal) * PANEL)
     fitting = l2_bytes() // (OUTPUT_TILE * column_bytes)
-    most = min(fitting, -(-tiles_across * strips // (BLOCKS_A_THREAD * workers)))
+    most = min(fitting, -(-tiles_across * strips // (GROUPS_A_THREAD * workers)))
     block = _block_tiles(tiles_across, max(1, most))
-    _separable_winograd_loops(operands, factors.vertical, factors.horizontal, block, workers)
+    _separable_winograd_loops(
+        inputs, operands, factors.vertical, factors.horizontal, vectors * LANES, block, workers
+    )
 
 
 def _block_tiles(tiles_across: int, most: int) -> int:
@@ -92,157 +94,224 @@ def _block_tiles(tiles_across: int, most: int) -> int:
     The cost of a block is its columns of M, the two that its neighbour computes too included, in whole register tiles.
     """
 
-    def register_tiles(tiles: int) -> int:
-        return -(-(OUTPUT_TILE * tiles + 2) // ROWS) if tiles else 0
-
     def cost(tiles: int) -> int:
-        return tiles_across // tiles * register_tiles(tiles) + register_tiles(tiles_across % tiles)
+        return tiles_across // tiles * _groups(tiles) + (_groups(tiles_across % tiles) if tiles_across % tiles else 0)
 
     return min(range(min(most, tiles_across), 0, -1), key=cost)
 
 
+def _groups(tiles: int) -> int:
+    """Groups of ROWS columns of M under `tiles` tiles side by side."""
+    return -(-(OUTPUT_TILE * tiles + 2) // ROWS)
+
+
 @compiled(parallel=True, error_model="numpy")
 def _separable_winograd_loops(
-    operands: np.ndarray, vertical: np.ndarray, horizontal: np.ndarray, block: int, workers: int
+    inputs: np.ndarray,
+    operands: np.ndarray,
+    vertical: np.ndarray,
+    horizontal: np.ndarray,
+    depth: int,
+    block: int,
+    workers: int,
 ) -> None:
-    """At most `block` tiles of 4 rows x 4 columns at a time."""
-    channels, rank, out_panels = vertical.shape[2], horizontal.shape[2], len(horizontal)
-    room = OUTPUT_TILE * block + ROWS  # pixels: `multiply` computes and writes whole register tiles
+    """At most `block` tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
+    rank, out_panels = horizontal.shape[2], len(horizontal)
+    most_groups = (OUTPUT_TILE * block + 2 + ROWS - 1) // ROWS
+    inputs_stride = depth // LANES * GROUP_BYTES
+    middle_stride = rank // LANES * GROUP_BYTES
+    sums_stride = out_panels * PANEL // LANES * GROUP_BYTES
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
         tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
         blocks = (tiles_across + block - 1) // block
         strips = (operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE
-        inputs = np.zeros((INPUT_TILE, (room + 2) * channels + PLANE_PADDING), np.float32)
-        products = np.empty((INPUT_TILE, (room + 2) * rank + PLANE_PADDING), np.float32)
-        middle = np.zeros((INPUT_TILE, room * rank + PLANE_PADDING), np.float32)
-        sums = np.empty((INPUT_TILE, room * out_panels * PANEL + PLANE_PADDING), np.float32)
+        v = np.empty((INPUT_TILE, len(vertical), depth, PANEL), np.float32)
+        h = np.empty((INPUT_TILE, out_panels, rank, PANEL), np.float32)
+        _transform_vertical(inputs, vertical, v)
+        _transform_factor(horizontal, 0, rank, h, 0)
+        columns = np.empty(most_groups * inputs_stride // 4, np.float32)
+        products = np.empty(most_groups * middle_stride // 4, np.float32)
+        middle = np.empty(most_groups * middle_stride // 4, np.float32)
+        sums = np.empty(most_groups * sums_stride // 4, np.float32)
+        pixels = np.empty((OUTPUT_TILE, PANEL), np.float32)
         turn = next_turn(counter.ctypes.data)
         while turn < strips * blocks:
             first_tile = turn % blocks * block
             y0, x0 = turn // blocks * OUTPUT_TILE, first_tile * OUTPUT_TILE
             tiles = min(block, tiles_across - first_tile)
-            pixels = OUTPUT_TILE * tiles
-            columns = pixels + 2
-            for column in range(columns):
-                _transform_input_column(operand.x, y0, x0 + column, inputs, column * channels)
-            _multiply_elements(inputs, channels, vertical, columns, rank, products, rank, PANEL)
-            _transform_middle(products, tiles, rank, middle)
-            _multiply_elements(middle, rank, horizontal, pixels, operand.out.channels, sums, PANEL, room * PANEL)
-            _write_outputs(operand, y0, x0, tiles, sums, out_panels, room * PANEL)
+            target = columns.ctypes.data
+            for m in range(len(inputs)):
+                _transform_columns(inputs[m], y0, x0, OUTPUT_TILE * tiles + 2, target, inputs_stride)
+                target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
+            multiply_elements(
+                INPUT_TILE,
+                columns.ctypes.data,
+                inputs_stride,
+                (OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS,
+                v.ctypes.data,
+                v.strides[0],
+                depth,
+                rank,
+                products.ctypes.data,
+                middle_stride,
+                GROUP_BYTES,
+            )
+            for t in range(tiles):
+                _transform_middle(products.ctypes.data, middle.ctypes.data, t, rank, middle_stride)
+            multiply_elements(
+                INPUT_TILE,
+                middle.ctypes.data,
+                middle_stride,
+                (OUTPUT_TILE * tiles + ROWS - 1) // ROWS,
+                h.ctypes.data,
+                h.strides[0],
+                rank,
+                operand.out.channels,
+                sums.ctypes.data,
+                sums_stride,
+                GROUP_BYTES,
+            )
+            for t in range(tiles):
+                source = sums.ctypes.data + _piece(OUTPUT_TILE * t, sums_stride)
+                _write_output_tile(operands, y0, x0 + OUTPUT_TILE * t, source, out_panels, pixels)
             turn = next_turn(counter.ctypes.data)
 
 
 @njit(inline="always")
-def _transform_input_column(x: np.record, row: int, column: int, inputs: np.ndarray, start: int) -> None:
-    """B' of 6 pixels of one column, for column `column` - 1 of M from row `row`, into inputs[:, start : start + C]."""
-    pixels = address(x, row - 1, column - 1)
-    target = inputs.ctypes.data + 4 * start
-    plane = inputs.strides[0]
-    ahead = PREFETCH_COLUMNS * x.pixel_stride
-    whole = x.channels // LANES * LANES
-    for c in range(0, whole, LANES):
-        transform_column(pixels + 4 * c, x.row_stride, ahead, target + 4 * c, plane)
-    if whole < x.channels:
-        remaining_channels = x.channels - whole
-        transform_column_part(pixels + 4 * whole, x.row_stride, ahead, target + 4 * whole, plane, remaining_channels)
+def _piece(row: int, stride: int) -> int:
+    """Where row `row` of a product lies from its first, in bytes; groups of ROWS rows lie `stride` bytes apart."""
+    return row // ROWS * stride + row % ROWS * 4 * LANES
 
 
 @njit(inline="always")
-def _multiply_elements(
-    inputs: np.ndarray,
-    depth: int,
-    factor: np.ndarray,
-    pixels: int,
-    columns: int,
-    sums: np.ndarray,
-    pixel_step: int,
-    panel_step: int,
+def _transform_vertical(inputs: np.ndarray, vertical: np.ndarray, v: np.ndarray) -> None:
+    """V, with zeros for the channels that fill up the vectors of an input map."""
+    v[:] = 0
+    first_channel, position = 0, 0
+    for m in range(len(inputs)):
+        channels = inputs[m].channels
+        _transform_factor(vertical, first_channel, channels, v, position)
+        first_channel += channels
+        position += (channels + LANES - 1) // LANES * LANES
+
+
+@njit(inline="always")
+def _transform_factor(
+    factor: np.ndarray, first_channel: int, channels: int, transformed: np.ndarray, position: int
 ) -> None:
-    """sums[e] = inputs[e] @ factor[e] for each of the 6 elements e: (pixels, depth) @ (depth, columns).
-
-    In `sums` neighbouring pixels lie `pixel_step` floats apart, neighbouring panels of columns `panel_step` floats.
-    """
-    for element in range(INPUT_TILE):
-        for panel in range(len(factor)):
-            weights = factor[panel, element].ctypes.data
-            remaining_columns = columns - panel * PANEL
-            for pixel in range(0, pixels, ROWS):
-                target = sums[element, panel * panel_step + pixel * pixel_step :].ctypes.data
-                rows = inputs[element, pixel * depth :].ctypes.data
-                multiply(target, 4 * pixel_step, rows, 4 * depth, weights, depth, remaining_columns)
+    """G of a factor's taps, `channels` channels from `first_channel`, into `transformed` from channel `position`."""
+    for panel in range(len(factor)):
+        for c in range(channels):
+            for n in range(0, PANEL, LANES):
+                transform_taps(
+                    factor[panel, 0, first_channel + c, n:].ctypes.data,
+                    factor.strides[1],
+                    transformed[0, panel, position + c, n:].ctypes.data,
+                    transformed.strides[0],
+                )
 
 
 @njit(inline="always")
-def _transform_middle(products: np.ndarray, tiles: int, rank: int, middle: np.ndarray) -> None:
-    """From the products of a block's columns to the input of its rows: 4 rows, each of `tiles` tiles."""
-    for t in range(tiles):
-        for k in range(0, rank, LANES):
-            source = products[0, t * OUTPUT_TILE * rank + k :].ctypes.data
-            target = middle[0, t * rank + k :].ctypes.data
-            transform_middle(source, 4 * rank, products.strides[0], target, 4 * tiles * rank, middle.strides[0])
+def _transform_columns(x: np.record, row: int, column: int, count: int, target: int, stride: int) -> None:
+    """B' of 8 pixels of `count` columns, from column `column` - 1 and row `row` - 1, for all channels of x."""
+    for i in range(count):
+        pixels = address(x, row - 1, column - 1 + i)
+        piece = target + _piece(i, stride)
+        for c in range(0, x.channels, LANES):
+            if c + LANES <= x.channels:
+                transform_column(pixels + 4 * c, x.row_stride, piece)
+            else:
+                transform_column_part(pixels + 4 * c, x.row_stride, piece, x.channels - c)
+            piece += GROUP_BYTES
 
 
 @njit(inline="always")
-def _write_outputs(
-    operand: np.record, y0: int, x0: int, tiles: int, sums: np.ndarray, out_panels: int, panel_step: int
+def _transform_middle(products: int, middle: int, t: int, rank: int, stride: int) -> None:
+    """From the products of the columns of tile t to the input of its rows."""
+    first = products + _piece(OUTPUT_TILE * t, stride)  # a tile's first six columns are in one group
+    last = products + _piece(OUTPUT_TILE * (t + 1), stride)
+    target = middle + _piece(OUTPUT_TILE * t, stride)
+    for k in range(rank // LANES):
+        transform_middle(first + k * GROUP_BYTES, last + k * GROUP_BYTES, target + k * GROUP_BYTES)
+
+
+@njit(inline="always")
+def _write_output_tile(
+    operands: np.ndarray, row: int, column: int, sums: int, out_panels: int, pixels: np.ndarray
 ) -> None:
-    """Write what of the block at (y0, x0), `tiles` tiles in each of 4 rows, lies in the picture."""
-    out = operand.out
-    pixels = np.empty((OUTPUT_TILE, PANEL), np.float32)
-    for i in range(OUTPUT_TILE * tiles):
-        row = y0 + i // tiles
-        column = x0 + i % tiles * OUTPUT_TILE
-        if row < out.height:
-            for panel in range(out_panels):
-                source = sums[0, panel * panel_step + i * PANEL :].ctypes.data
-                for n in range(0, min(PANEL, out.channels - panel * PANEL), LANES):
-                    transform_output(source + 4 * n, sums.strides[0], pixels.ctypes.data + 4 * n)
-                count = min(OUTPUT_TILE, out.width - column)
-                apply_epilogue(pixels.ctypes.data, 4 * PANEL, operand, row, column, count, panel * PANEL)
+    """Write what of the output tile at (row, column), whose sums begin at the address `sums`, lies in the picture."""
+    out = operands[0].out
+    rows, columns = min(OUTPUT_TILE, out.height - row), min(OUTPUT_TILE, out.width - column)
+    for panel in range(out_panels):
+        first_channel = panel * PANEL
+        inside = rows == OUTPUT_TILE and columns == OUTPUT_TILE and first_channel + PANEL <= out.channels
+        if inside:
+            for n in range(first_channel, first_channel + PANEL, LANES):
+                write_output(sums + n // LANES * GROUP_BYTES, operands.ctypes.data, row, column, n)
+        else:
+            for i in range(rows):
+                for n in range(first_channel, min(first_channel + PANEL, out.channels), LANES):
+                    source = sums + n // LANES * GROUP_BYTES + i * 4 * LANES
+                    transform_output(source, pixels.ctypes.data + 4 * (n - first_channel))
+                apply_epilogue(pixels.ctypes.data, 4 * PANEL, operands, row + i, column, columns, first_channel)
+
+
+@simd.instructions(intp, intp, intp, intp)
+def transform_taps(builder: IRBuilder, taps: Value, tap: Value, target: Value, plane: Value) -> None:
+    """G of three taps, `tap` bytes apart, for LANES channels, to 8 elements, `plane` bytes apart."""
+    for element, value in enumerate(times_g([simd.load(builder, strided(builder, taps, tap, i)) for i in range(3)])):
+        simd.store(builder, value, strided(builder, target, plane, element))
 
 
 def _emit_transform_column(
-    builder: IRBuilder,
-    pixels: Value,
-    row_stride: Value,
-    ahead: Value,
-    target: Value,
-    plane: Value,
-    count: Value | None = None,
+    builder: IRBuilder, pixels: Value, row_stride: Value, target: Value, count: Value | None = None
 ) -> None:
-    """B' of one column for LANES channels, or the first `count`: 6 pixels to 6 planes, `plane` bytes apart."""
-    for i in range(INPUT_TILE):
-        simd.prefetch(builder, strided(builder, builder.add(pixels, ahead), row_stride, i))
+    """B' of one column for LANES channels, or the first `count`: 8 pixels to 8 pieces."""
     column = [simd.load(builder, strided(builder, pixels, row_stride, i), count=count) for i in range(INPUT_TILE)]
     for element, value in enumerate(times_b(column)):
-        simd.store(builder, value, strided(builder, target, plane, element), count=count)
+        simd.store(builder, value, target, element * ROWS * LANES)
 
 
-transform_column = simd.instructions(intp, intp, intp, intp, intp)(_emit_transform_column)
-transform_column_part = simd.instructions(intp, intp, intp, intp, intp, intp)(_emit_transform_column)
-
-
-@simd.instructions(intp, intp, intp, intp, intp, intp)
-def transform_middle(
-    builder: IRBuilder, products: Value, pixel: Value, plane: Value, middle: Value, row: Value, middle_plane: Value
-) -> None:
-    """A' of 6 columns' products, then B' along the rows: LANES channels of 4 rows of 6 elements; strides in bytes."""
-    columns = []
-    for j in range(INPUT_TILE):
-        start = strided(builder, products, pixel, j)
-        elements = [simd.load(builder, strided(builder, start, plane, u)) for u in range(INPUT_TILE)]
-        columns.append(times_a(elements))
-    for m, values in enumerate(zip(*columns, strict=True)):
-        start = strided(builder, middle, row, m)
-        for v, value in enumerate(times_b(values)):
-            simd.store(builder, value, strided(builder, start, middle_plane, v))
+transform_column = simd.instructions(intp, intp, intp)(_emit_transform_column)
+transform_column_part = simd.instructions(intp, intp, intp, intp)(_emit_transform_column)
 
 
 @simd.instructions(intp, intp, intp)
-def transform_output(builder: IRBuilder, sums: Value, plane: Value, target: Value) -> None:
-    """A' sums for LANES channels: 6 planes, `plane` bytes apart, to 4 pixels of PANEL sums."""
-    values = [simd.load(builder, strided(builder, sums, plane, element)) for element in range(INPUT_TILE)]
-    for q, value in enumerate(times_a(values)):
+def transform_middle(builder: IRBuilder, first: Value, last: Value, middle: Value) -> None:
+    """A' of 8 columns' products, then B' along the rows: LANES channels of 6 rows of 8 elements.
+
+    The pieces of the first 6 columns begin at `first`, those of the last 2 at `last`.
+    """
+
+    def column(j: int) -> list[Vector]:
+        start, p = (first, j) if j < OUTPUT_TILE else (last, j - OUTPUT_TILE)
+        return [simd.load(builder, start, (element * ROWS + p) * LANES) for element in range(INPUT_TILE)]
+
+    columns = [times_a(column(j)) for j in range(INPUT_TILE)]
+    for m, row in enumerate(zip(*columns, strict=True)):
+        for element, value in enumerate(times_b(row)):
+            simd.store(builder, value, middle, (element * ROWS + m) * LANES)
+
+
+def _output_row(builder: IRBuilder, sums: Value, row: int) -> list[Vector]:
+    """A' sums for LANES channels of one row of a tile: 8 pieces to 6 pixels."""
+    return times_a([simd.load(builder, sums, (element * ROWS + row) * LANES) for element in range(INPUT_TILE)])
+
+
+@simd.instructions(intp, intp)
+def transform_output(builder: IRBuilder, sums: Value, target: Value) -> None:
+    """A' sums for LANES channels of one row of a tile, to 6 pixels of PANEL channels."""
+    for q, value in enumerate(_output_row(builder, sums, 0)):
         simd.store(builder, value, target, q * PANEL)
+
+
+@simd.instructions(intp, intp, intp, intp, intp)
+def write_output(
+    builder: IRBuilder, sums: Value, operand: Value, row: Value, column: Value, channel: Value
+) -> None:
+    """A' sums for LANES channels of one tile that lies in the picture, through the epilogue to where it belongs."""
+    ends = Ends(builder, operand, row, column, channel)
+    for i in range(OUTPUT_TILE):
+        ends.write(_output_row(builder, sums, i), [(i, column.type(j)) for j in range(OUTPUT_TILE)])

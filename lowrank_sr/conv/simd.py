@@ -9,7 +9,7 @@ Addresses are `intp` values in bytes, as `array.ctypes.data` gives them; every e
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -91,10 +91,10 @@ class Vector:
 
     __rmul__ = __mul__
 
-    def where_positive(self, other: "Vector") -> "Vector":
-        """This vector's lanes where they are above zero; those of `other` where they are not, or are NaN."""
-        positive = self.builder.fcmp_ordered(">", self.value, constant(0))
-        return Vector(self.builder, self.builder.select(positive, self.value, other.value))
+    def maximum(self, other: "Vector") -> "Vector":
+        """The larger of each lane's two values; that of `other` where either is NaN."""
+        larger = self.builder.fcmp_ordered(">", self.value, other.value)
+        return Vector(self.builder, self.builder.select(larger, self.value, other.value))
 
 
 def pointer(builder: IRBuilder, address: Value, floats: int | Value = 0) -> Value:
@@ -133,6 +133,27 @@ def store(
         _copy_elements(builder, builder.bitcast(whole, _FLOAT.as_pointer()), target, count)
     else:
         builder.store(vector.value, builder.bitcast(target, _VECTOR.as_pointer()), align=4)
+
+
+def load_scalar(builder: IRBuilder, address: Value, kind: types.Type) -> Value:
+    """The one float32 or intp value at `address`."""
+    source = builder.inttoptr(address, (_FLOAT if kind is types.float32 else _INDEX).as_pointer())
+    return builder.load(source, align=4)
+
+
+def instead(
+    builder: IRBuilder, condition: Value, values: Sequence[Vector], emit: Callable[[], Sequence[Vector]]
+) -> list[Vector]:
+    """What `emit` returns where `condition` holds at run time, `values` where it does not."""
+    before = builder.block
+    with builder.if_then(condition):
+        changed = emit()
+        after = builder.block
+    chosen = [Vector(builder, builder.phi(_VECTOR)) for _ in values]
+    for phi, unchanged, new in zip(chosen, values, changed, strict=True):
+        phi.value.add_incoming(unchanged.value, before)
+        phi.value.add_incoming(new.value, after)
+    return chosen
 
 
 def prefetch(builder: IRBuilder, address: Value) -> None:

@@ -16,11 +16,15 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite.ir import IRBuilder, Value
+from numba import njit
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+
+CACHE_LINE = 64  # bytes
+PIECE_BYTES = 4 * ROWS * LANES
 
 Cell = tuple[int, int]
 """Which of the tile's registers: (row p, vector of LANES columns v)."""
@@ -132,3 +136,108 @@ def accumulate(
         _emit_tile(builder, sums, sums_stride, rows, row_stride, panel, depth, vectors, sum_so_far)
 
     _emit_wide_or_half(builder, columns, emit)
+
+
+@simd.instructions(intp, intp, intp, intp, intp, intp, intp)
+def multiply_pieces(
+    builder: IRBuilder,
+    sums: Value,
+    pieces: Value,
+    stride: Value,
+    panel: Value,
+    depth: Value,
+    next_pieces: Value,
+    columns: Value,
+) -> None:
+    """`multiply` for rows and sums in pieces: LANES channels of ROWS rows, (ROWS, LANES), one after the other.
+
+    Piece c // LANES of `pieces` holds channel c of each row, and piece n // LANES of `sums` column n; `stride` is what
+    leads from a piece to the next, in bytes. A product reads its pieces once, from wherever the cache holds them: those
+    at `next_pieces` are fetched meanwhile.
+    """
+
+    def emit(vectors: int) -> None:
+        _emit_pieces(builder, sums, pieces, stride, panel, depth, next_pieces, vectors)
+
+    _emit_wide_or_half(builder, columns, emit)
+
+
+def _emit_pieces(
+    builder: IRBuilder,
+    sums: Value,
+    pieces: Value,
+    stride: Value,
+    panel: Value,
+    depth: Value,
+    next_pieces: Value,
+    vectors: int,
+) -> None:
+    """Emit the loop over pieces for `vectors` x LANES columns; `depth` is a multiple of LANES."""
+    index = sums.type
+    cells = [(p, v) for p in range(ROWS) for v in range(vectors)]
+    zero = simd.constant(0)
+
+    entry = builder.block
+    loop = builder.append_basic_block("piece")
+    done = builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    c = builder.phi(index)
+    before = {cell: builder.phi(zero.type) for cell in cells}
+    offset = builder.mul(builder.sdiv(c, index(LANES)), stride)
+    piece, next_piece = builder.add(pieces, offset), builder.add(next_pieces, offset)
+    weights = builder.add(panel, builder.mul(c, index(4 * PANEL)))
+    after = {cell: Vector(builder, before[cell]) for cell in cells}
+    for lane in range(LANES):
+        for line in range(PIECE_BYTES * lane // LANES, PIECE_BYTES * (lane + 1) // LANES):
+            if line % CACHE_LINE == 0:
+                simd.prefetch(builder, builder.add(next_piece, index(line)))
+        weight = [simd.load(builder, weights, lane * PANEL + v * LANES) for v in range(vectors)]
+        for p in range(ROWS):
+            value = simd.broadcast(builder, simd.pointer(builder, piece, p * LANES + lane))
+            for v in range(vectors):
+                after[p, v] = value * weight[v] + after[p, v]
+    next_c = builder.add(c, index(LANES))
+    builder.cbranch(builder.icmp_signed("<", next_c, depth), loop, done)
+
+    c.add_incoming(index(0), entry)
+    c.add_incoming(next_c, loop)
+    for cell in cells:
+        before[cell].add_incoming(zero, entry)
+        before[cell].add_incoming(after[cell].value, loop)
+    builder.position_at_end(done)
+    for p, v in cells:
+        simd.store(builder, after[p, v], strided(builder, sums, stride, v), p * LANES)
+
+
+@njit(inline="always")
+def multiply_elements(
+    elements: int,
+    rows: int,
+    rows_stride: int,
+    groups: int,
+    weights: int,
+    weights_stride: int,
+    depth: int,
+    columns: int,
+    sums: int,
+    sums_stride: int,
+    stride: int,
+) -> None:
+    """sums[g, e] = rows[g, e] @ weights[e] for `groups` groups of ROWS rows and each of the elements e.
+
+    Everything is an address or a stride in bytes. The pieces of a group (see `multiply_pieces`) of one vector of
+    channels lie one after the other for all elements, those of the next vector `stride` bytes further, the next group
+    `rows_stride` or `sums_stride`. `weights` are panels, (panels of `columns`, depth, PANEL), `weights_stride` bytes
+    from an element to the next.
+    """
+    for element in range(elements):
+        for panel in range((columns + PANEL - 1) // PANEL):
+            panel_weights = weights + element * weights_stride + 4 * panel * depth * PANEL
+            for g in range(groups):
+                source = rows + element * PIECE_BYTES + g * rows_stride
+                following = source + rows_stride
+                if g == groups - 1:
+                    following = rows + (element + 1) * PIECE_BYTES
+                target = sums + element * PIECE_BYTES + g * sums_stride + panel * PANEL // LANES * stride
+                multiply_pieces(target, source, stride, panel_weights, depth, following, columns - panel * PANEL)

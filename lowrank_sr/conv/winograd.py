@@ -54,7 +54,7 @@ kernel.
 The tour's chapter :doc:`/auto_tour/05_winograd` computes it in plain NumPy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,153 +62,228 @@ from llvmlite.ir import IRBuilder, Value
 from numba import njit, prange
 from numba.core.types import intp
 
-from lowrank_sr.conv import simd
-from lowrank_sr.conv.epilogue import apply_epilogue
+from lowrank_sr.conv import direct, simd
+from lowrank_sr.conv.epilogue import Ends, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
-from lowrank_sr.conv.simd import next_turn, strided
-from lowrank_sr.conv.tile import cut_panels, multiply
+from lowrank_sr.conv.simd import Vector, next_turn, strided
+from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, multiply_elements
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 INPUT_TILE = OUTPUT_TILE + 2  # pixels along each side of an input tile
 TILE_ELEMENTS = INPUT_TILE * INPUT_TILE
-PLANE_PADDING = 16  # floats, a cache line: elements' planes a power of two apart would share few sets of the cache
-BLOCKS_A_THREAD = 4  # at least, where the picture has the tiles: threads then end at about the same time
+GROUP_BYTES = TILE_ELEMENTS * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
+GROUPS_A_THREAD = 4  # at least, where the picture has the tiles: threads then end at about the same time
 
-G = np.array(
-    [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ]
-)
 B_T = np.array(
     [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
+        [-1, 0, 21 / 4, 0, -21 / 4, 0, 1, 0],
+        [0, 1, 1, -17 / 4, -17 / 4, 1, 1, 0],
+        [0, -1, 1, 17 / 4, -17 / 4, -1, 1, 0],
+        [0, 1 / 2, 1 / 4, -5 / 2, -5 / 4, 2, 1, 0],
+        [0, -1 / 2, 1 / 4, 5 / 2, -5 / 4, -2, 1, 0],
+        [0, 2, 4, -5 / 2, -5, 1 / 2, 1, 0],
+        [0, -2, 4, 5 / 2, -5, -1 / 2, 1, 0],
+        [0, -1, 0, 21 / 4, 0, -21 / 4, 0, 1],
+    ]
+)
+G = np.array(
+    [
+        [-1, 0, 0],
+        [-2 / 9, -2 / 9, -2 / 9],
+        [-2 / 9, 2 / 9, -2 / 9],
+        [1 / 90, 2 / 90, 4 / 90],
+        [1 / 90, -2 / 90, 4 / 90],
+        [32 / 45, 16 / 45, 8 / 45],
+        [32 / 45, -16 / 45, 8 / 45],
+        [0, 0, 1],
     ]
 )
 A_T = np.array(
     [
-        [1, 1, 1, 1, 1, 0],
-        [0, 1, -1, 2, -2, 0],
-        [0, 1, 1, 4, 4, 0],
-        [0, 1, -1, 8, -8, 1],
+        [1, 1, 1, 1, 1, 1, 1, 0],
+        [0, 1, -1, 2, -2, 1 / 2, -1 / 2, 0],
+        [0, 1, 1, 4, 4, 1 / 4, 1 / 4, 0],
+        [0, 1, -1, 8, -8, 1 / 8, -1 / 8, 0],
+        [0, 1, 1, 16, 16, 1 / 16, 1 / 16, 0],
+        [0, 1, -1, 32, -32, 1 / 32, -1 / 32, 1],
     ]
 )
 
 
 def times_b(d: Sequence[Any]) -> list[Any]:
-    """B' d for six values or vectors d: B_T @ d with common terms added once."""
-    even, odd = d[4] - 4 * d[2], d[3] - 4 * d[1]
-    even2, odd2 = d[4] - d[2], 2 * (d[3] - d[1])
-    return [4 * d[0] - 5 * d[2] + d[4], even + odd, even - odd, even2 + odd2, even2 - odd2, 4 * d[1] - 5 * d[3] + d[5]]
+    """B' d for eight values or vectors d: B_T @ d with common terms added once."""
+    even1, odd1 = d[2] + d[6] - 17 / 4 * d[4], d[1] + d[5] - 17 / 4 * d[3]
+    even2, odd2 = d[6] + 1 / 4 * d[2] - 5 / 4 * d[4], d[5] + 1 / 4 * d[1] - 5 / 4 * d[3]
+    even3, odd3 = d[6] + 4 * d[2] - 5 * d[4], d[5] + 4 * d[1] - 5 * d[3]
+    return [
+        d[6] - d[0] + 21 / 4 * (d[2] - d[4]),
+        even1 + odd1,
+        even1 - odd1,
+        even2 + 2 * odd2,
+        even2 - 2 * odd2,
+        even3 + 1 / 2 * odd3,
+        even3 - 1 / 2 * odd3,
+        d[7] - d[1] + 21 / 4 * (d[3] - d[5]),
+    ]
+
+
+def times_g(g: Sequence[Any]) -> list[Any]:
+    """G g for three values or vectors g: G @ g with common terms added once."""
+    even1, odd1 = -2 / 9 * (g[0] + g[2]), -2 / 9 * g[1]
+    even2, odd2 = 1 / 90 * g[0] + 4 / 90 * g[2], 2 / 90 * g[1]
+    even3, odd3 = 32 / 45 * g[0] + 8 / 45 * g[2], 16 / 45 * g[1]
+    return [-1 * g[0], even1 + odd1, even1 - odd1, even2 + odd2, even2 - odd2, even3 + odd3, even3 - odd3, g[2]]
 
 
 def times_a(m: Sequence[Any]) -> list[Any]:
-    """A' m for six values or vectors m: A_T @ m with common terms added once."""
-    even, odd = m[1] + m[2], m[1] - m[2]
+    """A' m for eight values or vectors m: A_T @ m with common terms added once."""
+    even1, odd1 = m[1] + m[2], m[1] - m[2]
     even2, odd2 = m[3] + m[4], m[3] - m[4]
-    return [m[0] + even + even2, odd + 2 * odd2, even + 4 * even2, odd + 8 * odd2 + m[5]]
+    even3, odd3 = m[5] + m[6], m[5] - m[6]
+    return [
+        m[0] + even1 + even2 + even3,
+        odd1 + 2 * odd2 + 1 / 2 * odd3,
+        even1 + 4 * even2 + 1 / 4 * even3,
+        odd1 + 8 * odd2 + 1 / 8 * odd3,
+        even1 + 16 * even2 + 1 / 16 * even3,
+        m[7] + odd1 + 32 * odd2 + 1 / 32 * odd3,
+    ]
 
 
 def prepare(kernel: np.ndarray) -> np.ndarray:
-    """G g G' of a (N, C, 3, 3) kernel, in float64, cut into panels: float32 (panels of N, 36, C, PANEL).
+    """Order a (N, C, 3, 3) kernel as the loops read it: float32 (panels of N, 3, 3, C, PANEL).
 
     Raises ValueError for a kernel of another size.
     """
     if kernel.shape[2:] != (3, 3):
-        raise ValueError(f"kernel of {kernel.shape[2:]}: F(4 x 4, 3 x 3) is for 3 x 3")
-    n, c, _, _ = kernel.shape
-    transformed = np.kron(G, G) @ kernel.reshape(n * c, 9).astype(float).T  # G g G' of each g as one product: (36, n c)
-    return cut_panels(transformed.reshape(TILE_ELEMENTS, n, c).swapaxes(1, 2))
+        raise ValueError(f"kernel of {kernel.shape[2:]}: F(6 x 6, 3 x 3) is for 3 x 3")
+    return direct.prepare(kernel)
 
 
-def convolve(operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
-    """Convolve `operands` (see `epilogue.py`) with a prepared kernel on `workers` threads."""
+def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with a prepared kernel on `workers` threads."""
     out = operands["out"][0]
-    panel_count, _, channels, _ = kernel.shape
+    vectors = int((-(-inputs["channels"] // LANES)).sum())
     tiles = -(-int(out["height"]) // OUTPUT_TILE) * -(-int(out["width"]) // OUTPUT_TILE)
-    tile_bytes = 4 * TILE_ELEMENTS * (channels + panel_count * PANEL)
-    block = min(l2_bytes() // tile_bytes, -(-tiles // (BLOCKS_A_THREAD * workers)))
-    _winograd_loops(operands, kernel, max(1, block // ROWS) * ROWS, workers)
+    groups = -(-tiles // ROWS)
+    fitting = l2_bytes() // ((vectors + len(kernel) * PANEL // LANES) * GROUP_BYTES)
+    block = max(1, min(fitting, -(-groups // (GROUPS_A_THREAD * workers))))
+    _winograd_loops(inputs, operands, kernel, LANES * vectors, block, workers)
 
 
 @compiled(parallel=True, error_model="numpy")
-def _winograd_loops(operands: np.ndarray, kernel: np.ndarray, block: int, workers: int) -> None:
-    """`block` tiles at a time, a multiple of ROWS."""
-    panel_count, _, channels, _ = kernel.shape
+def _winograd_loops(
+    inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, depth: int, block: int, workers: int
+) -> None:
+    """`block` groups of ROWS tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
+    panel_count = len(kernel)
+    transformed = np.empty((TILE_ELEMENTS, panel_count * depth * PANEL + CACHE_LINE // 4), np.float32)
+    for worker in prange(workers):
+        _transform_kernel(inputs, kernel, depth, transformed, worker, workers)
+
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
         tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
         tiles = tiles_across * ((operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE)
-        # inputs[e, t C + c] and sums[e, (panel block + t) PANEL + n], tile t of the block
-        inputs = np.zeros((TILE_ELEMENTS, block * channels + PLANE_PADDING), np.float32)
-        sums = np.empty((TILE_ELEMENTS, panel_count * block * PANEL + PLANE_PADDING), np.float32)
+        group_inputs = np.empty(block * (depth // LANES * GROUP_BYTES) // 4, np.float32)
+        group_sums = np.empty(block * (panel_count * PANEL // LANES * GROUP_BYTES) // 4, np.float32)
+        inputs_stride = depth // LANES * GROUP_BYTES
+        sums_stride = panel_count * PANEL // LANES * GROUP_BYTES
         pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
-        first_tile = block * next_turn(counter.ctypes.data)
+        first_tile = ROWS * block * next_turn(counter.ctypes.data)
         while first_tile < tiles:
-            count = min(block, tiles - first_tile)
-            for t in range(count):
-                row = (first_tile + t) // tiles_across * OUTPUT_TILE
-                column = (first_tile + t) % tiles_across * OUTPUT_TILE
-                _transform_input_tile(operand.x, row, column, inputs, t * channels)
-            for element in range(TILE_ELEMENTS):
-                for panel in range(panel_count):
-                    for t in range(0, count, ROWS):
-                        target = sums[element, (panel * block + t) * PANEL :].ctypes.data
-                        rows = inputs[element, t * channels :].ctypes.data
-                        weights = kernel[panel, element].ctypes.data
-                        remaining_channels = operand.out.channels - panel * PANEL
-                        multiply(target, 4 * PANEL, rows, 4 * channels, weights, channels, remaining_channels)
-            for t in range(count):
-                row = (first_tile + t) // tiles_across * OUTPUT_TILE
-                column = (first_tile + t) % tiles_across * OUTPUT_TILE
-                for panel in range(panel_count):
-                    source = sums[0, (panel * block + t) * PANEL :].ctypes.data
-                    for n in range(0, min(PANEL, operand.out.channels - panel * PANEL), LANES):
-                        transform_output(source + 4 * n, sums.strides[0], pixels.ctypes.data + 4 * n)
-                    _write_output_tile(operand, row, column, pixels, panel)
-            first_tile = block * next_turn(counter.ctypes.data)
+            groups = min(block, (tiles - first_tile + ROWS - 1) // ROWS)
+            for g in range(groups):
+                target = group_inputs.ctypes.data + g * inputs_stride
+                first = first_tile + g * ROWS
+                for m in range(len(inputs)):
+                    _transform_input_group(inputs[m], first, min(ROWS, tiles - first), tiles_across, target)
+                    target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
+            multiply_elements(
+                TILE_ELEMENTS,
+                group_inputs.ctypes.data,
+                inputs_stride,
+                groups,
+                transformed.ctypes.data,
+                transformed.strides[0],
+                depth,
+                operand.out.channels,
+                group_sums.ctypes.data,
+                sums_stride,
+                GROUP_BYTES,
+            )
+            for g in range(groups):
+                first = first_tile + g * ROWS
+                for t in range(min(ROWS, tiles - first)):
+                    row = (first + t) // tiles_across * OUTPUT_TILE
+                    column = (first + t) % tiles_across * OUTPUT_TILE
+                    source = group_sums.ctypes.data + g * sums_stride + 4 * LANES * t
+                    _write_output_tile(operands, row, column, source, panel_count, pixels)
+            first_tile = ROWS * block * next_turn(counter.ctypes.data)
 
 
 @njit(inline="always")
-def _transform_input_tile(x: np.record, row: int, column: int, inputs: np.ndarray, start: int) -> None:
-    """B' d B of the input tile d of the output tile at (row, column), into inputs[:, start : start + C]."""
-    pixels = address(x, row - 1, column - 1)
-    target = inputs.ctypes.data + 4 * start
-    plane = inputs.strides[0]
-    whole = x.channels // LANES * LANES
-    for c in range(0, whole, LANES):
-        transform_input(pixels + 4 * c, x.row_stride, x.pixel_stride, target + 4 * c, plane)
-    if whole < x.channels:
-        remaining_channels = x.channels - whole
-        transform_input_part(
-            pixels + 4 * whole, x.row_stride, x.pixel_stride, target + 4 * whole, plane, remaining_channels
-        )
+def _transform_kernel(
+    inputs: np.ndarray, kernel: np.ndarray, depth: int, transformed: np.ndarray, worker: int, workers: int
+) -> None:
+    """G g G' of this worker's share of the channels; zeros for those that fill up the vectors of an input map."""
+    zeros = np.zeros(PANEL, np.float32)
+    plane, tap = transformed.strides[0], kernel.strides[2]
+    first_channel, position = 0, 0
+    for m in range(len(inputs)):
+        channels = inputs[m].channels
+        padded = (channels + LANES - 1) // LANES * LANES
+        for c in range(padded * worker // workers, padded * (worker + 1) // workers):
+            for panel in range(len(kernel)):
+                target = transformed.ctypes.data + 4 * (panel * depth + position + c) * PANEL
+                for n in range(0, PANEL, LANES):
+                    if c < channels:
+                        source = kernel[panel, 0, 0, first_channel + c, n:].ctypes.data
+                        transform_kernel(source, tap, target + 4 * n, plane)
+                    else:
+                        transform_kernel(zeros.ctypes.data, 0, target + 4 * n, plane)
+        first_channel += channels
+        position += padded
 
 
 @njit(inline="always")
-def _write_output_tile(operand: np.record, row: int, column: int, pixels: np.ndarray, panel: int) -> None:
-    """Write what of the output tile at (row, column) lies in the picture."""
-    columns = min(OUTPUT_TILE, operand.out.width - column)
-    for i in range(min(OUTPUT_TILE, operand.out.height - row)):
-        apply_epilogue(pixels[i].ctypes.data, 4 * PANEL, operand, row + i, column, columns, panel * PANEL)
+def _transform_input_group(x: np.record, first_tile: int, tiles: int, tiles_across: int, target: int) -> None:
+    """B' d B of the input tiles d of up to ROWS output tiles, of all channels of x, to the address `target`."""
+    for t in range(tiles):
+        row = (first_tile + t) // tiles_across * OUTPUT_TILE
+        column = (first_tile + t) % tiles_across * OUTPUT_TILE
+        pixels = address(x, row - 1, column - 1)
+        piece = target + 4 * LANES * t
+        for c in range(0, x.channels, LANES):
+            if c + LANES <= x.channels:
+                transform_input(pixels + 4 * c, x.row_stride, x.pixel_stride, piece)
+            else:
+                transform_input_part(pixels + 4 * c, x.row_stride, x.pixel_stride, piece, x.channels - c)
+            piece += GROUP_BYTES
 
 
-def _columns_then_rows(transform: Callable[[Sequence[Any]], list[Any]], square: Sequence[Sequence[Any]]) -> list[Any]:
-    """Transform a square of values along its columns, then along its rows."""
-    columns = zip(*(transform(column) for column in zip(*square, strict=True)), strict=True)
-    return [transform(row) for row in columns]
+@njit(inline="always")
+def _write_output_tile(
+    operands: np.ndarray, row: int, column: int, sums: int, panel_count: int, pixels: np.ndarray
+) -> None:
+    """Write what of the output tile at (row, column), whose sums begin at the address `sums`, lies in the picture."""
+    out = operands[0].out
+    rows, columns = min(OUTPUT_TILE, out.height - row), min(OUTPUT_TILE, out.width - column)
+    for panel in range(panel_count):
+        first_channel = panel * PANEL
+        inside = rows == OUTPUT_TILE and columns == OUTPUT_TILE and first_channel + PANEL <= out.channels
+        for n in range(first_channel, min(first_channel + PANEL, out.channels), LANES):
+            source = sums + n // LANES * GROUP_BYTES
+            if inside:
+                write_output(source, operands.ctypes.data, row, column, n)
+            else:
+                transform_output(source, pixels.ctypes.data + 4 * (n - first_channel))
+        if not inside:
+            for i in range(rows):
+                apply_epilogue(pixels[i].ctypes.data, 4 * PANEL, operands, row + i, column, columns, first_channel)
 
 
 def _emit_transform_input(
@@ -217,32 +292,59 @@ def _emit_transform_input(
     row_stride: Value,
     pixel_stride: Value,
     target: Value,
-    plane: Value,
     count: Value | None = None,
 ) -> None:
-    """B' d B of one tile for LANES channels, or the first `count`: 6 x 6 pixels to 36 planes, `plane` bytes apart."""
+    """B' d B of one tile for LANES channels, or the first `count`: 8 x 8 pixels to 64 pieces."""
 
-    def pixel(i: int, j: int) -> Value:
-        return strided(builder, strided(builder, pixels, row_stride, i), pixel_stride, j)
+    def column(j: int) -> list[Vector]:
+        top = strided(builder, pixels, pixel_stride, j)
+        return [simd.load(builder, strided(builder, top, row_stride, i), count=count) for i in range(INPUT_TILE)]
 
-    tile = [[simd.load(builder, pixel(i, j), count=count) for j in range(INPUT_TILE)] for i in range(INPUT_TILE)]
-    for i in range(INPUT_TILE):  # what the next tile will read first: its columns that this one does not share
-        for j in range(INPUT_TILE, INPUT_TILE + OUTPUT_TILE):
-            simd.prefetch(builder, pixel(i, j))
-    for i, values in enumerate(_columns_then_rows(times_b, tile)):
-        for j, value in enumerate(values):
-            simd.store(builder, value, strided(builder, target, plane, INPUT_TILE * i + j), count=count)
-
-
-transform_input = simd.instructions(intp, intp, intp, intp, intp)(_emit_transform_input)
-transform_input_part = simd.instructions(intp, intp, intp, intp, intp, intp)(_emit_transform_input)
+    # a column is transformed as soon as it is loaded: 64 values at once are more than there are registers
+    columns = [times_b(column(j)) for j in range(INPUT_TILE)]
+    for i, row in enumerate(zip(*columns, strict=True)):
+        for j, value in enumerate(times_b(row)):
+            simd.store(builder, value, target, (INPUT_TILE * i + j) * ROWS * LANES)
 
 
-@simd.instructions(intp, intp, intp)
-def transform_output(builder: IRBuilder, sums: Value, plane: Value, target: Value) -> None:
-    """A' sums A for LANES channels of one tile: 36 planes, `plane` bytes apart, to 16 pixels of PANEL sums."""
-    values = [simd.load(builder, strided(builder, sums, plane, element)) for element in range(TILE_ELEMENTS)]
-    square = [values[INPUT_TILE * i : INPUT_TILE * (i + 1)] for i in range(INPUT_TILE)]
-    for i, row in enumerate(_columns_then_rows(times_a, square)):
-        for j, value in enumerate(row):
+transform_input = simd.instructions(intp, intp, intp, intp)(_emit_transform_input)
+transform_input_part = simd.instructions(intp, intp, intp, intp, intp)(_emit_transform_input)
+
+
+@simd.instructions(intp, intp, intp, intp)
+def transform_kernel(builder: IRBuilder, kernel: Value, tap: Value, target: Value, plane: Value) -> None:
+    """G g G' for LANES output channels: 3 x 3 taps, `tap` bytes apart, to 64 elements, `plane` bytes apart."""
+
+    def column(j: int) -> list[Vector]:
+        return [simd.load(builder, strided(builder, kernel, tap, 3 * i + j)) for i in range(3)]
+
+    columns = [times_g(column(j)) for j in range(3)]
+    for i, row in enumerate(zip(*columns, strict=True)):
+        for j, value in enumerate(times_g(row)):
+            simd.store(builder, value, strided(builder, target, plane, INPUT_TILE * i + j))
+
+
+def _output_columns(builder: IRBuilder, sums: Value) -> list[list[Vector]]:
+    """A' sums A for LANES channels of one tile: 64 pieces to 6 columns of 6 pixels."""
+
+    def row(i: int) -> list[Vector]:
+        return [simd.load(builder, sums, (INPUT_TILE * i + j) * ROWS * LANES) for j in range(INPUT_TILE)]
+
+    rows = [times_a(row(i)) for i in range(INPUT_TILE)]
+    return [times_a(column) for column in zip(*rows, strict=True)]
+
+
+@simd.instructions(intp, intp)
+def transform_output(builder: IRBuilder, sums: Value, target: Value) -> None:
+    """A' sums A for LANES channels of one tile, to 6 x 6 pixels of PANEL channels."""
+    for j, column in enumerate(_output_columns(builder, sums)):
+        for i, value in enumerate(column):
             simd.store(builder, value, target, (OUTPUT_TILE * i + j) * PANEL)
+
+
+@simd.instructions(intp, intp, intp, intp, intp)
+def write_output(builder: IRBuilder, sums: Value, operand: Value, row: Value, column: Value, channel: Value) -> None:
+    """A' sums A for LANES channels of one tile that lies in the picture, through the epilogue to where it belongs."""
+    ends = Ends(builder, operand, row, column, channel)
+    for j, values in enumerate(_output_columns(builder, sums)):
+        ends.write(values, [(i, column.type(j)) for i in range(OUTPUT_TILE)])

@@ -5,7 +5,7 @@ import math
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
-from lowrank_sr.network.rrdbnet import CHANNEL_SKEW, GROWTHS, RRDBNet
+from lowrank_sr.network.rrdbnet import GROWTHS, RRDBNet
 from lowrank_sr.network.tail import tail_bytes
 
 CONTEXT = 16  # pixels of features
@@ -50,12 +50,12 @@ def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:
         image += 2 * 4 * height * width * design.in_channels
     pixels = allocated_bytes(height, width, design.in_channels)
     features = allocated_bytes(height, width, design.num_feat)
-    block = allocated_bytes(height, width, 2 * design.num_feat + GROWTHS * design.num_grow_ch + CHANNEL_SKEW)
+    grown = GROWTHS * allocated_bytes(height, width, design.num_grow_ch)
     factors = [2] * design.upsamplings + [1, 1]
     enlargement = math.prod(factors)
     tail = tail_bytes(height, width, design.num_feat, factors)
     out = 4 * height * width * enlargement**2 * design.out_channels
-    return image + pixels + features + max(block, tail + out) + _scratch(net, height, width, threads)
+    return image + pixels + features + max(2 * features + grown, tail + out) + _scratch(net, height, width, threads)
 
 
 def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:

@@ -23,14 +23,13 @@ import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array, upsample
+from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array
 from lowrank_sr.conv.methods import Convolution, convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
 from lowrank_sr.network import weights
 from lowrank_sr.network.architecture import CONVOLUTIONS, Architecture, architecture_of
 from lowrank_sr.network.auto import AUTO, check_method, concrete
-from lowrank_sr.network.block_maps import BlockMaps, mirror_every_second
 from lowrank_sr.network.random_weights import random_layers
 from lowrank_sr.network.tail import Stage, run_tail
 from lowrank_sr.network.unshuffle import pixel_unshuffle
@@ -39,10 +38,9 @@ from lowrank_sr.resources import WEIGHTS
 SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
-CHANNEL_SKEW = 8  # unused: pixels a power of two of bytes apart would share a few sets of the first-level cache
 
 Conv = Callable[..., None]
-"""`conv(name, x, out, **epilogue)`: write layer `name` of the feature map x into the feature map out."""
+"""`conv(name, x, out, **epilogue)`: write layer `name` of the feature map x, or of several side by side, into out."""
 
 
 class RRDBNet:
@@ -172,7 +170,7 @@ class RRDBNet:
         self,
         progress: Callable[[int], object] | None,
         name: str,
-        x: FeatureMap,
+        x: FeatureMap | list[FeatureMap],
         out: FeatureMap,
         **epilogue: Any,
     ) -> None:
@@ -184,41 +182,27 @@ class RRDBNet:
 
     def _trunk(self, pixels: FeatureMap, conv: Conv) -> FeatureMap:
         """features + trunk_conv(RRDB_n(... RRDB_1(features))) with features = conv_first(pixels)."""
-        num_feat = self.architecture.num_feat
-        channels = num_feat + GROWTHS * self.architecture.num_grow_ch + num_feat
-        buffer = allocate(pixels.height, pixels.width, channels + CHANNEL_SKEW)  # (h, w, [x g1 g2 g3 g4 y])
-        rrdb_input = allocate(pixels.height, pixels.width, num_feat)  # (h, w, num_feat)
+        num_feat, num_grow_ch = self.architecture.num_feat, self.architecture.num_grow_ch
+        x1, x2, x3 = (allocate(pixels.height, pixels.width, num_feat) for _ in range(3))  # (h, w, num_feat) each
+        grown = [allocate(pixels.height, pixels.width, num_grow_ch) for _ in range(GROWTHS)]  # g1 ... g4
 
-        block = BlockMaps(buffer.slice(0, channels), mirrored=False)
-        conv("conv_first", pixels, block.range(0, num_feat))
+        conv("conv_first", pixels, x1)
         for i in range(self.architecture.num_block):
-            upsample(block.range(0, num_feat), rrdb_input)  # by 1: a copy
-            self._dense_block(f"RRDB_trunk.{i}.RDB1", block, conv)
-            self._dense_block(f"RRDB_trunk.{i}.RDB2", block.following(), conv)
-            self._dense_block(f"RRDB_trunk.{i}.RDB3", block, conv, rrdb_input)
-            block = block.following()
-        trunk = block.range(channels - num_feat, channels)
-        conv("trunk_conv", block.range(0, num_feat), trunk)
+            block = partial(self._dense_block, grown=grown, conv=conv)
+            block(f"RRDB_trunk.{i}.RDB1", x1, x2, scale=BETA, skip=x1)
+            block(f"RRDB_trunk.{i}.RDB2", x2, x3, scale=BETA, skip=x2)
+            block(f"RRDB_trunk.{i}.RDB3", x3, x1, scale=BETA**2, skip=x3, skip_scale=BETA, outer=x1)
+        conv("trunk_conv", x1, x2)
+        conv("conv_first", pixels, x3, skip=x2)
+        return x3
 
-        features = rrdb_input  # which nobody reads any more; the tail is not to keep `buffer` alive
-        conv("conv_first", pixels, features, skip=trunk)
-        return features
-
-    def _dense_block(self, name: str, block: BlockMaps, conv: Conv, rrdb_input: FeatureMap | None = None) -> None:
-        """y = x + 0.2 conv5(x, g1, ..., g4); as the last of an RRDB, rrdb_input + 0.2 of that."""
-        num_feat = self.architecture.num_feat
-        num_grow_ch = self.architecture.num_grow_ch
-        x = block.range(0, num_feat)
-        end = num_feat  # of the channels computed so far
-        for k in range(1, GROWTHS + 1):
-            g = block.range(end, end + num_grow_ch)
-            conv(f"{name}.conv{k}", block.range(0, end), g, slope=SLOPE)
-            end += num_grow_ch
-        y = block.range(end, end + num_feat)
-        if rrdb_input is None:
-            conv(f"{name}.conv5", block.range(0, end), y, scale=BETA, skip=x)
-        else:
-            conv(f"{name}.conv5", block.range(0, end), y, scale=BETA**2, skip=x, skip_scale=BETA, outer=rrdb_input)
+    def _dense_block(
+        self, name: str, x: FeatureMap, y: FeatureMap, *, grown: list[FeatureMap], conv: Conv, **epilogue: Any
+    ) -> None:
+        """y = x + 0.2 conv5(x, g1, ..., g4), or what `epilogue` makes of conv5."""
+        for k, g in enumerate(grown, 1):
+            conv(f"{name}.conv{k}", [x, *grown[: k - 1]], g, slope=SLOPE)
+        conv(f"{name}.conv{CONVOLUTIONS}", [x, *grown], y, **epilogue)
 
     def _tail(self, conv: Conv) -> list[Stage]:
         """upconv1 to conv_last, each over what the one before it gives, the upconvs over that enlarged by 2."""
@@ -233,8 +217,7 @@ class RRDBNet:
     @cached_property
     def _convolutions(self) -> dict[str, Convolution]:
         """Every layer's convolution, its kernel prepared for the method."""
-        layers = mirror_every_second(self.layers, self.architecture)
-        return {name: convolution(layer, self.methods[name]) for name, layer in layers.items()}
+        return {name: convolution(layer, self.methods[name]) for name, layer in self.layers.items()}
 
 
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:
