@@ -6,7 +6,7 @@ CP          W[n, c, i, j] = sum over r of out[n, r] y[i, r] x[j, r] in[c, r]    
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -161,12 +161,3 @@ def random_layer(shape: tuple[int, int, int], form: str | None = None, rank: int
     if form == "svd":
         return Separable(noise(rank, c, d), noise(n, rank, d), bias)
     return CP(noise(c, rank), noise(d, rank), noise(d, rank), noise(n, rank), bias)
-
-
-def reorder_inputs(layer: Layer, order: np.ndarray) -> Layer:
-    """The layer that reads input channel `order[c]` of the old numbering where it now finds channel c."""
-    if isinstance(layer, Dense):
-        return replace(layer, weight=layer.weight[:, order])
-    if isinstance(layer, Separable):
-        return replace(layer, vertical=layer.vertical[:, order])
-    return replace(layer, cp_in=layer.cp_in[order])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lowrank_sr as lsr
-from lowrank_sr.layers import CP, Dense, Separable, random_layer, reorder_inputs
+from lowrank_sr.layers import CP, Dense, Separable, random_layer
 
 FORMS = [(None, Dense), ("svd", Separable), ("cp", CP)]
 
@@ -46,12 +46,3 @@ def test_layers_are_contiguous_float32_whatever_they_are_made_of(form, kind):
     for array in kind(**arrays).arrays().values():
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
-
-
-@pytest.mark.parametrize(("form", "kind"), FORMS)
-def test_reordered_inputs(form, kind):
-    layer = random_layer((4, 5, 3), form, 2)
-    order = np.array([3, 1, 4, 0, 2])
-    reordered = reorder_inputs(layer, order)
-    assert type(reordered) is kind
-    np.testing.assert_allclose(reordered.kernel(), layer.kernel()[:, order], rtol=1e-5)

@@ -1,8 +1,8 @@
 """
-Winograd: from the polynomial to F(4 x 4, 3 x 3)
+Winograd: from the polynomial to F(6 x 6, 3 x 3)
 ================================================
 
-A 3 x 3 convolution of one channel takes 9 multiplications for each output pixel. Winograd's algorithm takes 2.25, and
+A 3 x 3 convolution of one channel takes 9 multiplications for each output pixel. Winograd's algorithm takes 1.78, and
 computes the same. Where do the other multiplications go? And what does the detour cost in accuracy? This chapter begins
 with a product of two polynomials and ends with the package's fastest method.
 """
@@ -134,13 +134,14 @@ for name, matrix in {"A^T": A_T, "G": G, "B^T": B_T}.items():
 # and :math:`y_0 = m_0 + m_1 + m_2`, :math:`y_1 = m_1 - m_2 + m_3`. Multiply out: :math:`y_0 = g_0 d_0 + g_1 d_1 + g_2
 # d_2`.
 #
-# F(4, 3) needs six points. With 0, 1, -1, 2, -2 and infinity the construction gives the package's matrices exactly.
+# F(4, 3) needs six points: 0, 1, -1, 2, -2 and infinity will do. F(6, 3) needs eight. With 1/2 and -1/2 added to them
+# the construction gives the package's matrices exactly.
 
-A_T, G, B_T = toom_cook(4, 3, [0, 1, -1, 2, -2])
+A_T, G, B_T = toom_cook(6, 3, [0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2)])
 assert (A_T.astype(float) == package.A_T).all()
 assert (G.astype(float) == package.G).all()
 assert (B_T.astype(float) == package.B_T).all()
-print("B^T of F(4, 3)\n", package.B_T)
+print("B^T of F(6, 3)\n", package.B_T)
 
 # %%
 # In two dimensions, and for a layer
@@ -150,17 +151,17 @@ print("B^T of F(4, 3)\n", package.B_T)
 #
 # .. math:: Y = A^T \, [\, (G g G^T) \odot (B^T d B) \,] \, A.
 #
-# F(4 x 4, 3 x 3) has t = 6: 36 multiplications for 16 outputs, where the sum takes 16 x 9 = 144.
+# F(6 x 6, 3 x 3) has t = 8: 64 multiplications for 36 outputs, where the sum takes 36 x 9 = 324.
 #
 # A layer adds up C channels. The last transform is linear, so it can wait until the channels are added up. For each of
-# the 36 elements that sum is then a matrix product, over tiles, input and output channels. In plain NumPy, for maps of
+# the 64 elements that sum is then a matrix product, over tiles, input and output channels. In plain NumPy, for maps of
 # any size:
 
 
 def winograd(x, weight, A_T, G, B_T):
     """Convolve (H, W, C) with (N, C, 3, 3): (H, W, N).
 
-    All arithmetic is in x's dtype but that of G g G', which is in float64.
+    All arithmetic is in x's dtype.
     """
     height, width, channels = x.shape
     n = len(weight)
@@ -169,9 +170,9 @@ def winograd(x, weight, A_T, G, B_T):
     padded = np.zeros((down * m + 2, across * m + 2, channels), x.dtype)
     padded[1 : height + 1, 1 : width + 1] = x
     tiles = sliding_window_view(padded, (t, t), (0, 1))[::m, ::m]  # (down, across, C, t, t)
-    A_T, B_T, G = A_T.astype(x.dtype), B_T.astype(x.dtype), G.astype(float)
+    A_T, B_T, G = A_T.astype(x.dtype), B_T.astype(x.dtype), G.astype(x.dtype)
     inputs = B_T @ tiles @ B_T.T  # (down, across, C, t, t)
-    kernels = (G @ weight @ G.T).astype(x.dtype)  # (N, C, t, t)
+    kernels = G @ weight @ G.T  # (N, C, t, t)
 
     # the channels' sums: a matrix product for each of the t t elements
     inputs = inputs.transpose(3, 4, 0, 1, 2).reshape(t * t, -1, channels)  # (t t, tiles, C)
@@ -207,7 +208,9 @@ print(f"in float64, largest difference from the sum itself: {difference:.1e}")
 # -------------------
 #
 # :mod:`lowrank_sr.conv.winograd` does these steps on blocks of tiles that stay in a core's cache, with the register
-# tile of :doc:`/auto_tour/04_tile_and_roofline` for the products.
+# tile of :doc:`/auto_tour/04_tile_and_roofline` for the products. A transformed kernel has 64 numbers for 9. In the
+# network's trunk, which has most of the kernels, the package keeps the 9 and transforms them each time that a layer is
+# computed: work that does not grow with the picture.
 
 by_numpy = winograd(x, weight, A_T, G, B_T)  # float32
 by_package = convolve(x, Dense(weight, np.zeros(32)), "winograd")
@@ -236,10 +239,11 @@ for name, result in {"NumPy": by_numpy, "package": by_package}.items():
 #
 # In exact arithmetic all these algorithms are equal. In float32 each operation rounds, and the transforms make numbers
 # that are larger than the result: they cancel, and their roundings do not. We compare, all in float32 and in NumPy, the
-# sum itself, F(2 x 2, 3 x 3), F(4 x 4, 3 x 3) and F(6 x 6, 3 x 3). Errors are over the range of the output.
+# sum itself and F(m x m, 3 x 3) for m = 2, 4, 6 and 8. Errors are over the range of the output.
 
 sizes = {2: [0, 1, -1], 4: [0, 1, -1, 2, -2]}
-sizes[6] = [0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2)]
+sizes[6] = [*sizes[4], Fraction(1, 2), Fraction(-1, 2)]
+sizes[8] = [*sizes[6], 4, Fraction(-1, 4)]
 reference = exact(x, weight)
 span = np.ptp(reference)
 
@@ -260,20 +264,30 @@ for name, (multiplications, result, limit) in rows.items():
     largest[name], typical[name] = np.abs(error).max(), np.sqrt((error**2).mean())
     print(f"{name:9} {multiplications:14.2f} {largest[name]:18.1e} {typical[name]:17.1e} {limit:14.1e}")
 error = np.abs(by_package - reference).max() / span
-print(f"the package's F(4 x 4): {error:.1e}; a step of 8 bits is {1 / 255:.1e} of a picture's range")
+print(f"the package's F(6 x 6): {error:.1e}; a step of 8 bits is {1 / 255:.1e} of a picture's range")
 
 # %%
-# From F(2 x 2) on each larger tile saves less, 4, 2.25, 1.78 multiplications, and costs more accuracy. F(2 x 2) itself
-# may even be more accurate than the sum: its numbers are hardly larger, and it adds up C products where the sum
+# From F(2 x 2) on each larger tile saves less, 4, 2.25, 1.78, 1.56 multiplications, and costs more accuracy. F(2 x 2)
+# itself may even be more accurate than the sum: its numbers are hardly larger, and it adds up C products where the sum
 # adds up 9 C. The bound is far above what happens, because it lets all roundings go the same way.
 #
-# The error also has a place. Powers of 2 up to :math:`2^3` stand in the last row of :math:`A^T` of F(4, 3), and what is
-# multiplied by them rounds with them. So within a tile of 4 x 4 pixels the last row and column are the least accurate.
-# Root mean square error at each place of the tile, over the smallest of the 16:
+# The package takes F(6 x 6). It saves a fifth of F(4 x 4)'s multiplications, and the largest error stays below 1e-5 of
+# the range. F(8 x 8) would save another eighth, and round more than ten times as much: its points go up to 4 and down
+# to 1/4, and their powers stand in all three matrices.
 
-error = (by_numpy - reference)[:44, :48]  # whole tiles
-error = error.reshape(11, 4, 12, 4, 32)  # (down, 4, across, 4, N)
-by_place = np.sqrt((error**2).mean(axis=(0, 2, 4)))  # (4, 4)
+assert largest["F(6 x 6)"] < 1e-5
+assert typical["F(8 x 8)"] > 10 * typical["F(6 x 6)"]
+
+# %%
+# The error also has a place. Powers of 2 up to :math:`2^5` stand in the last row of :math:`A^T` of F(6, 3), and what is
+# multiplied by them rounds with them. The point 1/2 does to the first row what 2 does to the last: taken from its end,
+# a polynomial has its value at 2 where it had that at 1/2, but for a power of 2. So within a tile of 6 x 6 pixels the
+# outermost rows and columns are the least accurate. Root mean square error at each place of the tile, over the smallest
+# of the 36:
+
+error = (by_numpy - reference)[:42, :48]  # whole tiles
+error = error.reshape(7, 6, 8, 6, 32)  # (down, 6, across, 6, N)
+by_place = np.sqrt((error**2).mean(axis=(0, 2, 4)))  # (6, 6)
 print(np.round(by_place / by_place.min(), 1))
 
 # %%
@@ -288,15 +302,15 @@ axes.semilogy(names, [row[2] for row in rows.values()], "kv:", label="bound")
 axes.axhline(1 / 255, color="0.6", linewidth=1.5, label="a step of 8 bits")
 axes.set_xlabel("algorithm, and its multiplications for an output and an input channel")
 axes.set_ylabel("error over the output's range, float32")
-axes.legend(loc="center right", bbox_to_anchor=(1, 0.67))
+axes.legend(loc="upper left", ncols=2)
 plt.show()
 
 # %%
 # What the clock says
 # -------------------
 #
-# The count of multiplications promises a factor of 4 over direct convolution. What arrives, on one thread and in turn,
-# as the ratio of the fastest round of each, since what other programs do can only add to a time:
+# The count of multiplications promises a factor of 324 / 64 = 5.06 over direct convolution. What arrives, on one thread
+# and in turn, as the ratio of the fastest round of each, since what other programs do can only add to a time:
 
 
 def call(method, n, c, side=36):
@@ -314,16 +328,17 @@ with limited(1):
     for n, c in [(64, 3), (32, 64), (32, 160), (64, 64), (64, 192)]:
         times = interleaved({method: call(method, n, c) for method in ("direct", "winograd")}, rounds=30)
         factor = min(times["direct"]) / min(times["winograd"])
-        print(f"{c:3} to {n} channels: promised {promised:.0f}, measured {factor:.2f}")
+        print(f"{c:3} to {n} channels: promised {promised:.2f}, measured {factor:.2f}")
 
 # %%
-# The rest goes into the transforms. They are additions, which the count leaves out, and memory traffic: a tile of 16
-# pixels becomes 36 numbers a channel, which are written, read by the products, and written and read once more as sums.
-# The input's transform costs the same however many output channels N use it, so more of the factor arrives where N is
-# large. With few input channels the products are too short to be worth the transforms. A processor with wide vectors
-# and little cache loses more to the transforms than one with narrow vectors; on some machine a layer may be faster by
-# another method, and the package's ``auto`` measures which (:mod:`lowrank_sr.network.auto`). More than the promised 4
-# can only mean that another program held up all rounds of one contestant.
+# The rest goes into the transforms. They are additions, which the count leaves out, and memory traffic: a tile of 36
+# pixels becomes 64 numbers a channel, which are written, read by the products, and written and read once more as sums.
+# The transforms take a few more additions for each pixel than those of F(4 x 4), but write fewer numbers, 64 / 36
+# instead of 36 / 16. The input's transform costs the same however many output channels N use it, so more of the factor
+# arrives where N is large. With few input channels the products are too short to be worth the transforms. A processor
+# with wide vectors and little cache loses more to the transforms than one with narrow vectors; on some machine a layer
+# may be faster by another method, and the package's ``auto`` measures which (:mod:`lowrank_sr.network.auto`). More than
+# the promise can only mean that another program held up all rounds of one contestant.
 #
 # Exercises
 # ---------
@@ -336,8 +351,9 @@ with limited(1):
 #
 #    .. literalinclude:: /tour/solutions/05_winograd_a.py
 #
-# **2.** Any five different numbers may be the finite points of F(4, 3). Compare the rounding errors in float32 of
-# 0, ±1, ±2 with those of 0, ±1, ±1/2, of 0, ±1, 1/2, -2, and of 0, 1, 2, 3, 4. Which are best, and which worst? Why?
+# **2.** Any seven different numbers may be the finite points of F(6, 3). Compare the rounding errors in float32 of
+# 0, ±1, ±2, ±1/2 with those of 0, ±1, ±2, ±3, of 0, ±1, ±1/2, ±1/4, and of 0, 1, ..., 6. Which are best, and which
+# worst? Why?
 #
 # .. dropdown:: Solution
 #

@@ -139,7 +139,8 @@ for method in METHODS:
 # -----------------------
 #
 # For the whole 48 x 48 pixels the same walk takes the package's convolutions, made by
-# :func:`lowrank_sr.conv.methods.convolution`, which transforms each kernel once, and keeps what each stage gives.
+# :func:`lowrank_sr.conv.methods.convolution`, which puts each kernel once into the order in which its loops read it,
+# and keeps what each stage gives.
 
 
 prepared = {name: convolution(layer, "winograd") for name, layer in net.layers.items()}
@@ -233,8 +234,8 @@ for name, architecture in {"bundled": net.architecture, "ESRGAN of the paper": o
 
 # %%
 # Then the time, on one thread and in turn, of 24 x 24 pixels: the whole network by each method, and the walk above,
-# which computes the same convolutions by Winograd's algorithm. But it concatenates maps, copies each into a bordered
-# array, and makes passes of their own for the activations and the residuals.
+# which computes the same convolutions by Winograd's algorithm. But it concatenates and enlarges maps, copies each into
+# a bordered array, and makes passes of their own for the activations and the residuals.
 
 part = image[:24, :24]
 
@@ -257,11 +258,12 @@ print(f"the walk takes {best['walk'] / best['winograd']:.2f} times as long as th
 # %%
 # The order of the methods is mostly that of single layers in the chapters before, since there is little else in the
 # network. The walk's share of other work depends on the machine's memory, and grows with the number of threads, because
-# NumPy's passes use one. The package does without: :mod:`lowrank_sr.network.block_maps` lays the maps of a dense block
-# side by side from the start, and :mod:`lowrank_sr.conv.epilogue` adds bias, activation and residuals to a result
-# while it is still in registers or in a cache. Read :mod:`lowrank_sr.network.rrdbnet` next, which is this chapter with
-# both. The tail is another story: its maps are 16 times as large, and :doc:`/auto_tour/07_tail_in_bands` tells
-# how the package never holds one of them whole.
+# NumPy's passes use one. The package does without: each map of a dense block has an array of its own, a convolution
+# (:data:`lowrank_sr.conv.methods.Convolution`) reads several of them as if they were one, and
+# :mod:`lowrank_sr.conv.epilogue` adds bias, activation and residuals to a result while it is still in registers or in a
+# cache. Read :mod:`lowrank_sr.network.rrdbnet` next, which is this chapter with both. The tail is another story: its
+# maps are 16 times as large, and :doc:`/auto_tour/07_tail_in_bands` tells how the package never holds one of them
+# whole.
 #
 # Exercises
 # ---------

@@ -40,8 +40,9 @@ import numpy as np
 
 import lowrank_sr as lsr
 from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import allocate, from_array, unpadded, upsample
+from lowrank_sr.conv.feature_map import allocate, from_array, unpadded
 from lowrank_sr.conv.methods import convolution
+from lowrank_sr.conv.upsampled import upsampled_convolution
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.tail import Stage, run_tail, tail_bytes
@@ -112,9 +113,10 @@ for name, counter, height in zip(names, counters, (192, 384, 384, 384), strict=T
 # ----------------------------
 #
 # :func:`lowrank_sr.network.tail.run_tail` does this with bands of rows instead of single ones, so that each call has
-# enough to do for several threads. Rows are convolved in whole tiles of 4, as Winograd's algorithm reads them
-# (:doc:`/auto_tour/05_winograd`). Each :class:`lowrank_sr.network.tail.Stage` has a window; here they also write down
-# which rows they compute when.
+# enough to do for several threads. Rows are convolved in whole tiles of 6, as Winograd's algorithm reads them
+# (:doc:`/auto_tour/05_winograd`). No enlarged map is ever written: :mod:`lowrank_sr.conv.upsampled` convolves as if it
+# were there, so that the windows of the upconvs hold rows that are not enlarged, and two rows come out for each. Each
+# :class:`lowrank_sr.network.tail.Stage` has a window; here they also write down which rows they compute when.
 
 
 class Recorded(Stage):
@@ -124,16 +126,22 @@ class Recorded(Stage):
         self.log = []
         return super().open(*size)
 
-    def convolve(self, out):
-        self.log.append((self.done, self.done + out.height))
-        super().convolve(out)
+    def convolve(self, rows, out):
+        first = self.factor * self.done
+        self.log.append((first, first + out.height))
+        super().convolve(rows, out)
+
+
+def run_of(layer, factor):
+    """The convolution of a map by `layer`, or of what the map would be enlarged by 2."""
+    return (upsampled_convolution if factor == 2 else convolution)(layer, "winograd")
 
 
 def stages_of(layers, kind=Stage):
     """The tail's stages, with LeakyReLU in all but the last."""
     stages = []
     for layer, factor in zip(layers, factors, strict=True):
-        run = convolution(layer, "winograd")
+        run = run_of(layer, factor)
         epilogue = Epilogue(layer.bias, slope=1.0 if layer is layers[-1] else SLOPE)
         stages.append(kind(lambda x, out, run=run, epilogue=epilogue: run(x, out, epilogue), factor))
     return stages
@@ -165,30 +173,27 @@ for name, stage in zip(names, stages, strict=True):
 # Now the bundled network's tail, with its 64 channels. Without bands each layer runs over its whole input, and a map is
 # dropped as soon as nothing needs it. Even so two maps of the output's resolution exist at the same time, the input of
 # `HRconv` and its output: 8 KB for each pixel of low resolution. `tracemalloc` counts what NumPy allocates, at its
-# peak. The result and the features are not counted: both ways need them.
+# peak. The result, the features and the kernels are not counted: both ways need them.
 
 bundled = lsr.load()
 tail = [bundled.layers[name] for name in names]
-runs = [convolution(layer, "winograd") for layer in tail]
+runs = [run_of(layer, factor) for layer, factor in zip(tail, factors, strict=True)]
+ready = stages_of(tail)
 
 
 def whole(features, out):
     """The tail, one whole map after the other."""
     x = features
     for layer, factor, run in zip(tail, factors, runs, strict=True):
-        if factor > 1:
-            small, x = x, allocate(factor * x.height, factor * x.width, x.channels)
-            upsample(small, x)
-            del small
         last = layer is tail[-1]
-        y = unpadded(out) if last else allocate(x.height, x.width, len(layer.bias))
+        y = unpadded(out) if last else allocate(factor * x.height, factor * x.width, len(layer.bias))
         run(x, y, Epilogue(layer.bias, slope=1.0 if last else SLOPE))
         x = y
 
 
 def in_bands(features, out):
-    """The tail in bands; preparing the stages is part of it."""
-    run_tail(features, stages_of(tail), out)
+    """The tail in bands."""
+    run_tail(features, ready, out)
 
 
 def peak(run, height, width=64):
@@ -205,32 +210,31 @@ def peak(run, height, width=64):
 
 heights = [16, 32, 64, 128, 256]
 for run in (whole, in_bands):
-    peak(run, 16)  # the first call compiles, or loads what is compiled, in Python objects that count as well
+    peak(run, 16)  # the first call transforms the kernels, and compiles or loads what is compiled
 measured = {run: [peak(run, height) for height in heights] for run in (whole, in_bands)}
 for height, a, b in zip(heights, *measured.values(), strict=True):
     print(f"{height:4} x 64 pixels: whole maps {a:6.1f} MB, in bands {b:6.1f} MB")
 
 # What the package says before it starts, so that a picture which does not fit is cut into tiles:
 announced = [tail_bytes(height, 64, 64, factors) / 1e6 for height in heights]
-# Beyond the maps there are the prepared kernels of the four layers: 36 / 9 of each dense kernel by Winograd's
-# algorithm.
-kernels = sum(4 * 4 * layer.weight.size for layer in tail) / 1e6
+# Beyond the maps there is a copy of the rows that wait, at most 8, on their way to the top of their window.
+waiting = 4 * 8 * (4 * 64 + 2) * 64 / 1e6
 for got, said in zip(measured[in_bands], announced, strict=True):
-    assert said <= got <= said + 1.5 * kernels + 0.5
+    assert said <= got <= said + waiting + 0.1
 
 # %%
 # In the figure, the left panel shows the runs of rows from above. Each stage's bars begin where the bar before ended:
 # nothing is computed twice, and nothing is missing. The right panel shows the peaks. Whole maps grow with the height of
 # the picture. Windows do not, once the picture is higher than a band. For a picture that fits into one band they need
 # more: every stage has its window at the same time, where whole maps can be dropped. And they grow with the width of
-# the picture once a band is as flat as it may become, 4 rows of features; then tiles of limited width help
+# the picture once a band is as flat as it may become, 6 rows of features; then tiles of limited width help
 # (:func:`lowrank_sr.enlarge`).
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 greys = ["0.25", "0.5", "0.75"]
 for place, stage in enumerate(stages):
     for turn, (first, last) in enumerate(stage.log):
-        share = 100 / stage.height
+        share = 100 / (stage.factor * stage.height)
         left.bar(
             place, (last - first) * share, bottom=first * share, width=0.7,
             color=greys[turn % 3], hatch=["", "//", ".."][turn % 3], edgecolor="white",
@@ -264,9 +268,8 @@ plt.show()
 
 picture = from_array(rng.standard_normal((64, 64, 64), dtype=np.float32))
 result = np.empty((256, 256, 3), np.float32)
-ready = stages_of(tail)
 with limited(1):
-    times = interleaved({"whole": lambda: whole(picture, result), "bands": lambda: run_tail(picture, ready, result)})
+    times = interleaved({"whole": lambda: whole(picture, result), "bands": lambda: in_bands(picture, result)})
 ratio = median(a / b for a, b in zip(times["whole"], times["bands"], strict=True))
 print(f"whole maps take {ratio:.2f} times as long as bands")
 

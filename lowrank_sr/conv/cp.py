@@ -10,6 +10,11 @@ arithmetic: why CP networks run slower elsewhere than their FLOPs promise. Here 
 image with the last three rows of `a` in cache; one pass over them yields a row of `e`, while `b` exists in registers
 only.
 
+The two 1 x 1 steps are products of matrices, (pixels, C) @ (C, R) and (pixels, R) @ (R, N). ROWS pixels at a time are
+put in order for them once, as pieces (`tile.py`), and multiplied by all panels of the first factor. `a` and `e` are
+kept in the same order, a vector of LANES ranks after the other: the depthwise steps walk along a row of it, and the
+pixels of `e` are pieces as they lie.
+
 The rank is computed in whole vectors: a multiple of LANES wastes nothing.
 
 Extra memory: four rows of R channels a thread, three of `a` and one of `e`.
@@ -19,14 +24,14 @@ from typing import NamedTuple
 
 import numpy as np
 from llvmlite.ir import IRBuilder, Value
-from numba import prange
+from numba import njit, prange
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
-from lowrank_sr.conv.simd import Vector
-from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
+from lowrank_sr.conv.simd import Vector, copy_values, strided
+from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, multiply_pieces
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
@@ -34,7 +39,7 @@ TAPS = 3  # of the two depthwise steps, and so the rows of `a` that one row of `
 
 
 class Factors(NamedTuple):
-    """The factors as the loops read them, R rounded up to whole vectors with zeros, float32.
+    """The factors as the loops read them, C and R rounded up to whole vectors with zeros, float32.
 
     `cp_in` (panels of R, C, PANEL), `cp_y`, `cp_x` (3, R), `cp_out` (panels of N, R, PANEL).
     """
@@ -51,7 +56,8 @@ def prepare(cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.nd
         raise ValueError(f"kernel of {len(cp_y)} x {len(cp_x)}: expected 3 x 3")
     padding = ((0, 0), (0, -cp_in.shape[1] % LANES))
     y, x, out = (np.pad(factor, padding).astype(np.float32) for factor in (cp_y, cp_x, cp_out))
-    return Factors(cut_panels(cp_in), y, x, cut_panels(out.T))
+    whole_vectors = np.pad(cp_in, ((0, -len(cp_in) % LANES), (0, 0)))
+    return Factors(cut_panels(whole_vectors), y, x, cut_panels(out.T))
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
@@ -70,53 +76,72 @@ def _cp_loops(
     workers: int,
 ) -> None:
     """Each worker walks down a part of the picture of its own."""
-    rank_panels, _, _ = cp_in.shape
+    rank_panels, depth, _ = cp_in.shape
     out_panels, rank, _ = cp_out.shape
-    stride = 4 * rank
+    width = operands[0].out.width
+    row_room = width + 2 + ROWS  # pixels: `multiply_pieces` writes whole register tiles
+    plane = 4 * LANES * row_room  # bytes from a vector of ranks to the next
     for worker in prange(workers):
-        operand = operands[0]
-        out = operand.out
-        a = np.zeros((TAPS, out.width + 2 + ROWS, rank), np.float32)  # row y at y modulo 3, column x at x + 1
-        e = np.zeros((out.width + ROWS, rank), np.float32)
+        out = operands[0].out
+        pixels = np.zeros((depth // LANES, ROWS, LANES), np.float32)  # pieces; channels beyond the last stay zeros
+        a = np.zeros((TAPS, rank // LANES, row_room, LANES), np.float32)  # row y at y modulo 3, column x at x + 1
+        e = np.zeros((rank // LANES, row_room, LANES), np.float32)
         sums = np.empty((ROWS, PANEL), np.float32)
         top, bottom = out.height * worker // workers, out.height * (worker + 1) // workers
         for a_row in range(top - 1, bottom + 1):  # beyond the picture it is computed from zeros
-            for panel in range(rank_panels):
-                remaining_rank = rank - panel * PANEL
-                for column in range(-1, out.width + 1, ROWS):
-                    target = a[a_row % TAPS, column + 1, panel * PANEL :].ctypes.data
-                    first_channel = 0
-                    for m in range(len(inputs)):
-                        x = inputs[m]
-                        pixels = address(x, a_row, column)
-                        weights = cp_in[panel, first_channel:].ctypes.data
-                        if m == 0:
-                            multiply(target, stride, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
-                        else:
-                            accumulate(target, stride, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
-                        first_channel += x.channels
+            for column in range(-1, width + 1, ROWS):
+                _gather(inputs, a_row, column, pixels)
+                for panel in range(rank_panels):
+                    target = a[a_row % TAPS, panel * PANEL // LANES, column + 1].ctypes.data
+                    source, weights = pixels.ctypes.data, cp_in[panel].ctypes.data
+                    remaining_rank = rank - panel * PANEL
+                    multiply_pieces(
+                        target, 4 * LANES, plane, source, PIECE_BYTES, weights, depth, source, remaining_rank
+                    )
             if a_row <= top:  # the first row of `e` takes one more
                 continue
             row = a_row - 1
-            for r in range(0, rank, LANES):
+            for r in range(rank // LANES):
                 depthwise(
-                    a[(row - 1) % TAPS, 0, r:].ctypes.data,
-                    a[row % TAPS, 0, r:].ctypes.data,
-                    a[(row + 1) % TAPS, 0, r:].ctypes.data,
-                    cp_y[0, r:].ctypes.data,
-                    cp_x[0, r:].ctypes.data,
-                    stride,
-                    e[0, r:].ctypes.data,
-                    out.width,
+                    a[(row - 1) % TAPS, r].ctypes.data,
+                    a[row % TAPS, r].ctypes.data,
+                    a[(row + 1) % TAPS, r].ctypes.data,
+                    cp_y[0, r * LANES :].ctypes.data,
+                    cp_x[0, r * LANES :].ctypes.data,
+                    4 * rank,
+                    e[r].ctypes.data,
+                    width,
                 )
-            for panel in range(out_panels):
-                weights = cp_out[panel].ctypes.data
-                remaining_channels = out.channels - panel * PANEL
-                for column in range(0, out.width, ROWS):
-                    pixels = e[column].ctypes.data
-                    multiply(sums.ctypes.data, 4 * PANEL, pixels, stride, weights, rank, remaining_channels)
-                    count = min(ROWS, out.width - column)
-                    apply_epilogue(sums.ctypes.data, 4 * PANEL, operands, row, column, count, panel * PANEL)
+            for column in range(0, width, ROWS):
+                source = e[0, column].ctypes.data
+                for panel in range(out_panels):
+                    weights = cp_out[panel].ctypes.data
+                    remaining_channels = out.channels - panel * PANEL
+                    target = sums.ctypes.data
+                    multiply_pieces(
+                        target, 4 * PANEL, 4 * LANES, source, plane, weights, rank, source, remaining_channels
+                    )
+                    count = min(ROWS, width - column)
+                    apply_epilogue(target, 4 * PANEL, operands, row, column, count, panel * PANEL)
+
+
+@njit(inline="always")
+def _gather(inputs: np.ndarray, row: int, column: int, pixels: np.ndarray) -> None:
+    """Put ROWS pixels side by side, from (row, column), into `pixels`, (C // LANES, ROWS, LANES)."""
+    first_channel = 0
+    for m in range(len(inputs)):
+        x = inputs[m]
+        for p in range(ROWS):
+            source = address(x, row, column + p)
+            if first_channel % LANES == 0:
+                for c in range(0, x.channels, LANES):
+                    target = pixels[(first_channel + c) // LANES, p].ctypes.data
+                    copy_values(source + 4 * c, target, min(LANES, x.channels - c))
+            else:
+                for c in range(x.channels):
+                    target = pixels[(first_channel + c) // LANES, p, (first_channel + c) % LANES :].ctypes.data
+                    copy_values(source + 4 * c, target, 1)
+        first_channel += x.channels
 
 
 @simd.instructions(intp, intp, intp, intp, intp, intp, intp, intp)
@@ -133,15 +158,17 @@ def depthwise(
 ) -> None:
     """LANES channels of e for `count` >= 1 pixels of a row, from three rows of a that begin a pixel before it.
 
-    `cp_y` and `cp_x` are addresses of the factors' first rows; `stride`, in bytes, leads to the next pixel and to the
-    next row of a factor. The loop keeps the columns x - 1 and x of b in registers and computes column x + 1.
+    Pixels follow each other. `cp_y` and `cp_x` are addresses of the factors' first rows; `stride`, in bytes, leads to a
+    factor's next row. The loop keeps the columns x - 1 and x of b in registers and computes column x + 1.
     """
     index = count.type
 
-    def after(start: Value, steps: int | Value) -> Value:
-        return builder.add(start, builder.mul(stride, steps if isinstance(steps, Value) else index(steps)))
+    def after(start: Value, pixels: int | Value) -> Value:
+        return builder.add(start, builder.mul(index(4 * LANES), index(pixels) if isinstance(pixels, int) else pixels))
 
-    weights_y, weights_x = ([simd.load(builder, after(factor, tap)) for tap in range(TAPS)] for factor in (cp_y, cp_x))
+    weights_y, weights_x = (
+        [simd.load(builder, strided(builder, factor, stride, tap)) for tap in range(TAPS)] for factor in (cp_y, cp_x)
+    )
 
     def b(column: int | Value) -> Vector:
         a = [simd.load(builder, after(row, column)) for row in (above, here, below)]

@@ -13,6 +13,8 @@ Extra memory: one tile of sums, ROWS x PANEL floats, a thread.
 The tour's chapter :doc:`/auto_tour/01_direct` computes it in plain NumPy.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
@@ -24,23 +26,30 @@ from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import PANEL, ROWS
 
 
-def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Order a (N, C, d, d) kernel as the loops read it: float32 (panels of N, d, d, C, PANEL).
+class Kernel(NamedTuple):
+    """A kernel as the loops read it: `panels` (panels of N, d, d, C, PANEL) float32, `taps` (T, 2), those not zero."""
 
-    Either side of the kernel may be 1 instead of d: d x 1, 1 x d or 1 x 1.
-    """
-    return cut_panels(kernel.transpose(2, 3, 1, 0))
+    panels: np.ndarray
+    taps: np.ndarray
 
 
-def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
+def prepare(kernel: np.ndarray) -> Kernel:
+    """Order a (N, C, d, d) kernel for `convolve`; either side may be 1 instead of d: d x 1, 1 x d or 1 x 1."""
+    taps = np.argwhere((kernel != 0).any((0, 1)))
+    if len(taps) == 0:
+        taps = np.zeros((1, 2), np.int64)  # the first product is what the sums begin with
+    return Kernel(cut_panels(kernel.transpose(2, 3, 1, 0)), np.ascontiguousarray(taps))
+
+
+def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: Kernel, workers: int) -> None:
     """Convolve the maps recorded in `inputs`, one beside the other, with a prepared kernel on `workers` threads."""
-    _direct_loops(inputs, operands, kernel, workers)
+    _direct_loops(inputs, operands, kernel.panels, kernel.taps, workers)
 
 
 @compiled(parallel=True, error_model="numpy")
-def _direct_loops(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
+def _direct_loops(inputs: np.ndarray, operands: np.ndarray, panels: np.ndarray, taps: np.ndarray, workers: int) -> None:
     """A row of the picture at a time."""
-    panel_count, kernel_height, kernel_width, _, _ = kernel.shape
+    panel_count, kernel_height, kernel_width, _, _ = panels.shape
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
@@ -52,20 +61,20 @@ def _direct_loops(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, 
             for panel in range(panel_count):
                 remaining_channels = out.channels - panel * PANEL
                 for column in range(0, out.width, ROWS):
-                    for i in range(kernel_height):
-                        for j in range(kernel_width):
-                            first_channel = 0
-                            for m in range(len(inputs)):
-                                x = inputs[m]
-                                pixels = address(x, row + i - kernel_height // 2, column + j - kernel_width // 2)
-                                weights = kernel[panel, i, j, first_channel:].ctypes.data
-                                if i == 0 and j == 0 and m == 0:
-                                    multiply(tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels)
-                                else:
-                                    accumulate(
-                                        tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels
-                                    )
-                                first_channel += x.channels
+                    for t in range(len(taps)):
+                        i, j = taps[t, 0], taps[t, 1]
+                        first_channel = 0
+                        for m in range(len(inputs)):
+                            x = inputs[m]
+                            pixels = address(x, row + i - kernel_height // 2, column + j - kernel_width // 2)
+                            weights = panels[panel, i, j, first_channel:].ctypes.data
+                            if t == 0 and m == 0:
+                                multiply(tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels)
+                            else:
+                                accumulate(
+                                    tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels
+                                )
+                            first_channel += x.channels
                     count = min(ROWS, out.width - column)
                     apply_epilogue(tile, stride, operands, row, column, count, panel * PANEL)
             row = next_turn(counter.ctypes.data)

@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.core.types import float32, intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.feature_map import DTYPE, RECORD, FeatureMap, address, record
+from lowrank_sr.conv.feature_map import DTYPE, RECORD, FeatureMap, record
 from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine.cpu import LANES, PANEL
 
@@ -63,6 +63,11 @@ def operands(out: FeatureMap, epilogue: Epilogue) -> np.ndarray:
     maps = [record(feature_map) for feature_map in (out, epilogue.skip, epilogue.outer)]
     factors = (epilogue.slope, epilogue.scale, epilogue.skip_scale)
     return np.array([(*maps, epilogue.bias.ctypes.data, *factors)], OPERANDS)
+
+
+def _offset(record_type: np.dtype, field: str) -> int:
+    assert record_type.fields is not None
+    return record_type.fields[field][1]
 
 
 class Ends:
@@ -112,7 +117,9 @@ class Ends:
     def _pixel(self, name: str, place: tuple[int, Value]) -> Value:
         i, j = place
         row_stride, pixel_stride = self.strides[name]
-        return strided(self.builder, self.builder.add(self.starts[name], self.builder.mul(pixel_stride, j)), row_stride, i)
+        return strided(
+            self.builder, self.builder.add(self.starts[name], self.builder.mul(pixel_stride, j)), row_stride, i
+        )
 
     def _present(self, name: str) -> Value:
         channels = self._field(name, intp, "channels")
@@ -128,7 +135,7 @@ class Ends:
         return self.builder.add(self.builder.add(down, self.builder.mul(column, pixel_stride)), offset)
 
     def _field(self, name: str, kind: types.Type, inner: str | None = None) -> Value:
-        offset = OPERANDS.fields[name][1] + (RECORD.fields[inner][1] if inner else 0)
+        offset = _offset(OPERANDS, name) + (_offset(RECORD, inner) if inner else 0)
         return simd.load_scalar(self.builder, self.builder.add(self.operand, self.operand.type(offset)), kind)
 
 

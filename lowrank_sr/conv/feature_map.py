@@ -20,8 +20,8 @@ OUTPUT_TILE = 6  # pixels along each side of Winograd's output tile; buffers are
 class FeatureMap(NamedTuple):
     """`height` x `width` pixels of `channels` channels, somewhere in a buffer.
 
-    Pixel (y, x), channel c, is `buffer[first_row + y, first_column + x, first_channel + c]`; the buffer is C-contiguous
-    float32.
+    Pixel (y, x), channel c, is `buffer[first_row + step y, first_column + step x, first_channel + c]`; the buffer is
+    C-contiguous float32. A map with a step of 2 is to be written, not to be convolved.
     """
 
     buffer: np.ndarray
@@ -31,6 +31,7 @@ class FeatureMap(NamedTuple):
     height: int
     width: int
     channels: int
+    step: int = 1
 
     def slice(self, start: int, channels: int) -> "FeatureMap":
         """The `channels` channels that start at channel `start` of this map, without a copy."""
@@ -42,13 +43,23 @@ class FeatureMap(NamedTuple):
         To be read by `winograd` they must start a multiple of OUTPUT_TILE down: it reads whole tiles, and `allocate`
         leaves room for those only.
         """
-        return self._replace(first_row=self.first_row + start, height=stop - start)
+        return self._replace(first_row=self.first_row + self.step * start, height=stop - start)
+
+    def every_second(self, row: int, column: int) -> "FeatureMap":
+        """Every second pixel of every second row, from (row, column), each 0 or 1, without a copy."""
+        return self._replace(
+            first_row=self.first_row + self.step * row,
+            first_column=self.first_column + self.step * column,
+            height=self.height // 2,
+            width=self.width // 2,
+            step=2 * self.step,
+        )
 
     @property
     def array(self) -> np.ndarray:
         """The pixels as a (height, width, channels) view."""
-        rows = slice(self.first_row, self.first_row + self.height)
-        columns = slice(self.first_column, self.first_column + self.width)
+        rows = slice(self.first_row, self.first_row + self.step * self.height, self.step)
+        columns = slice(self.first_column, self.first_column + self.step * self.width, self.step)
         return self.buffer[rows, columns, self.first_channel : self.first_channel + self.channels]
 
 
@@ -95,7 +106,7 @@ def record(x: FeatureMap) -> tuple[int, ...]:
     """The fields of RECORD for `x`, which must outlive their use."""
     row_stride, pixel_stride, channel_stride = x.buffer.strides
     offset = x.first_row * row_stride + x.first_column * pixel_stride + x.first_channel * channel_stride
-    return x.buffer.ctypes.data + offset, row_stride, pixel_stride, x.height, x.width, x.channels
+    return x.buffer.ctypes.data + offset, x.step * row_stride, x.step * pixel_stride, x.height, x.width, x.channels
 
 
 def records(maps: Sequence[FeatureMap]) -> np.ndarray:

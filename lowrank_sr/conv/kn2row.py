@@ -51,9 +51,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, worke
 
 
 @compiled(parallel=True)
-def _kn2row_loops(
-    inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, strip_rows: int, workers: int
-) -> None:
+def _kn2row_loops(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, strip_rows: int, workers: int) -> None:
     """`strip_rows` rows of the picture at a time; all maps of `inputs` have rows of the same length in memory."""
     d, _, product_width = kernel.shape
     counter = np.zeros(1, np.int64)

@@ -78,7 +78,9 @@ def _separable_loops(
                             if i == 0 and m == 0:
                                 multiply(target, 4 * rank, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
                             else:
-                                accumulate(target, 4 * rank, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
+                                accumulate(
+                                    target, 4 * rank, pixels, x.pixel_stride, weights, x.channels, remaining_rank
+                                )
                             first_channel += x.channels
             for panel in range(out_panels):
                 weights = horizontal[panel].ctypes.data

@@ -1,44 +1,45 @@
-"""The SVD pair by Winograd's F(4, 3) in each of its two directions: half the multiplications of `separable.py`.
+"""The SVD pair by Winograd's F(6, 3) in each of its two directions: 4/9 of the multiplications of `separable.py`.
 
-F(4, 3), its matrices G, B', A' and its transforms are those of `winograd.py`, in one dimension each: the vertical half
-along y with elements u = 0 ... 5, the horizontal half along x with elements v = 0 ... 5. Once for each layer:
+F(6, 3), its matrices G, B', A' and its transforms are those of `winograd.py`, in one dimension each: the vertical half
+along y with elements u = 0 ... 7, the horizontal half along x with elements v = 0 ... 7:
 
     V[u, k, c] = sum over i of G[u, i] vertical[k, c, i]      i = 0, 1, 2
     H[v, n, k] = sum over j of G[v, j] horizontal[n, k, j]    j = 0, 1, 2
 
-Then for each block of T tiles of 4 x 4 pixels side by side, whose first pixel is (y0, x0):
+Then for each block of T tiles of 6 x 6 pixels side by side, whose first pixel is (y0, x0):
 
-    inputs[u, x, c]      = sum over i of B'[u, i] in[y0 + i - 1, x0 + x - 1, c]    i = 0 ... 5, x = 0 ... 4 T + 1
+    inputs[u, x, c]      = sum over i of B'[u, i] in[y0 + i - 1, x0 + x - 1, c]    i = 0 ... 7, x = 0 ... 6 T + 1
     products[u, x, k]    = sum over c of inputs[u, x, c] V[u, k, c]
-    M[m, x, k]           = sum over u of A'[m, u] products[u, x, k]                row m = 0 ... 3, column x0 + x - 1
-    middle[v, m, t, k]   = sum over j of B'[v, j] M[m, 4 t + j, k]                 j = 0 ... 5, tile t = 0 ... T - 1
-    sums[v, m, t, n]     = sum over k of middle[v, m, t, k] H[v, n, k]
-    out[y0 + m, x0 + 4 t + q, n] = sum over v of A'[q, v] sums[v, m, t, n]         q = 0 ... 3
+    M[m, x, k]           = sum over u of A'[m, u] products[u, x, k]                row m = 0 ... 5, column x0 + x - 1
+    middle[v, t, m, k]   = sum over j of B'[v, j] M[m, 6 t + j, k]                 j = 0 ... 7, tile t = 0 ... T - 1
+    sums[v, t, m, n]     = sum over k of middle[v, t, m, k] H[v, n, k]
+    out[y0 + m, x0 + 6 t + q, n] = sum over v of A'[q, v] sums[v, t, m, n]         q = 0 ... 5
 
-M is the middle of `separable.py`. It exists in registers only: columns 4 t to 4 t + 5 of it at a time.
+M is the middle of `separable.py`. It exists in registers only: columns 6 t to 6 t + 7 of it at a time.
 
-The other four are the buffers of a thread, allocated once and used for one block after another. Each holds 6 planes,
-one for each element, C-contiguous and a cache line further apart than they are long. Within a plane:
+The other four are the buffers of a thread, allocated once and used for one block after another. The rows of a product
+are the columns x, or the rows (t, m) of all tiles; ROWS of them are a group, and groups are stored as in `winograd.py`:
 
-    buffer     order, last index contiguous     written by                  read by
-    inputs     [x, c]                           _transform_input_column     _multiply_elements, first call
-    products   [x, k]                           _multiply_elements          _transform_middle
-    middle     [m, t, k]                        _transform_middle           _multiply_elements, second call
-    sums       [panel of n, (m, t), n]          _multiply_elements          _write_outputs
+    buffer     order, last index contiguous                written by              read by
+    inputs     [group][c // LANES][u][x of the group, c]   _transform_columns      multiply_elements, first call
+    products   [group][k // LANES][u][x of the group, k]   multiply_elements       _transform_middle
+    middle     [group][k // LANES][v][(t, m), k]           _transform_middle       multiply_elements, second call
+    sums       [group][n // LANES][v][(t, m), n]           multiply_elements       _write_output_tile
 
-Low rank and Winograd save in different places, so they add up. In one dimension F(4, 3) takes 6 multiplications for 4
-outputs instead of 12, and its transforms touch 6 values for 4 outputs, where the two-dimensional ones of `winograd.py`
-touch 36 for 16: they cost less, and round less. Both halves are products of matrices, (pixels, C) @ (C, K) and
-(pixels, K) @ (K, N), for each of 6 elements.
+Low rank and Winograd save in different places, so they add up. In one dimension F(6, 3) takes 8 multiplications for 6
+outputs instead of 18, and its transforms touch 8 values for 6 outputs, where the two-dimensional ones of `winograd.py`
+touch 64 for 36: they cost less, and round less. Both halves are products of matrices, (pixels, C) @ (C, K) and
+(pixels, K) @ (K, N), for each of 8 elements.
 
 The blocks' buffers fit the second-level cache. Neighbouring blocks both compute the two columns of M between them.
+Every thread transforms the factors for itself: they are small, and no thread waits for another.
 
-Extra memory: 6 (C + 2 K + N) floats for each column of one block a thread; the prepared factors are twice the size of
-the factors.
+Extra memory: 8 (C + 2 K + N) floats for each column of one block and 8/3 of the factors, a thread.
 
 The tour's chapter :doc:`/auto_tour/13_svd_winograd` computes it in plain NumPy.
 """
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ from lowrank_sr.conv.epilogue import Ends, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.simd import Vector, next_turn, strided
 from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
-from lowrank_sr.conv.winograd import GROUPS_A_THREAD, INPUT_TILE, times_a, times_b, times_g
+from lowrank_sr.conv.winograd import GROUPS_A_THREAD, INPUT_TILE, needed_elements, times_a, times_b, times_g
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
@@ -62,17 +63,22 @@ GROUP_BYTES = INPUT_TILE * PIECE_BYTES + CACHE_LINE  # of LANES channels; a powe
 class Factors(NamedTuple):
     """The factors as the loops read them, float32, K rounded up to whole vectors with zeros.
 
-    `vertical` (panels of K, 3, C, PANEL), `horizontal` (panels of N, 3, K, PANEL).
+    `vertical` (panels of K, 3, C, PANEL), `horizontal` (panels of N, 3, K, PANEL), and which elements of each do not
+    vanish, (8,).
     """
 
     vertical: np.ndarray
+    vertical_needed: np.ndarray
     horizontal: np.ndarray
+    horizontal_needed: np.ndarray
 
 
 def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
     """Order `vertical` (K, C, 3) and `horizontal` (N, K, 3) for `convolve`."""
+    needed = (needed_elements(factor.any((0, 1))) for factor in (vertical, horizontal))
     padded = np.pad(horizontal, ((0, 0), (0, -horizontal.shape[1] % LANES), (0, 0)))
-    return Factors(*(cut_panels(factor.transpose(2, 1, 0)) for factor in (vertical, padded)))
+    panels = (cut_panels(factor.transpose(2, 1, 0)) for factor in (vertical, padded))
+    return Factors(*chain.from_iterable(zip(panels, needed, strict=True)))
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
@@ -83,9 +89,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers
     fitting = l2_bytes() // (OUTPUT_TILE * column_bytes)
     most = min(fitting, -(-tiles_across * strips // (GROUPS_A_THREAD * workers)))
     block = _block_tiles(tiles_across, max(1, most))
-    _separable_winograd_loops(
-        inputs, operands, factors.vertical, factors.horizontal, vectors * LANES, block, workers
-    )
+    _separable_winograd_loops(inputs, operands, *factors, vectors * LANES, block, workers)
 
 
 def _block_tiles(tiles_across: int, most: int) -> int:
@@ -110,7 +114,9 @@ def _separable_winograd_loops(
     inputs: np.ndarray,
     operands: np.ndarray,
     vertical: np.ndarray,
+    vertical_needed: np.ndarray,
     horizontal: np.ndarray,
+    horizontal_needed: np.ndarray,
     depth: int,
     block: int,
     workers: int,
@@ -146,7 +152,7 @@ def _separable_winograd_loops(
                 _transform_columns(inputs[m], y0, x0, OUTPUT_TILE * tiles + 2, target, inputs_stride)
                 target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
             multiply_elements(
-                INPUT_TILE,
+                vertical_needed,
                 columns.ctypes.data,
                 inputs_stride,
                 (OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS,
@@ -161,7 +167,7 @@ def _separable_winograd_loops(
             for t in range(tiles):
                 _transform_middle(products.ctypes.data, middle.ctypes.data, t, rank, middle_stride)
             multiply_elements(
-                INPUT_TILE,
+                horizontal_needed,
                 middle.ctypes.data,
                 middle_stride,
                 (OUTPUT_TILE * tiles + ROWS - 1) // ROWS,
@@ -308,9 +314,7 @@ def transform_output(builder: IRBuilder, sums: Value, target: Value) -> None:
 
 
 @simd.instructions(intp, intp, intp, intp, intp)
-def write_output(
-    builder: IRBuilder, sums: Value, operand: Value, row: Value, column: Value, channel: Value
-) -> None:
+def write_output(builder: IRBuilder, sums: Value, operand: Value, row: Value, column: Value, channel: Value) -> None:
     """A' sums for LANES channels of one tile that lies in the picture, through the epilogue to where it belongs."""
     ends = Ends(builder, operand, row, column, channel)
     for i in range(OUTPUT_TILE):

@@ -196,6 +196,13 @@ def copy_values(builder: IRBuilder, source: Value, target: Value, count: Value) 
     _copy_elements(builder, pointer(builder, source, offset), pointer(builder, target, offset), remainder)
 
 
+@instructions(types.intp, types.intp)
+def clear(builder: IRBuilder, target: Value, vectors: Value) -> None:
+    """Write `vectors` vectors of zeros to the address `target`."""
+    with cgutils.for_range(builder, vectors) as loop:
+        store(builder, Vector(builder, constant(0)), target, builder.mul(loop.index, ir.Constant(_INDEX, LANES)))
+
+
 @instructions(types.intp, result=types.intp)
 def next_turn(builder: IRBuilder, counter: Value) -> Value:
     """Add one to the int64 at the address `counter`, which threads share, and return what it was: 0, 1, 2, ...

@@ -7,6 +7,13 @@ more arithmetic for each load than the processor has execution units for, so tha
 library is built on such a tile (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
 Where no more than LANES columns are wanted, the tile is half as wide and does half the arithmetic.
 
+That peak is lost where the rows come from memory: each is a short stream, and the processor waits at its beginning. For
+products whose rows are computed and not read from a picture there is therefore a second form, whose rows lie in pieces,
+
+    piece[c // LANES][p, c % LANES] = rows[p, c]
+
+so that ROWS rows are one stream, which is fetched while the one before it is multiplied.
+
 Extra memory: none.
 
 The tour's chapter :doc:`/auto_tour/04_tile_and_roofline` computes it in plain NumPy.
@@ -138,26 +145,29 @@ def accumulate(
     _emit_wide_or_half(builder, columns, emit)
 
 
-@simd.instructions(intp, intp, intp, intp, intp, intp, intp)
+@simd.instructions(intp, intp, intp, intp, intp, intp, intp, intp, intp)
 def multiply_pieces(
     builder: IRBuilder,
     sums: Value,
+    row_stride: Value,
+    vector_stride: Value,
     pieces: Value,
-    stride: Value,
+    piece_stride: Value,
     panel: Value,
     depth: Value,
     next_pieces: Value,
     columns: Value,
 ) -> None:
-    """`multiply` for rows and sums in pieces: LANES channels of ROWS rows, (ROWS, LANES), one after the other.
+    """`multiply` for rows in pieces: LANES channels of ROWS rows, (ROWS, LANES), `piece_stride` bytes apart.
 
-    Piece c // LANES of `pieces` holds channel c of each row, and piece n // LANES of `sums` column n; `stride` is what
-    leads from a piece to the next, in bytes. A product reads its pieces once, from wherever the cache holds them: those
-    at `next_pieces` are fetched meanwhile.
+    `depth` is a multiple of LANES. Sums of neighbouring rows lie `row_stride` bytes apart, those of neighbouring
+    vectors of LANES columns `vector_stride`: 4 LANES and the stride of pieces where they are to be the rows of another
+    product. A product reads its pieces once, from whichever cache holds them; those at `next_pieces` are fetched
+    meanwhile.
     """
 
     def emit(vectors: int) -> None:
-        _emit_pieces(builder, sums, pieces, stride, panel, depth, next_pieces, vectors)
+        _emit_pieces(builder, sums, row_stride, vector_stride, pieces, piece_stride, panel, depth, next_pieces, vectors)
 
     _emit_wide_or_half(builder, columns, emit)
 
@@ -165,14 +175,16 @@ def multiply_pieces(
 def _emit_pieces(
     builder: IRBuilder,
     sums: Value,
+    row_stride: Value,
+    vector_stride: Value,
     pieces: Value,
-    stride: Value,
+    piece_stride: Value,
     panel: Value,
     depth: Value,
     next_pieces: Value,
     vectors: int,
 ) -> None:
-    """Emit the loop over pieces for `vectors` x LANES columns; `depth` is a multiple of LANES."""
+    """Emit the loop over pieces for `vectors` x LANES columns."""
     index = sums.type
     cells = [(p, v) for p in range(ROWS) for v in range(vectors)]
     zero = simd.constant(0)
@@ -184,7 +196,7 @@ def _emit_pieces(
     builder.position_at_end(loop)
     c = builder.phi(index)
     before = {cell: builder.phi(zero.type) for cell in cells}
-    offset = builder.mul(builder.sdiv(c, index(LANES)), stride)
+    offset = builder.mul(builder.sdiv(c, index(LANES)), piece_stride)
     piece, next_piece = builder.add(pieces, offset), builder.add(next_pieces, offset)
     weights = builder.add(panel, builder.mul(c, index(4 * PANEL)))
     after = {cell: Vector(builder, before[cell]) for cell in cells}
@@ -207,12 +219,12 @@ def _emit_pieces(
         before[cell].add_incoming(after[cell].value, loop)
     builder.position_at_end(done)
     for p, v in cells:
-        simd.store(builder, after[p, v], strided(builder, sums, stride, v), p * LANES)
+        simd.store(builder, after[p, v], strided(builder, strided(builder, sums, row_stride, p), vector_stride, v))
 
 
 @njit(inline="always")
 def multiply_elements(
-    elements: int,
+    needed: np.ndarray,
     rows: int,
     rows_stride: int,
     groups: int,
@@ -224,20 +236,27 @@ def multiply_elements(
     sums_stride: int,
     stride: int,
 ) -> None:
-    """sums[g, e] = rows[g, e] @ weights[e] for `groups` groups of ROWS rows and each of the elements e.
+    """sums[g, e] = rows[g, e] @ weights[e] for `groups` groups of ROWS rows and each element e.
 
-    Everything is an address or a stride in bytes. The pieces of a group (see `multiply_pieces`) of one vector of
-    channels lie one after the other for all elements, those of the next vector `stride` bytes further, the next group
-    `rows_stride` or `sums_stride`. `weights` are panels, (panels of `columns`, depth, PANEL), `weights_stride` bytes
-    from an element to the next.
+    Where `needed[e]` is false the sums are zeros. Everything else is an address or a stride in bytes. The pieces of a
+    group (see `multiply_pieces`) of one vector of channels lie one after the other for all elements, those of the next
+    vector `stride` bytes further, the next group `rows_stride` or `sums_stride`. `weights` are panels, (panels of
+    `columns`, depth, PANEL), `weights_stride` bytes from an element to the next.
     """
-    for element in range(elements):
+    for element in range(len(needed)):
         for panel in range((columns + PANEL - 1) // PANEL):
             panel_weights = weights + element * weights_stride + 4 * panel * depth * PANEL
+            remaining_columns = columns - panel * PANEL
             for g in range(groups):
                 source = rows + element * PIECE_BYTES + g * rows_stride
                 following = source + rows_stride
                 if g == groups - 1:
                     following = rows + (element + 1) * PIECE_BYTES
                 target = sums + element * PIECE_BYTES + g * sums_stride + panel * PANEL // LANES * stride
-                multiply_pieces(target, source, stride, panel_weights, depth, following, columns - panel * PANEL)
+                if needed[element]:
+                    multiply_pieces(
+                        target, 4 * LANES, stride, source, stride, panel_weights, depth, following, remaining_columns
+                    )
+                else:
+                    for column in range(0, min(PANEL, remaining_columns), LANES):
+                        simd.clear(target + column // LANES * stride, ROWS)

@@ -1,60 +1,68 @@
-"""Winograd's F(4 x 4, 3 x 3): 36 multiplications for a tile of 16 outputs instead of 144 (Lavin and Gray 2016).
+"""Winograd's F(6 x 6, 3 x 3): 64 multiplications for a tile of 36 outputs instead of 324 (Lavin and Gray 2016).
 
-One dimension first. F(4, 3) computes four outputs of a filter g of three taps from six inputs d,
+One dimension first. F(6, 3) computes six outputs of a filter g of three taps from eight inputs d,
 
-    y[j] = sum over i of g[i] d[j + i],    j = 0 ... 3,    i = 0 ... 2,
+    y[j] = sum over i of g[i] d[j + i],    j = 0 ... 5,    i = 0 ... 2,
 
-with 6 multiplications instead of 12: y = A' [(G g) * (B' d)], where * multiplies element by element and ' transposes.
+with 8 multiplications instead of 18: y = A' [(G g) * (B' d)], where * multiplies element by element and ' transposes.
 
 Derivation (Toom-Cook: Winograd 1980; Blahut 2010, section 5.2; Lavin and Gray 2016, section 4). Take the
-taps as a polynomial g(p) = g[0] + g[1] p + g[2] p^2 and multiply it by another, a(p) = a[0] + ... + a[3] p^3. The
-product s(p) is of degree 5, so its values at six points determine it, and each value is one multiplication,
-s(p) = g(p) a(p). The points are 0, 1, -1, 2, -2 and infinity, where a polynomial's value is its leading coefficient.
-Three linear steps compute the product:
+taps as a polynomial g(p) = g[0] + g[1] p + g[2] p^2 and multiply it by another, a(p) = a[0] + ... + a[5] p^5. The
+product s(p) is of degree 7, so its values at eight points determine it, and each value is one multiplication,
+s(p) = g(p) a(p). The points are 0, 1, -1, 2, -2, 1/2, -1/2 and infinity, where a polynomial's value is its leading
+coefficient. Three linear steps compute the product:
 
-    evaluate g:      row of the point p: (1, p, p^2),         of infinity: (0, 0, 1)
-    evaluate a:      row of the point p: (1, p, p^2, p^3),    of infinity: (0, 0, 0, 1)
+    evaluate g:      row of the point p: (1, p, p^2),           of infinity: (0, 0, 1)
+    evaluate a:      row of the point p: (1, p, ..., p^5),      of infinity: (0, 0, 0, 0, 0, 1)
     interpolate s:   s(x) = sum over p of s(p) L_p(x) + s(infinity) M(x),
-                     M(x) = x (x - 1) (x + 1) (x - 2) (x + 2) = x^5 - 5 x^3 + 4 x,
+                     M(x) = x (x^2 - 1) (x^2 - 4) (x^2 - 1/4) = x^7 - 21/4 x^5 + 21/4 x^3 - x,
                      L_p(x) = M(x) / (x - p) / f_p,    f_p = product over the other points q of (p - q)
 
-L_p is 1 at p and 0 at the other four points. For a fixed g this is a linear map from a to s, a 6 x 4 matrix whose entry
-(j + i, j) is g[i]. Its transpose is the 4 x 6 matrix that takes d to y. Transposed, the three steps run backwards:
+L_p is 1 at p and 0 at the other six points. For a fixed g this is a linear map from a to s, an 8 x 6 matrix whose entry
+(j + i, j) is g[i]. Its transpose is the 6 x 8 matrix that takes d to y. Transposed, the three steps run backwards:
 
-    B' d     the transpose of interpolation. Row p: the coefficients of M(x) / (x - p), of 1, x, ..., x^5;
+    B' d     the transpose of interpolation. Row p: the coefficients of M(x) / (x - p), of 1, x, ..., x^7;
              row infinity: those of M(x).
     G g      the value of the filter's polynomial at each point, over the f_p that row p of B' leaves out.
-    A' m     the transpose of evaluating a. Column p: (1, p, p^2, p^3); column infinity: (0, 0, 0, 1).
+    A' m     the transpose of evaluating a. Column p: (1, p, ..., p^5); column infinity: (0, 0, 0, 0, 0, 1).
 
-For p = 2: M(x) / (x - 2) = x (x + 2) (x^2 - 1) = -2 x - x^2 + 2 x^3 + x^4, the fourth row of B_T below;
-f_2 = 2 (2 - 1) (2 + 1) (2 + 2) = 24, so that the fourth row of G is (1, 2, 4) / 24; the fourth column of A_T is
-(1, 2, 4, 8).
+For p = 2: M(x) / (x - 2) = x (x + 2) (x^2 - 1) (x^2 - 1/4) = x/2 + x^2/4 - 5/2 x^3 - 5/4 x^4 + 2 x^5 + x^6, the fourth
+row of B_T below; f_2 = 2 (2 - 1) (2 + 1) (2 + 2) (2 - 1/2) (2 + 1/2) = 90, so that the fourth row of G is
+(1, 2, 4) / 90; the fourth column of A_T is (1, 2, 4, 8, 16, 32).
 
-Nested for two dimensions (Lavin and Gray 2016, equation 8), with a 3 x 3 filter g, a 6 x 6 input tile d and a 4 x 4
+Nested for two dimensions (Lavin and Gray 2016, equation 8), with a 3 x 3 filter g, an 8 x 8 input tile d and a 6 x 6
 output tile Y: the transforms apply to the columns, then to the rows,
 
     Y = A' [(G g G') * (B' d B)] A,
 
-6 x 6 = 36 multiplications where the sum itself takes 16 x 9 = 144. Input tiles overlap by 2 pixels. The transforms are
-linear, so that channels are summed before A', and for each of the 36 elements e that sum is a product of matrices:
+8 x 8 = 64 multiplications where the sum itself takes 36 x 9 = 324. Input tiles overlap by 2 pixels. The transforms are
+linear, so that channels are summed before A', and for each of the 64 elements e that sum is a product of matrices:
 
     inputs[e, t, c]  = (B' d[t, c] B)[e]                            tile t, input channel c
     sums[e, t, n]    = sum over c of inputs[e, t, c] kernel[e, c, n],    kernel[e, c, n] = (G g[n, c] G')[e]
     out tile[t, n]   = A' sums[:, t, n] A
 
 Rounding errors are larger than those of direct convolution: an output is a difference of numbers larger than itself.
-The magnitudes in a row of B' add up to 10 and in a row of A' to 19, in two dimensions to 100 and 361. What is large
-cancels in exact arithmetic; its roundings do not (Barabasz et al. 2020, theorem 2).
+The magnitudes in a row of B' add up to 15 and in a row of A' to 67, in two dimensions to 225 and 4,497. What is large
+cancels in exact arithmetic; its roundings do not (Barabasz et al. 2020, theorem 2). Through all of ESRGAN they come to
+4e-6 of the picture's range (direct convolution: 1e-6). F(4 x 4, 3 x 3) rounds half as much, but takes 36
+multiplications for 16 outputs, 27% more, and 2.25 transformed values for each pixel instead of 1.78.
 
-Tiles are processed in blocks whose transforms fit the second-level cache, whatever the layer's channels.
+ROWS tiles are a group, the rows of a register tile. What belongs to a group is stored in the order in which it is
+computed and read, vectors of LANES channels outside and elements within:
 
-Extra memory: 36 (C + N) floats for each tile of one block a thread; the prepared kernel is 4 times the size of the
-kernel.
+    [g][c // LANES][e][t, c % LANES]    g the group, t its tile; the innermost is a piece of `tile.py`
+
+A transform reads or writes all elements of a few cache lines, and a product runs through pieces a fixed distance apart.
+Groups are processed in blocks whose transforms fit the second-level cache, whatever the layer's channels.
+
+Extra memory: 64 (C + N) floats for each tile of one block a thread; the transformed kernel, 7 times the kernel.
 
 The tour's chapter :doc:`/auto_tour/05_winograd` computes it in plain NumPy.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,11 +70,11 @@ from llvmlite.ir import IRBuilder, Value
 from numba import njit, prange
 from numba.core.types import intp
 
-from lowrank_sr.conv import direct, simd
+from lowrank_sr.conv import simd
 from lowrank_sr.conv.epilogue import Ends, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.simd import Vector, next_turn, strided
-from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, multiply_elements
+from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
@@ -152,37 +160,108 @@ def times_a(m: Sequence[Any]) -> list[Any]:
     ]
 
 
-def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Order a (N, C, 3, 3) kernel as the loops read it: float32 (panels of N, 3, 3, C, PANEL).
+@dataclass
+class Kernels:
+    """Kernels as the loops read them: `panels` (M, panels of N, 3, 3, C, PANEL) float32, `needed` (M, 64) elements.
 
-    Raises ValueError for a kernel of another size.
+    `kept` is G g G' of them all, and the channels of the input maps that it is for.
     """
-    if kernel.shape[2:] != (3, 3):
-        raise ValueError(f"kernel of {kernel.shape[2:]}: F(6 x 6, 3 x 3) is for 3 x 3")
-    return direct.prepare(kernel)
+
+    panels: np.ndarray
+    needed: np.ndarray
+    keep_transformed: bool
+    kept: tuple[tuple[int, ...], np.ndarray] | None = None
 
 
-def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
-    """Convolve the maps recorded in `inputs`, one beside the other, with a prepared kernel on `workers` threads."""
+def prepare(kernels: Sequence[np.ndarray], keep_transformed: bool) -> Kernels:
+    """Order M kernels (N, C, 3, 3) for `convolve`, which transforms them in the first call, or else in every one.
+
+    Raises ValueError for kernels of another size.
+    """
+    if kernels[0].shape[2:] != (3, 3):
+        raise ValueError(f"kernel of {kernels[0].shape[2:]}: F(6 x 6, 3 x 3) is for 3 x 3")
+    panels = np.stack([cut_panels(kernel.transpose(2, 3, 1, 0)) for kernel in kernels])
+    needed = [
+        np.outer(needed_elements((g != 0).any((0, 1, 3))), needed_elements((g != 0).any((0, 1, 2)))).ravel()
+        for g in kernels
+    ]
+    return Kernels(panels, np.array(needed), keep_transformed)
+
+
+def needed_elements(taps: Any) -> np.ndarray:
+    """Which elements of G g do not vanish for all g that have these taps, (3,) bool: (8,) bool.
+
+    Without g[0] the polynomial vanishes at 0, the first of the points, without g[2] it has no leading coefficient.
+    """
+    return np.array([taps[0], *[True] * (INPUT_TILE - 2), taps[2]])
+
+
+def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers: int) -> None:
+    """Convolve the maps recorded in `inputs`, one beside the other, with prepared kernels on `workers` threads.
+
+    The input is transformed once; each of the M kernels writes to the map of its own in `operands`.
+    """
     out = operands["out"][0]
-    vectors = int((-(-inputs["channels"] // LANES)).sum())
+    panel_count = kernels.panels.shape[1]
+    depth = LANES * int((-(-inputs["channels"] // LANES)).sum())
+    transformed = _transformed(kernels, inputs["channels"].copy(), depth, workers)
     tiles = -(-int(out["height"]) // OUTPUT_TILE) * -(-int(out["width"]) // OUTPUT_TILE)
     groups = -(-tiles // ROWS)
-    fitting = l2_bytes() // ((vectors + len(kernel) * PANEL // LANES) * GROUP_BYTES)
+    fitting = l2_bytes() // ((depth + panel_count * PANEL) // LANES * GROUP_BYTES)
     block = max(1, min(fitting, -(-groups // (GROUPS_A_THREAD * workers))))
-    _winograd_loops(inputs, operands, kernel, LANES * vectors, block, workers)
+    _winograd_loops(inputs, operands, transformed, kernels.needed, depth, block, workers)
+
+
+def _transformed(kernels: Kernels, map_channels: np.ndarray, depth: int, workers: int) -> np.ndarray:
+    """G g G' of all kernels, (64, M panels of N, depth, PANEL) float32 in rows of any length."""
+    kept = kernels.kept
+    if kept is not None and kept[0] == tuple(map_channels):
+        return kept[1]
+    count, panel_count = kernels.panels.shape[:2]
+    transformed = np.empty((TILE_ELEMENTS, count * panel_count * depth * PANEL + CACHE_LINE // 4), np.float32)
+    panels = kernels.panels.reshape(-1, *kernels.panels.shape[2:])
+    _transform_kernels(map_channels, panels, depth, transformed, workers)
+    if kernels.keep_transformed:
+        kernels.kept = tuple(map_channels), transformed
+    return transformed
+
+
+@compiled(parallel=True, error_model="numpy")
+def _transform_kernels(
+    map_channels: np.ndarray, panels: np.ndarray, depth: int, transformed: np.ndarray, workers: int
+) -> None:
+    """G g G' for maps of `map_channels` channels; zeros for the channels that fill up a map's last vector."""
+    plane, tap = transformed.strides[0], panels.strides[2]
+    for worker in prange(workers):
+        zeros = np.zeros(PANEL, np.float32)
+        first_channel, position = 0, 0
+        for channels in map_channels:
+            padded = (channels + LANES - 1) // LANES * LANES
+            for c in range(padded * worker // workers, padded * (worker + 1) // workers):
+                for panel in range(len(panels)):
+                    target = transformed.ctypes.data + 4 * (panel * depth + position + c) * PANEL
+                    for n in range(0, PANEL, LANES):
+                        if c < channels:
+                            source = panels[panel, 0, 0, first_channel + c, n:].ctypes.data
+                            transform_taps(source, tap, target + 4 * n, plane)
+                        else:
+                            transform_taps(zeros.ctypes.data, 0, target + 4 * n, plane)
+            first_channel += channels
+            position += padded
 
 
 @compiled(parallel=True, error_model="numpy")
 def _winograd_loops(
-    inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, depth: int, block: int, workers: int
+    inputs: np.ndarray,
+    operands: np.ndarray,
+    transformed: np.ndarray,
+    needed: np.ndarray,
+    depth: int,
+    block: int,
+    workers: int,
 ) -> None:
     """`block` groups of ROWS tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
-    panel_count = len(kernel)
-    transformed = np.empty((TILE_ELEMENTS, panel_count * depth * PANEL + CACHE_LINE // 4), np.float32)
-    for worker in prange(workers):
-        _transform_kernel(inputs, kernel, depth, transformed, worker, workers)
-
+    panel_count = (operands[0].out.channels + PANEL - 1) // PANEL
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
@@ -202,51 +281,28 @@ def _winograd_loops(
                 for m in range(len(inputs)):
                     _transform_input_group(inputs[m], first, min(ROWS, tiles - first), tiles_across, target)
                     target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
-            multiply_elements(
-                TILE_ELEMENTS,
-                group_inputs.ctypes.data,
-                inputs_stride,
-                groups,
-                transformed.ctypes.data,
-                transformed.strides[0],
-                depth,
-                operand.out.channels,
-                group_sums.ctypes.data,
-                sums_stride,
-                GROUP_BYTES,
-            )
-            for g in range(groups):
-                first = first_tile + g * ROWS
-                for t in range(min(ROWS, tiles - first)):
-                    row = (first + t) // tiles_across * OUTPUT_TILE
-                    column = (first + t) % tiles_across * OUTPUT_TILE
-                    source = group_sums.ctypes.data + g * sums_stride + 4 * LANES * t
-                    _write_output_tile(operands, row, column, source, panel_count, pixels)
+            for kernel in range(len(operands)):
+                multiply_elements(
+                    needed[kernel],
+                    group_inputs.ctypes.data,
+                    inputs_stride,
+                    groups,
+                    transformed.ctypes.data + 4 * kernel * panel_count * depth * PANEL,
+                    transformed.strides[0],
+                    depth,
+                    operand.out.channels,
+                    group_sums.ctypes.data,
+                    sums_stride,
+                    GROUP_BYTES,
+                )
+                for g in range(groups):
+                    first = first_tile + g * ROWS
+                    for t in range(min(ROWS, tiles - first)):
+                        row = (first + t) // tiles_across * OUTPUT_TILE
+                        column = (first + t) % tiles_across * OUTPUT_TILE
+                        source = group_sums.ctypes.data + g * sums_stride + 4 * LANES * t
+                        _write_output_tile(operands[kernel : kernel + 1], row, column, source, panel_count, pixels)
             first_tile = ROWS * block * next_turn(counter.ctypes.data)
-
-
-@njit(inline="always")
-def _transform_kernel(
-    inputs: np.ndarray, kernel: np.ndarray, depth: int, transformed: np.ndarray, worker: int, workers: int
-) -> None:
-    """G g G' of this worker's share of the channels; zeros for those that fill up the vectors of an input map."""
-    zeros = np.zeros(PANEL, np.float32)
-    plane, tap = transformed.strides[0], kernel.strides[2]
-    first_channel, position = 0, 0
-    for m in range(len(inputs)):
-        channels = inputs[m].channels
-        padded = (channels + LANES - 1) // LANES * LANES
-        for c in range(padded * worker // workers, padded * (worker + 1) // workers):
-            for panel in range(len(kernel)):
-                target = transformed.ctypes.data + 4 * (panel * depth + position + c) * PANEL
-                for n in range(0, PANEL, LANES):
-                    if c < channels:
-                        source = kernel[panel, 0, 0, first_channel + c, n:].ctypes.data
-                        transform_kernel(source, tap, target + 4 * n, plane)
-                    else:
-                        transform_kernel(zeros.ctypes.data, 0, target + 4 * n, plane)
-        first_channel += channels
-        position += padded
 
 
 @njit(inline="always")
@@ -312,11 +368,11 @@ transform_input_part = simd.instructions(intp, intp, intp, intp, intp)(_emit_tra
 
 
 @simd.instructions(intp, intp, intp, intp)
-def transform_kernel(builder: IRBuilder, kernel: Value, tap: Value, target: Value, plane: Value) -> None:
+def transform_taps(builder: IRBuilder, taps: Value, tap: Value, target: Value, plane: Value) -> None:
     """G g G' for LANES output channels: 3 x 3 taps, `tap` bytes apart, to 64 elements, `plane` bytes apart."""
 
     def column(j: int) -> list[Vector]:
-        return [simd.load(builder, strided(builder, kernel, tap, 3 * i + j)) for i in range(3)]
+        return [simd.load(builder, strided(builder, taps, tap, 3 * i + j)) for i in range(3)]
 
     columns = [times_g(column(j)) for j in range(3)]
     for i, row in enumerate(zip(*columns, strict=True)):

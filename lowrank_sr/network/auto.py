@@ -46,7 +46,7 @@ def concrete(layer: Layer, method: str) -> str:
     """The method by which `layer` is computed where `method`, "auto" included, is asked for.
 
     For a dense layer "auto" is the fastest of all on this machine. For an SVD pair, which goes either directly or by
-    F(4, 3), it is always the latter: faster at every shape of ESRGAN. CP goes one way whatever the method.
+    F(6, 3), it is always the latter: faster at every shape of ESRGAN. CP goes one way whatever the method.
     """
     if method != AUTO:
         return method

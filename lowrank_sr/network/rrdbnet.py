@@ -8,9 +8,11 @@
     RRDB(x)        = x + 0.2 D3(D2(D1(x)))          D(x) = x + 0.2 conv5(x, g1, g2, g3, g4): a dense block
     g_k            = LeakyReLU(conv_k(x, g1, ..., g_{k-1}))
 
-No concatenation is ever computed: `block_maps.py` says how. With the RRDB's input, kept for its outer skip, the trunk
-needs 3 num_feat + 4 num_grow_ch + 8 floats a pixel: 1.3 KB for ESRGAN. conv_first's features are computed a second time
-instead of being kept through the trunk: 27 multiply-adds each.
+No concatenation is ever computed: a convolution reads several maps side by side. Each has an array of its own, so that
+its pixels lie close together. RRDB_i reads and writes x1: D1 to D3 lead from x1 to x2 to x3 and back to x1, which D3
+adds as the RRDB's outer skip and writes over at the same time. With g1 to g4 the trunk needs 3 num_feat +
+4 num_grow_ch floats a pixel: 1.3 KB for ESRGAN. conv_first's features are computed a second time instead of being kept
+through the trunk: 27 multiply-adds each.
 """
 
 import os
@@ -25,6 +27,7 @@ from lowrank_sr import flops
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array
 from lowrank_sr.conv.methods import Convolution, convolution
+from lowrank_sr.conv.upsampled import upsampled_convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
 from lowrank_sr.network import weights
@@ -38,6 +41,7 @@ from lowrank_sr.resources import WEIGHTS
 SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
+TAIL = ("HRconv", "conv_last")  # and the upconvs
 
 Conv = Callable[..., None]
 """`conv(name, x, out, **epilogue)`: write layer `name` of the feature map x, or of several side by side, into out."""
@@ -205,7 +209,7 @@ class RRDBNet:
         conv(f"{name}.conv{CONVOLUTIONS}", [x, *grown], y, **epilogue)
 
     def _tail(self, conv: Conv) -> list[Stage]:
-        """upconv1 to conv_last, each over what the one before it gives, the upconvs over that enlarged by 2."""
+        """upconv1 to conv_last, each over what the one before it gives; the upconvs enlarge it by 2."""
         stages = [
             Stage(partial(conv, f"upconv{i}", slope=SLOPE), factor=2)
             for i in range(1, self.architecture.upsamplings + 1)
@@ -217,7 +221,13 @@ class RRDBNet:
     @cached_property
     def _convolutions(self) -> dict[str, Convolution]:
         """Every layer's convolution, its kernel prepared for the method."""
-        return {name: convolution(layer, self.methods[name]) for name, layer in self.layers.items()}
+        return {name: self._convolution(name, layer) for name, layer in self.layers.items()}
+
+    def _convolution(self, name: str, layer: Layer) -> Convolution:
+        if name.startswith("upconv"):
+            return upsampled_convolution(layer, self.methods[name])
+        in_tail = name in TAIL
+        return convolution(layer, self.methods[name], keep_transformed=in_tail)  # the tail's are called for every band
 
 
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:

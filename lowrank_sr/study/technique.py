@@ -29,7 +29,7 @@ _LOOKS: dict[tuple[str | None, str], Look] = {  # by form and method
     (None, "kn2row"): Look("kn2row", "#4f8a5b", "#8fcf9c", "D", "-."),
     (None, "winograd"): Look("Winograd", "#7d3f98", "#d3a4ea", "v", ":"),
     ("svd", "direct"): Look("SVD", "#1f5aa6", "#6cb0ff", "^"),
-    ("svd", "winograd"): Look("SVD, F(4, 3)", "#1f5aa7", "#6cb0fd", ">"),
+    ("svd", "winograd"): Look("SVD, F(6, 3)", "#1f5aa7", "#6cb0fd", ">"),
     ("cp", "direct"): Look("CP", "#d98218", "#ffc069", "P"),
 }
 _OF_NEW_METHODS = Look("", "#9c5a3c", "#dba386", "h", "--")  # of all that have no look of their own yet
@@ -43,7 +43,7 @@ class Technique:
     `form` is None for dense layers, "svd" or "cp". `factors` minimise the error of the "kernel", or that of the layers'
     outputs on calibration pictures, "fitted", or come out of a training of all layers together, "tuned", which begins
     with the fitted ones; dense layers are as they are, or "tuned". `method` computes the dense layers, and the SVD
-    pairs directly or, where it is "winograd", by F(4, 3). `layers` are those of this form: "all" that can have it,
+    pairs directly or, where it is "winograd", by F(6, 3). `layers` are those of this form: "all" that can have it,
     those in the dense "blocks", or the poster's recipe in its two readings: those whose condition number is above the
     threshold of Figure 2, which is ours, "marked", or those below it, "unmarked".
     """
@@ -72,17 +72,17 @@ class Technique:
 
     @property
     def label(self) -> str:
-        """The name in tables and figures: "SVD, fitted, F(4, 3)" or "SVD, kernel, marked layers"."""
+        """The name in tables and figures: "SVD, fitted, F(6, 3)" or "SVD, kernel, marked layers"."""
         if self.form is None:
             return "dense, fine-tuned" if self.factors == TUNED else self.look.label
         label = f"{_LOOKS[self.form, DIRECT].label}, {_FACTORS[self.factors]}"
         if self.layers != ALL:
             label += f", {LAYERS[self.layers]}"
-        return label if self.method == DIRECT else f"{label}, F(4, 3)"
+        return label if self.method == DIRECT else f"{label}, F(6, 3)"
 
     @property
     def clock_label(self) -> str:
-        """The name where only the time counts, which does not depend on the factors: "SVD" and "SVD, F(4, 3)"."""
+        """The name where only the time counts, which does not depend on the factors: "SVD" and "SVD, F(6, 3)"."""
         return self.look.label
 
 

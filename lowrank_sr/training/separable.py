@@ -9,7 +9,7 @@
     dvertical[k, c, i]     = sum over p of dm[p, k] x[p + i, c]
 
 So dx is again such a pair, of the same rank, its factors turned and exchanged, and horizontal first. The gradients of
-the factors need both m and dm. They are therefore written to memory, and dx is computed from dm instead of by F(4, 3)
+the factors need both m and dm. They are therefore written to memory, and dx is computed from dm instead of by F(6, 3)
 from dy, which would compute dm again. The (N, C, 3, 3) gradient of the product is never formed: 9 N C multiplications a
 pixel, where those of the factors take 3 K (N + C), a quarter of that in a layer that is 4 times as fast.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from reference import EPS, exact_convolution, rounding_error
+from reference import EPS, EVERY_WAY, error_bound, exact_convolution, exact_layer, random_layer, rounding_error
 
 from lowrank_sr.conv.epilogue import NOTHING, Epilogue, operands
 from lowrank_sr.conv.feature_map import allocate, from_array, unpadded
@@ -18,6 +18,15 @@ TERMS = {
     "scale": {"scale": 0.25},
     "skip": {"skip": True, "skip_scale": 0.5},
     "outer": {"outer": True},
+}
+
+
+IN_PLACE = {
+    "skip": {"added": ["skip"], "in place": ["skip"]},
+    "outer": {"added": ["outer"], "in place": ["outer"]},
+    "skip, with outer": {"added": ["skip", "outer"], "in place": ["skip"]},
+    "outer, with skip": {"added": ["skip", "outer"], "in place": ["outer"]},
+    "both": {"added": ["skip", "outer"], "in place": ["skip", "outer"]},
 }
 
 
@@ -41,10 +50,44 @@ def test_each_term(terms, n):
     assert (np.abs(out - exact) <= rounding_error(x, layer.weight, layer.bias) + rounding).all()
 
 
+@EVERY_WAY
+@pytest.mark.parametrize("terms", IN_PLACE.values(), ids=IN_PLACE)
+@pytest.mark.parametrize("n", [PANEL, PANEL + 3])
+def test_the_result_may_take_the_place_of_what_is_added(kind, method, terms, n):
+    """13 x 14 pixels: Winograd's tiles of 6 x 6, four of them whole, those at the edges cut off."""
+    rng = np.random.default_rng(n)
+    height, width = 13, 14
+    layer = random_layer(kind, rng, n, CHANNELS, 7)
+    x = from_array(rng.standard_normal((height, width, CHANNELS)))
+    addends = {name: from_array(rng.standard_normal((height, width, n))) for name in ("skip", "outer")}
+    factors = {"slope": 0.2, "scale": 0.25, "skip_scale": 0.5}
+    apart = allocate(height, width, n)
+    run = convolution(layer, method)
+
+    def epilogue(**maps):
+        return Epilogue(layer.bias, **factors, **{name: maps[name] for name in terms["added"]})
+
+    run(x, apart, epilogue(**addends))
+    same = addends[terms["in place"][0]]
+    if len(terms["in place"]) == 2:  # the same map twice
+        addends = {"skip": same, "outer": same}
+        run(x, apart, epilogue(**addends))
+    exact = exact_layer(x.array, layer)
+    exact = 0.25 * np.where(exact > 0, exact, 0.2 * exact)
+    for name in terms["added"]:
+        exact += {"skip": 0.5, "outer": 1.0}[name] * addends[name].array
+
+    run(x, same, epilogue(**addends))
+    np.testing.assert_array_equal(same.buffer, apart.buffer)  # the border of zeros too
+
+    # the epilogue rounds four times, each at most eps / 2 of numbers below 8
+    bound = error_bound(x.array, layer, method) + 16 * EPS
+    assert (np.abs(apart.array - exact) <= bound).all()
+
+
 def test_operands_refer_to_the_arrays():
-    x, out, bias = allocate(3, 4, 2), allocate(3, 4, 5), np.zeros(5, np.float32)
-    (operand,) = operands(x, out, Epilogue(bias, slope=0.2, scale=0.5, skip=out, skip_scale=2.0))
-    assert operand["x"]["start"] == x.array.ctypes.data
+    out, bias = allocate(3, 4, 5), np.zeros(5, np.float32)
+    (operand,) = operands(out, Epilogue(bias, slope=0.2, scale=0.5, skip=out, skip_scale=2.0))
     assert operand["out"]["start"] == operand["skip"]["start"] == out.array.ctypes.data
     assert operand["bias"] == bias.ctypes.data
     assert operand["outer"]["channels"] == NOTHING.channels == 0
@@ -54,7 +97,7 @@ def test_operands_refer_to_the_arrays():
 
 @pytest.mark.parametrize("name", ["skip", "outer"])
 def test_a_map_of_another_size_is_not_added(name):
-    x, out, bias = allocate(3, 4, 2), allocate(3, 4, 5), np.zeros(5, np.float32)
+    out, bias = allocate(3, 4, 5), np.zeros(5, np.float32)
     for size in [(4, 4, 5), (3, 5, 5), (3, 4, 4)]:
         with pytest.raises(ValueError, match=r"must be \(3, 4, 5\)"):
-            operands(x, out, Epilogue(bias, **{name: allocate(*size)}))
+            operands(out, Epilogue(bias, **{name: allocate(*size)}))

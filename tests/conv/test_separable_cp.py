@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import EPS, exact_convolution, pair_winograd_error
+from reference import (
+    EPS,
+    assert_rounds_to_layer,
+    dense_kernel,
+    error_bound,
+    exact_convolution,
+    exact_layer,
+    random_layer,
+)
 
 from lowrank_sr.conv import cp, separable, separable_winograd
 from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import allocate, from_array
+from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.lowrank import svd
@@ -18,44 +26,17 @@ from lowrank_sr.machine.cpu import PANEL, ROWS
 KINDS = pytest.mark.parametrize(
     ("kind", "method"),
     [(Separable, "direct"), (Separable, "winograd"), (CP, "direct")],
-    ids=["pair", "pair by F(4, 3)", "CP"],
+    ids=["pair", "pair by F(6, 3)", "CP"],
 )
 SIZES = [(1, 1), (1, 9), (2, 3), (7, 13), (31, 37)]
 SHAPES = [(1, 1, 1), (64, 3, 9), (3, 64, 5), (32, 96, 16), (33, 17, 40), (64, 192, PANEL + 1)]  # N, C, rank
 
 
-def random_layer(kind, rng, n, c, rank):
-    """Values of an order that keeps the output near 1."""
-    values = rng.standard_normal
-    bias = values(n, dtype=np.float32)
-    if kind is Separable:
-        vertical = values((rank, c, 3), dtype=np.float32) / np.float32((3 * c) ** 0.5)
-        return Separable(vertical, values((n, rank, 3), dtype=np.float32) / np.float32((3 * rank) ** 0.5), bias)
-    y, x = values((2, 3, rank), dtype=np.float32) / np.float32(3**0.5)
-    cp_in = values((c, rank), dtype=np.float32) / np.float32(c**0.5)
-    return CP(cp_in, y, x, values((n, rank), dtype=np.float32) / np.float32(rank**0.5), bias)
-
-
-def kernel(layer, of=lambda array: array):
-    """The dense kernel in float64, of factors to which `of` has been applied."""
-    return type(layer)(*(of(array.astype(np.float64)) for array in layer.arrays().values())).kernel()
-
-
-def rounding_error(x, layer, method):
-    """The same sums of magnitudes, times eps / 2 for each term of each step (Higham 2002, equation 3.5)."""
-    if method == "winograd":
-        bias = np.abs(layer.bias.astype(np.float64))
-        return pair_winograd_error(x, layer.vertical, layer.horizontal) + 2 * EPS * bias
-    _, c, d = layer.shape
-    terms = d * (c + layer.rank) if isinstance(layer, Separable) else c + 2 * d + layer.rank
-    return (terms + 2) * EPS / 2 * exact_convolution(np.abs(x), kernel(layer, np.abs), np.abs(layer.bias))
-
-
 def assert_rounds_to(actual, x, layer, method):
-    error = np.abs(actual - exact_convolution(x, kernel(layer), layer.bias))
-    assert (error <= rounding_error(x, layer, method)).all()
+    assert_rounds_to_layer(actual, x, layer, method)
     # Those bounds are of the worst case; errors of random sign grow with the root of the number of terms only.
-    exact = exact_convolution(np.abs(x), kernel(layer, np.abs), np.abs(layer.bias))
+    error = actual - exact_layer(x, layer)
+    exact = exact_convolution(np.abs(x), dense_kernel(layer, np.abs), np.abs(layer.bias))
     assert np.linalg.norm(error) <= 32 * EPS * np.linalg.norm(exact)
 
 
@@ -76,6 +57,29 @@ def test_equals_float64_for_any_size(kind, method, height, width, n, c, rank, se
     rng = np.random.default_rng(seed)
     layer = random_layer(kind, rng, n, c, rank)
     x = rng.standard_normal((height, width, c), dtype=np.float32)
+    assert_rounds_to(convolve(x, layer, method), x, layer, method)
+
+
+@KINDS
+@pytest.mark.parametrize("height", range(6, 12))
+def test_any_part_of_a_tile_at_the_edges(kind, method, height):
+    """Heights and widths that leave every remainder modulo the side of a tile, below and beside whole ones."""
+    rng = np.random.default_rng(height)
+    layer = random_layer(kind, rng, PANEL + 3, 5, 9)
+    for width in range(12, 18):
+        x = rng.standard_normal((height, width, 5), dtype=np.float32)
+        assert_rounds_to(convolve(x, layer, method), x, layer, method)
+
+
+@KINDS
+@pytest.mark.parametrize("factor", [0, 1])
+@pytest.mark.parametrize("zeros", [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]], ids=str)
+def test_taps_that_are_zero(kind, method, factor, zeros):
+    rng = np.random.default_rng(10)
+    layer = random_layer(kind, rng, PANEL + 3, 5, 9)
+    taps = (layer.cp_y.T, layer.cp_x.T) if kind is CP else (layer.vertical, layer.horizontal)
+    taps[factor][..., zeros] = 0
+    x = rng.standard_normal((13, 14, 5), dtype=np.float32)
     assert_rounds_to(convolve(x, layer, method), x, layer, method)
 
 
@@ -106,8 +110,8 @@ def test_a_pair_of_full_rank_is_the_dense_layer(method, shape):
     pair = Separable(*factors, dense.bias)
     x = rng.standard_normal((9, 11, c), dtype=np.float32)
     # Rounding both factors to float32 moves each product by eps: two more terms of the sums.
-    bound = rounding_error(x, pair, method) + EPS * exact_convolution(
-        np.abs(x), kernel(pair, np.abs), np.abs(dense.bias)
+    bound = error_bound(x, pair, method) + EPS * exact_convolution(
+        np.abs(x), dense_kernel(pair, np.abs), np.abs(dense.bias)
     )
     exact = exact_convolution(x, weight, dense.bias)
     assert (np.abs(convolve(x, pair, method) - exact) <= bound).all()
@@ -128,11 +132,11 @@ def test_channel_slices_and_all_of_the_epilogue(kind, method, n):
     convolution(layer, method)(buffer.slice(7, c), buffer.slice(7 + c, n), ends)
 
     x = before[1 : height + 1, 1 : width + 1, 7 : 7 + c]
-    exact = exact_convolution(x, kernel(layer), layer.bias)
+    exact = exact_layer(x, layer)
     exact = 0.25 * np.where(exact > 0, exact, 0.2 * exact) + 0.5 * skip.array.astype(float) + outer.array
     out = buffer.slice(7 + c, n).array
     # the epilogue rounds four times, each at most eps / 2 of numbers below 8
-    np.testing.assert_allclose(out, exact, rtol=0, atol=float(rounding_error(x, layer, method).max()) + 16 * EPS)
+    np.testing.assert_allclose(out, exact, rtol=0, atol=float(error_bound(x, layer, method).max()) + 16 * EPS)
     out[:] = before[1 : height + 1, 1 : width + 1, 7 + c : 7 + c + n]
     np.testing.assert_array_equal(buffer.buffer, before)
 
@@ -145,8 +149,8 @@ def test_rows_of_a_larger_map(kind, method):
     x = rng.standard_normal((12, 10, 8), dtype=np.float32)
     whole = convolve(x, layer, method)
     out = allocate(5, 10, 16)
-    convolution(layer, method)(from_array(x).rows(4, 9), out, Epilogue(layer.bias))
-    np.testing.assert_array_equal(out.array, whole[4:9])
+    convolution(layer, method)(from_array(x).rows(6, 11), out, Epilogue(layer.bias))
+    np.testing.assert_array_equal(out.array, whole[6:11])
 
 
 @KINDS
@@ -154,11 +158,12 @@ def test_rows_of_a_larger_map(kind, method):
 def test_nan_and_infinity_stay_where_they_are_seen(kind, method, value):
     rng = np.random.default_rng(5)
     layer = random_layer(kind, rng, 8, 8, 8)
-    x = rng.standard_normal((12, 12, 8), dtype=np.float32)
-    x[3, 4, 5] = value
+    x = rng.standard_normal((18, 18, 8), dtype=np.float32)
+    x[3, 6, 5] = value
     out = convolve(x, layer, method)
-    assert not np.isfinite(out[2:5, 3:6]).any()
-    out[(slice(0, 8), slice(0, 8)) if method == "winograd" else (slice(2, 5), slice(3, 6))] = 0  # whole tiles of 4 x 4
+    assert not np.isfinite(out[2:5, 5:8]).any()
+    # whole tiles of 6 x 6 pixels, of which each sees 8 x 8: columns -1 to 6 and 5 to 12
+    out[(slice(0, 6), slice(0, 12)) if method == "winograd" else (slice(2, 5), slice(5, 8))] = 0
     assert np.isfinite(out).all()
 
 
@@ -186,7 +191,7 @@ def test_blocks_waste_little_and_fit(across, most):
 
     def pixels(tiles):  # computed for blocks of so many: the columns of the middle, in whole register tiles
         sizes = [min(tiles, across - first) for first in range(0, across, tiles)]
-        return sum(-(-(4 * size + 2) // ROWS) * ROWS for size in sizes)
+        return sum(-(-(OUTPUT_TILE * size + 2) // ROWS) * ROWS for size in sizes)
 
     assert pixels(block) == min(pixels(tiles) for tiles in range(1, min(across, most) + 1))
 

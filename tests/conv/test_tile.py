@@ -6,7 +6,7 @@ from numba import njit, prange
 from reference import EPS
 
 from lowrank_sr.conv.simd import copy_values, next_turn
-from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
+from lowrank_sr.conv.tile import PIECE_BYTES, accumulate, cut_panels, multiply, multiply_elements, multiply_pieces
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 
@@ -24,6 +24,40 @@ def run_accumulate(sums, rows, panel, columns):
         sums.ctypes.data, sums.strides[0], rows.ctypes.data, rows.strides[0], panel.ctypes.data, len(panel), columns
     )
     return sums.sum() + rows[0, 0] + panel[0, 0]
+
+
+@njit
+def run_multiply_pieces(sums, row_stride, vector_stride, pieces, panel, columns):
+    multiply_pieces(
+        sums.ctypes.data,
+        row_stride,
+        vector_stride,
+        pieces.ctypes.data,
+        pieces.strides[0],
+        panel.ctypes.data,
+        len(panel),
+        pieces.ctypes.data,
+        columns,
+    )
+    return sums.sum() + pieces[0, 0, 0] + panel[0, 0]
+
+
+@njit
+def run_multiply_elements(needed, rows, panels, columns, sums):
+    multiply_elements(
+        needed,
+        rows.ctypes.data,
+        rows.strides[0],
+        len(rows),
+        panels.ctypes.data,
+        panels.strides[0],
+        panels.shape[2],
+        columns,
+        sums.ctypes.data,
+        sums.strides[0],
+        rows.strides[1],
+    )
+    return sums.sum() + rows[0, 0, 0, 0, 0] + panels[0, 0, 0, 0]
 
 
 @njit
@@ -63,6 +97,54 @@ def test_the_tile_is_a_product_of_matrices(run, depth, columns):
     bound = (depth + 1) * EPS / 2 * (np.abs(products).sum(1) + np.abs(start))
     assert (np.abs(sums[:, :written] - (start + products.sum(1))) <= bound).all()
     np.testing.assert_array_equal(sums[:, written:], before[:, written:])
+
+
+@pytest.mark.parametrize("depth", [LANES, 3 * LANES])
+@pytest.mark.parametrize("columns", [1, LANES, LANES + 1, PANEL, PANEL + 5])
+@pytest.mark.parametrize("order", ["rows", "pieces"])
+def test_the_tile_of_pieces_is_a_product_of_matrices(depth, columns, order):
+    """Sums as rows of PANEL columns, or as pieces that could be the rows of another product."""
+    rng = np.random.default_rng(depth)
+    # (pieces, ROWS and one more, LANES): further apart than they are long, and what lies between is not read
+    pieces = rng.standard_normal((depth // LANES, ROWS + 1, LANES), dtype=np.float32)
+    pieces[:, ROWS] = np.nan
+    panel = rng.standard_normal((depth, PANEL), dtype=np.float32)
+    before = rng.standard_normal((ROWS, PANEL // LANES, LANES), dtype=np.float32)
+    sums = np.ascontiguousarray(before if order == "rows" else before.swapaxes(0, 1))
+    vector_stride, row_stride = (sums if order == "rows" else sums.swapaxes(0, 1)).strides[1::-1]
+    run_multiply_pieces(sums, row_stride, vector_stride, pieces, panel, columns)
+
+    written = LANES if columns <= LANES else PANEL
+    rows = pieces[:, :ROWS].transpose(1, 0, 2).reshape(ROWS, depth).astype(float)
+    products = rows[:, :, None] * panel[:, :written]
+    actual = (sums if order == "rows" else sums.swapaxes(0, 1)).reshape(ROWS, PANEL)
+    # `depth` terms, eps / 2 each of the sum of their magnitudes (Higham 2002, equation 3.5)
+    bound = depth * EPS / 2 * np.abs(products).sum(1)
+    assert (np.abs(actual[:, :written] - products.sum(1)) <= bound).all()
+    np.testing.assert_array_equal(actual[:, written:], before.reshape(ROWS, PANEL)[:, written:])
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("columns", [1, LANES, PANEL + 1, 2 * PANEL])
+def test_a_product_for_each_element(groups, columns):
+    rng = np.random.default_rng(columns)
+    elements, depth, panel_count = 4, 2 * LANES, -(-columns // PANEL)
+    needed = np.array([True, False, True, True])  # the sums of the second are zeros
+    assert PIECE_BYTES == 4 * ROWS * LANES
+    rows = rng.standard_normal((groups, depth // LANES, elements + 1, ROWS, LANES), dtype=np.float32)
+    matrix = rng.standard_normal((elements, depth, columns), dtype=np.float32)
+    panels = np.ascontiguousarray(cut_panels(matrix).swapaxes(0, 1)).reshape(elements, panel_count, depth, PANEL)
+    sums = np.full((groups, panel_count * PANEL // LANES, elements + 1, ROWS, LANES), 7, np.float32)
+    run_multiply_elements(needed, rows, panels, columns, sums)
+
+    def in_order(pieces):  # groups, elements, rows, columns
+        return pieces[:, :, :elements].transpose(0, 2, 3, 1, 4).reshape(groups, elements, ROWS, -1).astype(float)
+
+    exact, magnitudes = (
+        of(in_order(rows)) @ of(matrix.astype(float) * needed[:, None, None]) for of in (np.array, np.abs)
+    )
+    assert (np.abs(in_order(sums)[..., :columns] - exact) <= depth * EPS / 2 * magnitudes).all()
+    assert (sums[:, :, elements:] == 7).all()
 
 
 @pytest.mark.parametrize("n", [1, PANEL - 1, PANEL, PANEL + 1, 3 * PANEL])

@@ -44,7 +44,7 @@ def test_an_edit_to_an_inlined_file_is_seen_at_once(tmp_path):
     assert run() == (0.0, "False", digest)
 
     source = package / "conv" / "epilogue.py"
-    edited = source.read_text(encoding="utf-8").replace("total * slopes) * scales", "total * slopes) * scales + 1")
+    edited = source.read_text(encoding="utf-8").replace(") * self.scales for", ") * self.scales + 1 for")
     assert edited != source.read_text(encoding="utf-8")
     source.write_text(edited, encoding="utf-8")
     value, compiles, new_digest = run()

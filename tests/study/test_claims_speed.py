@@ -20,7 +20,7 @@ def speedups(results, svd, cp):
     [(1.2, 1.1, AGREES), (0.9, 1.2, IN_PART), (0.9, 0.8, DISAGREES), (1.01, 1.2, NOT_DECIDED)],
 )
 def test_faster(svd, cp, verdict):
-    """By more than the spread, 0.02; F(4, 3) does not count, which is not what the poster compares."""
+    """By more than the spread, 0.02; F(6, 3) does not count, which is not what the poster compares."""
     results = timed(example(), speedups(example(), svd, cp) | {SVD_FITTED_WINOGRAD: 3.0})
     assert judged(results, "Low rank is faster").verdict == verdict
 
@@ -63,8 +63,8 @@ def test_explanations_are_tested():
     results = timed(example(), speedups(example(), 1.3, 1.3) | {WINOGRAD_EXACT: 2.0, SVD_FITTED_WINOGRAD: 2.5})
     why = judged(results, "Low rank is faster").why
     assert "None reaches on the clock" in why
-    assert "Winograd computes the same picture 2.00 times as fast; faster than that: SVD, fitted, F(4, 3)." in why
-    assert "By F(4, 3)" in why
+    assert "Winograd computes the same picture 2.00 times as fast; faster than that: SVD, fitted, F(6, 3)." in why
+    assert "By F(6, 3)" in why
     fast = dict.fromkeys(low_rank(results), 2.5)
     why = judged(
         timed(results, fast | {WINOGRAD_EXACT: 0.9, IM2COL: 0.5, SVD_FITTED_WINOGRAD: 2.5}), "Low rank is faster"

@@ -101,7 +101,7 @@ def test_the_self_check_shows_every_measurement():
 
 
 def test_the_full_size_table_names_no_factors():
-    assert [row[0] for row in tables.full_size(example()).rows] == ["direct", "SVD, F(4, 3)"]
+    assert [row[0] for row in tables.full_size(example()).rows] == ["direct", "SVD, F(6, 3)"]
 
 
 def blocks(results, heading):
@@ -112,7 +112,7 @@ def blocks(results, heading):
 
 def test_the_note_on_the_full_size_is_of_what_was_timed():
     note, missing = blocks(example(), "ESRGAN at full size")[1:]
-    assert note.endswith("The other layers are dense, by Winograd's algorithm beside SVD, F(4, 3).")
+    assert note.endswith("The other layers are dense, by Winograd's algorithm beside SVD, F(6, 3).")
     assert missing.startswith("CP is not timed here")
 
 
@@ -134,7 +134,7 @@ def test_the_tail_is_that_of_the_network():
 
 def test_the_fastest_are_told_apart_or_named_together():
     results = timed(example(), {SVD_FITTED_WINOGRAD: 3.0, IM2COL: 0.5})
-    assert conclusions.times(results).startswith("Fastest: SVD, fitted, F(4, 3), 3.00 times as fast as direct (2.00 in")
+    assert conclusions.times(results).startswith("Fastest: SVD, fitted, F(6, 3), 3.00 times as fast as direct (2.00 in")
     results = timed(results, {SVD_FITTED_WINOGRAD: 2.1})
     said = conclusions.times(results)
     assert "SVD, kernel, 2.00 times" in said

@@ -11,7 +11,7 @@ from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared, fine
         (Technique(method="im2col"), "im2col", "im2col + GEMM"),
         (Technique("svd"), "svd", "SVD, kernel"),
         (Technique("svd", "fitted"), "svd fitted", "SVD, fitted"),
-        (Technique("svd", "fitted", "winograd"), "svd fitted winograd", "SVD, fitted, F(4, 3)"),
+        (Technique("svd", "fitted", "winograd"), "svd fitted winograd", "SVD, fitted, F(6, 3)"),
         (Technique("cp", "fitted"), "cp fitted", "CP, fitted"),
         (Technique("svd", "tuned"), "svd tuned", "SVD, fine-tuned"),
         (Technique("cp", "tuned"), "cp tuned", "CP, fine-tuned"),
@@ -28,7 +28,7 @@ def test_name_and_label(value, name, label):
 
 def test_the_clock_does_not_see_the_factors():
     assert Technique("svd").clock_label == Technique("svd", "fitted").clock_label == "SVD"
-    assert technique.SVD_FITTED_WINOGRAD.clock_label == "SVD, F(4, 3)"
+    assert technique.SVD_FITTED_WINOGRAD.clock_label == "SVD, F(6, 3)"
 
 
 def test_names_and_labels_are_unique():

@@ -1,6 +1,6 @@
 """The rounding of Winograd's algorithm: two dimensions at once, against one at a time in a pair.
 
-The magnitudes in a row of B' add up to 10 at most and those in a row of A' to 19: what the algorithm computes with is
+The magnitudes in a row of B' add up to 15 at most and those in a row of A' to 67: what the algorithm computes with is
 larger than the result by up to such factors, and so are its roundings. In two dimensions at once both are squared
 before anything is summed; in the pair the middle is an ordinary number again.
 """
@@ -36,12 +36,12 @@ for rank in (8, 32):
     dense = Dense(kernel, bias)  # float32
     errors = {
         "pair, direct": relative(convolve(x, pair, "direct"), exact(kernel)),
-        "pair, F(4, 3)": relative(convolve(x, pair, "winograd"), exact(kernel)),
+        "pair, F(6, 3)": relative(convolve(x, pair, "winograd"), exact(kernel)),
         "dense, direct": relative(convolve(x, dense, "direct"), exact(dense.weight.astype(float))),
-        "dense, F(4 x 4, 3 x 3)": relative(convolve(x, dense, "winograd"), exact(dense.weight.astype(float))),
+        "dense, F(6 x 6, 3 x 3)": relative(convolve(x, dense, "winograd"), exact(dense.weight.astype(float))),
     }
     for name, error in errors.items():
         print(f"rank {rank:2}, {name:24} {error:.1e}")
-    assert errors["pair, F(4, 3)"] < errors["dense, F(4 x 4, 3 x 3)"]
+    assert errors["pair, F(6, 3)"] < errors["dense, F(6 x 6, 3 x 3)"]
     # Single precision has a unit of 6e-8: none of this is visible in a picture of 8 bits.
     assert max(errors.values()) < 1e-5

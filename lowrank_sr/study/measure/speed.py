@@ -135,11 +135,12 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 def multiplications(net: RRDBNet, side: int) -> float:
     """Multiplications that a network does on a picture of `side` x `side` pixels."""
-    pixels = side * side
-    return sum(
-        flops.multiplications(layer, concrete(layer, net.method)) * net.architecture.area(name) * pixels
-        for name, layer in net.layers.items()
-    )
+    total = 0.0
+    for name, layer in net.layers.items():
+        method = concrete(layer, net.method)
+        share = flops.upsampled_share(layer, method) if name.startswith("upconv") else 1.0
+        total += share * flops.multiplications(layer, method) * net.architecture.area(name) * side * side
+    return total
 
 
 def noise(side: int) -> np.ndarray:

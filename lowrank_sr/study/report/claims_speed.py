@@ -66,7 +66,7 @@ def _winograd(results: Results) -> list[tuple[bool, str]]:
         pair, by_winograd = rows[SVD_FITTED], rows[SVD_FITTED_WINOGRAD]
         both = (clock.measurements(results, technique) for technique in (SVD_FITTED, SVD_FITTED_WINOGRAD))
         text = (
-            f"By F(4, 3) the fitted SVD does {by_winograd.multiplications / pair.multiplications:.2f} of the "
+            f"By F(6, 3) the fitted SVD does {by_winograd.multiplications / pair.multiplications:.2f} of the "
             f"multiplications and is {by_winograd.measured.speedup / pair.measured.speedup:.2f} times as fast; the "
             "FLOP count does not show that."
         )

@@ -169,7 +169,7 @@ def _method(report: Report) -> list[Block]:
         "multiply-add, by the paper's formulas; effective GFLOP/s: FLOPs of the dense network over seconds. Quality: "
         "PSNR and SSIM on 8-bit values; as many pixels as the network's scale are cut from each border. SVD pairs, and "
         "dense layers in low-rank networks, run by direct convolution, so that a difference comes from the low rank "
-        "alone; by Winograd's algorithm, F(4, 3) and F(4 x 4, 3 x 3), where the report says so.",
+        "alone; by Winograd's algorithm, F(6, 3) and F(6 x 6, 3 x 3), where the report says so.",
         CHOICES.format(speedup=TABLE1_SPEEDUP),
         tables_causes.self_check(report.results),
         f"Seed {settings.seed}. Every number is in results.json; what depends on the clock is there under “measured”.",

@@ -53,8 +53,8 @@ BOUND = "The poster expects CP to be nearly d² times as fast at the rank below,
 WINOGRAD = (
     "What FLOPs do not count is how a sum of products is computed. Winograd's algorithm F(m, r) (Lavin and Gray 2015, "
     "arXiv:1509.09308) gives m outputs of a filter of r taps by m + r − 1 multiplications and more additions, with the "
-    "same result up to rounding. F(4 × 4, 3 × 3) computes a dense layer by 36 multiplications where direct "
-    "convolution takes 144, and F(4, 3), in one dimension, each half of an SVD pair by 6 instead of 12. Speed-ups “in "
+    "same result up to rounding. F(6 × 6, 3 × 3) computes a dense layer by 64 multiplications where direct "
+    "convolution takes 324, and F(6, 3), in one dimension, each half of an SVD pair by 8 instead of 18. Speed-ups “in "
     "theory” are those of the FLOPs; the multiplications that are really done stand beside them."
 )
 DENSE_FORMULA = Formula(
@@ -100,7 +100,7 @@ _WORDS = (
     ("direct", "nested loops, vectorised, without copies: what speed-ups are over"),
     ("im2col + GEMM", "every pixel's neighbourhood copied into a matrix, d² times the map, and one matrix product"),
     ("kn2row", "a matrix product for each of the d² taps, without that copy"),
-    ("Winograd", "F(4 × 4, 3 × 3) for dense layers; “F(4, 3)” for SVD pairs"),
+    ("Winograd", "F(6 × 6, 3 × 3) for dense layers; “F(6, 3)” for SVD pairs"),
     (
         "condition number",
         "largest over smallest singular value of the kernel as a matrix. The poster marks layers by a threshold of it "
