@@ -17,7 +17,8 @@ pixels of `e` are pieces as they lie.
 
 The rank is computed in whole vectors: a multiple of LANES wastes nothing.
 
-Extra memory: four rows of R channels a thread, three of `a` and one of `e`.
+Extra memory: four rows of R channels a thread, three of `a` and one of `e`, and ROWS C floats. Each thread computes the
+two rows of `a` beside its part of the picture too.
 """
 
 from typing import NamedTuple

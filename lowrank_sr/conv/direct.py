@@ -55,12 +55,13 @@ def _direct_loops(inputs: np.ndarray, operands: np.ndarray, panels: np.ndarray, 
         operand = operands[0]
         out = operand.out
         sums = np.empty((ROWS, PANEL), np.float32)
-        tile, stride = sums.ctypes.data, 4 * PANEL
+        stride = 4 * PANEL
         row = next_turn(counter.ctypes.data)
         while row < out.height:
             for panel in range(panel_count):
                 remaining_channels = out.channels - panel * PANEL
                 for column in range(0, out.width, ROWS):
+                    tile = sums.ctypes.data
                     for t in range(len(taps)):
                         i, j = taps[t, 0], taps[t, 1]
                         first_channel = 0

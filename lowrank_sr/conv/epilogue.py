@@ -29,8 +29,8 @@ class Epilogue(NamedTuple):
     """The terms of the equation above.
 
     `bias` is (N,) float32. `slope` is that of LeakyReLU below zero, 1 for no activation; above 0 and at most 1, so that
-    LeakyReLU(x) = max(x, slope x). `skip` and `outer` are
-    feature maps with the result's height, width and channels, or NOTHING.
+    LeakyReLU(x) = max(x, slope x). `skip` and `outer` are feature maps with the result's height, width and channels, or
+    NOTHING.
     """
 
     bias: np.ndarray
@@ -55,14 +55,17 @@ def operands(out: FeatureMap, epilogue: Epilogue) -> np.ndarray:
     Raises ValueError where sizes do not fit: compiled loops do not check them.
     """
     size = (out.height, out.width, out.channels)
-    if epilogue.bias.shape != size[2:]:
-        raise ValueError(f"bias {epilogue.bias.shape} does not fit output {size}")
+    bias = epilogue.bias
+    if bias.shape != size[2:] or bias.dtype != DTYPE or not bias.flags.c_contiguous:
+        raise ValueError(f"bias {bias.shape} of {bias.dtype} does not fit output {size}, in float32 and contiguous")
+    if not 0 < epilogue.slope <= 1:
+        raise ValueError(f"slope {epilogue.slope}: expected above 0 and at most 1")
     for addend in (epilogue.skip, epilogue.outer):
         if addend is not NOTHING and (addend.height, addend.width, addend.channels) != size:
             raise ValueError(f"a map to be added must be {size}")
     maps = [record(feature_map) for feature_map in (out, epilogue.skip, epilogue.outer)]
     factors = (epilogue.slope, epilogue.scale, epilogue.skip_scale)
-    return np.array([(*maps, epilogue.bias.ctypes.data, *factors)], OPERANDS)
+    return np.array([(*maps, bias.ctypes.data, *factors)], OPERANDS)
 
 
 def _offset(record_type: np.dtype, field: str) -> int:
@@ -87,10 +90,11 @@ class Ends:
     ) -> None:
         self.builder = builder
         self.operand = operand
-        self.place = (row, column, builder.mul(channel, channel.type(4)))
+        self.origin = (row, column)
+        self.channel_bytes = builder.mul(channel, channel.type(4))
         self.count = count
         bias = self._field("bias", intp)
-        self.biases = simd.load(builder, builder.add(bias, self.place[2]), count=count)
+        self.biases = simd.load(builder, builder.add(bias, self.channel_bytes), count=count)
         factors = (self._field(name, float32) for name in ("slope", "scale", "skip_scale"))
         self.slopes, self.scales, self.skip_scales = (simd.splat(builder, factor) for factor in factors)
         self.strides = {name: self._strides(name) for name in ("out", "skip", "outer")}
@@ -129,10 +133,10 @@ class Ends:
         return self._field(name, intp, "row_stride"), self._field(name, intp, "pixel_stride")
 
     def _start(self, name: str) -> Value:
-        row, column, offset = self.place
+        row, column = self.origin
         row_stride, pixel_stride = self.strides[name]
         down = self.builder.add(self._field(name, intp, "start"), self.builder.mul(row, row_stride))
-        return self.builder.add(self.builder.add(down, self.builder.mul(column, pixel_stride)), offset)
+        return self.builder.add(self.builder.add(down, self.builder.mul(column, pixel_stride)), self.channel_bytes)
 
     def _field(self, name: str, kind: types.Type, inner: str | None = None) -> Value:
         offset = _offset(OPERANDS, name) + (_offset(RECORD, inner) if inner else 0)

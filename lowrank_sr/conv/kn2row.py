@@ -44,6 +44,8 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, worke
     x, out = inputs[0], operands["out"][0]
     _, channels, product_width = kernel.shape
     row_pixels = int(x["row_stride"]) // int(x["pixel_stride"])
+    if (inputs["row_stride"] // inputs["pixel_stride"] != row_pixels).any():
+        raise ValueError("maps side by side whose rows have different lengths in memory")
     row_bytes = 4 * row_pixels * (channels + product_width)
     strip_rows = min(l2_bytes() // row_bytes, -(-int(out["height"]) // (STRIPS_A_THREAD * workers)))
     with blas_threads(1):

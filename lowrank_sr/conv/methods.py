@@ -96,6 +96,8 @@ def _run(
     inputs = [x] if isinstance(x, FeatureMap) else x
     if sum(each.channels for each in inputs) != channels:
         raise ValueError(f"input of {sum(each.channels for each in inputs)} channels: the layer reads {channels}")
+    if any(each.step != 1 for each in inputs):
+        raise ValueError("input of every second pixel: expected neighbouring ones")
     size = outs[0].height, outs[0].width
     for each in (*inputs, *outs[1:]):
         if (each.height, each.width) != size:

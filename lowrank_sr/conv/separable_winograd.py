@@ -8,8 +8,8 @@ along y with elements u = 0 ... 7, the horizontal half along x with elements v =
 
 Then for each block of T tiles of 6 x 6 pixels side by side, whose first pixel is (y0, x0):
 
-    inputs[u, x, c]      = sum over i of B'[u, i] in[y0 + i - 1, x0 + x - 1, c]    i = 0 ... 7, x = 0 ... 6 T + 1
-    products[u, x, k]    = sum over c of inputs[u, x, c] V[u, k, c]
+    columns[u, x, c]     = sum over i of B'[u, i] in[y0 + i - 1, x0 + x - 1, c]    i = 0 ... 7, x = 0 ... 6 T + 1
+    products[u, x, k]    = sum over c of columns[u, x, c] V[u, k, c]
     M[m, x, k]           = sum over u of A'[m, u] products[u, x, k]                row m = 0 ... 5, column x0 + x - 1
     middle[v, t, m, k]   = sum over j of B'[v, j] M[m, 6 t + j, k]                 j = 0 ... 7, tile t = 0 ... T - 1
     sums[v, t, m, n]     = sum over k of middle[v, t, m, k] H[v, n, k]
@@ -21,7 +21,7 @@ The other four are the buffers of a thread, allocated once and used for one bloc
 are the columns x, or the rows (t, m) of all tiles; ROWS of them are a group, and groups are stored as in `winograd.py`:
 
     buffer     order, last index contiguous                written by              read by
-    inputs     [group][c // LANES][u][x of the group, c]   _transform_columns      multiply_elements, first call
+    columns    [group][c // LANES][u][x of the group, c]   _transform_columns      multiply_elements, first call
     products   [group][k // LANES][u][x of the group, k]   multiply_elements       _transform_middle
     middle     [group][k // LANES][v][(t, m), k]           _transform_middle       multiply_elements, second call
     sums       [group][n // LANES][v][(t, m), n]           multiply_elements       _write_output_tile
@@ -31,10 +31,11 @@ outputs instead of 18, and its transforms touch 8 values for 6 outputs, where th
 touch 64 for 36: they cost less, and round less. Both halves are products of matrices, (pixels, C) @ (C, K) and
 (pixels, K) @ (K, N), for each of 8 elements.
 
-The blocks' buffers fit the second-level cache. Neighbouring blocks both compute the two columns of M between them.
-Every thread transforms the factors for itself: they are small, and no thread waits for another.
+The blocks' buffers fit the second-level cache, where that holds those of one tile. Neighbouring blocks both compute the
+two columns of M between them. Every thread transforms the factors for itself: they are small, and no thread waits for
+another.
 
-Extra memory: 8 (C + 2 K + N) floats for each column of one block and 8/3 of the factors, a thread.
+Extra memory: 8 (C + 2 K + N) floats for each column of one block and 8/3 of the factors in whole panels, a thread.
 
 The tour's chapter :doc:`/auto_tour/13_svd_winograd` computes it in plain NumPy.
 """
@@ -52,11 +53,12 @@ from lowrank_sr.conv.epilogue import Ends, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.simd import Vector, next_turn, strided
 from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
-from lowrank_sr.conv.winograd import GROUPS_A_THREAD, INPUT_TILE, needed_elements, times_a, times_b, times_g
+from lowrank_sr.conv.winograd import INPUT_TILE, TURNS_A_THREAD, needed_elements, times_a, times_b, times_g
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
+assert ROWS % OUTPUT_TILE == 0, "a tile's rows must not be cut by the end of a group"
 GROUP_BYTES = INPUT_TILE * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
 
 
@@ -86,8 +88,8 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers
     vectors, rank = int((-(-inputs["channels"] // LANES)).sum()), factors.horizontal.shape[2]
     strips, tiles_across = (-(-int(operands["out"][0][side]) // OUTPUT_TILE) for side in ("height", "width"))
     column_bytes = 4 * INPUT_TILE * (vectors * LANES + 2 * rank + len(factors.horizontal) * PANEL)
-    fitting = l2_bytes() // (OUTPUT_TILE * column_bytes)
-    most = min(fitting, -(-tiles_across * strips // (GROUPS_A_THREAD * workers)))
+    fitting = (l2_bytes() // column_bytes // ROWS * ROWS - 2) // OUTPUT_TILE
+    most = min(fitting, -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
     block = _block_tiles(tiles_across, max(1, most))
     _separable_winograd_loops(inputs, operands, *factors, vectors * LANES, block, workers)
 
@@ -124,7 +126,7 @@ def _separable_winograd_loops(
     """At most `block` tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
     rank, out_panels = horizontal.shape[2], len(horizontal)
     most_groups = (OUTPUT_TILE * block + 2 + ROWS - 1) // ROWS
-    inputs_stride = depth // LANES * GROUP_BYTES
+    columns_stride = depth // LANES * GROUP_BYTES
     middle_stride = rank // LANES * GROUP_BYTES
     sums_stride = out_panels * PANEL // LANES * GROUP_BYTES
     counter = np.zeros(1, np.int64)
@@ -137,7 +139,7 @@ def _separable_winograd_loops(
         h = np.empty((INPUT_TILE, out_panels, rank, PANEL), np.float32)
         _transform_vertical(inputs, vertical, v)
         _transform_factor(horizontal, 0, rank, h, 0)
-        columns = np.empty(most_groups * inputs_stride // 4, np.float32)
+        columns = np.empty(most_groups * columns_stride // 4, np.float32)
         products = np.empty(most_groups * middle_stride // 4, np.float32)
         middle = np.empty(most_groups * middle_stride // 4, np.float32)
         sums = np.empty(most_groups * sums_stride // 4, np.float32)
@@ -149,35 +151,35 @@ def _separable_winograd_loops(
             tiles = min(block, tiles_across - first_tile)
             target = columns.ctypes.data
             for m in range(len(inputs)):
-                _transform_columns(inputs[m], y0, x0, OUTPUT_TILE * tiles + 2, target, inputs_stride)
+                _transform_columns(inputs[m], y0, x0, OUTPUT_TILE * tiles + 2, target, columns_stride)
                 target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
             multiply_elements(
                 vertical_needed,
-                columns.ctypes.data,
-                inputs_stride,
-                (OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS,
-                v.ctypes.data,
-                v.strides[0],
-                depth,
-                rank,
-                products.ctypes.data,
-                middle_stride,
-                GROUP_BYTES,
+                rows=columns.ctypes.data,
+                rows_stride=columns_stride,
+                groups=(OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS,
+                weights=v.ctypes.data,
+                weights_stride=v.strides[0],
+                depth=depth,
+                columns=rank,
+                sums=products.ctypes.data,
+                sums_stride=middle_stride,
+                stride=GROUP_BYTES,
             )
             for t in range(tiles):
                 _transform_middle(products.ctypes.data, middle.ctypes.data, t, rank, middle_stride)
             multiply_elements(
                 horizontal_needed,
-                middle.ctypes.data,
-                middle_stride,
-                (OUTPUT_TILE * tiles + ROWS - 1) // ROWS,
-                h.ctypes.data,
-                h.strides[0],
-                rank,
-                operand.out.channels,
-                sums.ctypes.data,
-                sums_stride,
-                GROUP_BYTES,
+                rows=middle.ctypes.data,
+                rows_stride=middle_stride,
+                groups=(OUTPUT_TILE * tiles + ROWS - 1) // ROWS,
+                weights=h.ctypes.data,
+                weights_stride=h.strides[0],
+                depth=rank,
+                columns=operand.out.channels,
+                sums=sums.ctypes.data,
+                sums_stride=sums_stride,
+                stride=GROUP_BYTES,
             )
             for t in range(tiles):
                 source = sums.ctypes.data + _piece(OUTPUT_TILE * t, sums_stride)

@@ -54,7 +54,7 @@ computed and read, vectors of LANES channels outside and elements within:
     [g][c // LANES][e][t, c % LANES]    g the group, t its tile; the innermost is a piece of `tile.py`
 
 A transform reads or writes all elements of a few cache lines, and a product runs through pieces a fixed distance apart.
-Groups are processed in blocks whose transforms fit the second-level cache, whatever the layer's channels.
+Groups are processed in blocks whose transforms fit the second-level cache, or one at a time.
 
 Extra memory: 64 (C + N) floats for each tile of one block a thread; the transformed kernel, 7 times the kernel.
 
@@ -82,7 +82,7 @@ from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 INPUT_TILE = OUTPUT_TILE + 2  # pixels along each side of an input tile
 TILE_ELEMENTS = INPUT_TILE * INPUT_TILE
 GROUP_BYTES = TILE_ELEMENTS * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
-GROUPS_A_THREAD = 4  # at least, where the picture has the tiles: threads then end at about the same time
+TURNS_A_THREAD = 4  # at least, where the picture has the tiles: threads then end at about the same time
 
 B_T = np.array(
     [
@@ -208,7 +208,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers
     tiles = -(-int(out["height"]) // OUTPUT_TILE) * -(-int(out["width"]) // OUTPUT_TILE)
     groups = -(-tiles // ROWS)
     fitting = l2_bytes() // ((depth + panel_count * PANEL) // LANES * GROUP_BYTES)
-    block = max(1, min(fitting, -(-groups // (GROUPS_A_THREAD * workers))))
+    block = max(1, min(fitting, -(-groups // (TURNS_A_THREAD * workers))))
     _winograd_loops(inputs, operands, transformed, kernels.needed, depth, block, workers)
 
 
@@ -284,16 +284,16 @@ def _winograd_loops(
             for kernel in range(len(operands)):
                 multiply_elements(
                     needed[kernel],
-                    group_inputs.ctypes.data,
-                    inputs_stride,
-                    groups,
-                    transformed.ctypes.data + 4 * kernel * panel_count * depth * PANEL,
-                    transformed.strides[0],
-                    depth,
-                    operand.out.channels,
-                    group_sums.ctypes.data,
-                    sums_stride,
-                    GROUP_BYTES,
+                    rows=group_inputs.ctypes.data,
+                    rows_stride=inputs_stride,
+                    groups=groups,
+                    weights=transformed.ctypes.data + 4 * kernel * panel_count * depth * PANEL,
+                    weights_stride=transformed.strides[0],
+                    depth=depth,
+                    columns=operand.out.channels,
+                    sums=group_sums.ctypes.data,
+                    sums_stride=sums_stride,
+                    stride=GROUP_BYTES,
                 )
                 for g in range(groups):
                     first = first_tile + g * ROWS

@@ -6,8 +6,9 @@ from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
 from lowrank_sr.conv.winograd import TILE_ELEMENTS
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
+from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import GROWTHS, RRDBNet
-from lowrank_sr.network.tail import tail_bytes
+from lowrank_sr.network.tail import largest_band, tail_bytes
 
 CONTEXT = 16  # pixels of features
 """The context around a tile beyond which nothing reaches the picture.
@@ -62,13 +63,19 @@ def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:
 def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
     """What the methods need besides the feature maps.
 
-    A few caches a thread, rows for some, all patches for im2col; for winograd the transform of the largest kernel of
-    the trunk, which is computed anew for each layer, and of those of the tail, which are kept: four for an upconv.
+    A few caches a thread, and rows for some; all patches for im2col, of a layer of the trunk or of a band of the
+    tail; for winograd the transform of the largest kernel of the trunk, which is computed anew for each layer, and
+    of those of the tail, which are kept: four for an upconv.
     """
     design = net.architecture
     widest = design.num_feat + GROWTHS * design.num_grow_ch
-    out_width: int = width * 2**design.upsamplings
-    row = 4 * 3 * max(width * widest, out_width * design.num_feat)  # kn2row: the products of one row, a thread
-    patches = 4 * 10 * height * width * widest if net.method == "im2col" else 0
-    kernels = 4 * TILE_ELEMENTS * design.num_feat * (widest + (4 * design.upsamplings + 2) * design.num_feat)
-    return threads * (_CACHES_A_THREAD * l2_bytes() + row) + patches + kernels
+    enlargement: int = 2**design.upsamplings
+    row = 4 * 3 * max(width * widest, enlargement * width * design.num_feat)  # kn2row: the products of one row
+    size = threads * (_CACHES_A_THREAD * l2_bytes() + row)
+    if net.method == "im2col":
+        rows = largest_band(height, width, [2] * design.upsamplings + [1, 1])
+        size += 4 * 10 * max(height * width * widest, rows * enlargement * width * design.num_feat)
+    if net.method in (AUTO, "winograd"):
+        kept = (4 * design.upsamplings + 2) * design.num_feat
+        size += 4 * TILE_ELEMENTS * design.num_feat * (widest + kept)
+    return size

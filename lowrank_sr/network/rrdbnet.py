@@ -41,7 +41,6 @@ from lowrank_sr.resources import WEIGHTS
 SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
-TAIL = ("HRconv", "conv_last")  # and the upconvs
 
 Conv = Callable[..., None]
 """`conv(name, x, out, **epilogue)`: write layer `name` of the feature map x, or of several side by side, into out."""
@@ -191,8 +190,8 @@ class RRDBNet:
         grown = [allocate(pixels.height, pixels.width, num_grow_ch) for _ in range(GROWTHS)]  # g1 ... g4
 
         conv("conv_first", pixels, x1)
+        block = partial(self._dense_block, grown=grown, conv=conv)
         for i in range(self.architecture.num_block):
-            block = partial(self._dense_block, grown=grown, conv=conv)
             block(f"RRDB_trunk.{i}.RDB1", x1, x2, scale=BETA, skip=x1)
             block(f"RRDB_trunk.{i}.RDB2", x2, x3, scale=BETA, skip=x2)
             block(f"RRDB_trunk.{i}.RDB3", x3, x1, scale=BETA**2, skip=x3, skip_scale=BETA, outer=x1)
@@ -203,7 +202,7 @@ class RRDBNet:
     def _dense_block(
         self, name: str, x: FeatureMap, y: FeatureMap, *, grown: list[FeatureMap], conv: Conv, **epilogue: Any
     ) -> None:
-        """y = x + 0.2 conv5(x, g1, ..., g4), or what `epilogue` makes of conv5."""
+        """g_k = LeakyReLU(conv_k(x, g1, ..., g_{k-1})); y is what `epilogue` makes of conv5(x, g1, ..., g4)."""
         for k, g in enumerate(grown, 1):
             conv(f"{name}.conv{k}", [x, *grown[: k - 1]], g, slope=SLOPE)
         conv(f"{name}.conv{CONVOLUTIONS}", [x, *grown], y, **epilogue)
@@ -226,8 +225,8 @@ class RRDBNet:
     def _convolution(self, name: str, layer: Layer) -> Convolution:
         if name.startswith("upconv"):
             return upsampled_convolution(layer, self.methods[name])
-        in_tail = name in TAIL
-        return convolution(layer, self.methods[name], keep_transformed=in_tail)  # the tail's are called for every band
+        in_bands = name in ("HRconv", "conv_last")  # called many times for a picture
+        return convolution(layer, self.methods[name], keep_transformed=in_bands)
 
 
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:

@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, allocated_bytes, unpadded, upsample
+from lowrank_sr.conv.feature_map import OUTPUT_TILE, FeatureMap, allocate, allocated_bytes, unpadded
 
-BAND_PIXELS = 2**16  # output pixels in a band: 16 MB for a window of 64 channels at the output's resolution
-_KEPT = OUTPUT_TILE + 1  # rows of a window that can be left over: less than a tile, and the row above it
+BAND_PIXELS = 2**16  # output pixels in a band: 16 MB for a window of 64 channels, and what waits in it from before
+_KEPT = OUTPUT_TILE + 1  # rows of a window that can be left over: a tile, whose last row needs one more
 
 
 class Stage:
@@ -74,7 +74,7 @@ def run_tail(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None
     result = unpadded(out)
     for first in range(0, features.height, rows):
         count = min(rows, features.height - first)
-        upsample(features.rows(first, first + count), stages[0].arriving(count))  # by 1: a copy
+        stages[0].arriving(count).array[:] = features.rows(first, first + count).array
         for stage, following in zip(stages, [*stages[1:], None], strict=True):
             ready = stage.ready()
             if ready == 0:
@@ -109,3 +109,12 @@ def tail_bytes(height: int, width: int, channels: int, factors: list[int]) -> in
         band = factor * _ready_rows(height, band)
         height, width = factor * height, factor * width
     return size
+
+
+def largest_band(height: int, width: int, factors: list[int]) -> int:
+    """The most rows of the output that `run_tail` computes at a time for features of this size."""
+    enlargement = math.prod(factors)
+    band = _rows_of_band(height, enlargement * height, enlargement * width)
+    for factor in factors:
+        band, height = factor * _ready_rows(height, band), factor * height
+    return band

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.feature_map import RECORD, FeatureMap, address, record
+from lowrank_sr.conv.feature_map import FeatureMap, address, records
 from lowrank_sr.conv.gemm import GEMM_ARGUMENTS, gemm_transposed, load_blas
 from lowrank_sr.conv.simd import copy_values
 from lowrank_sr.machine.caches import l2_bytes
@@ -53,7 +53,7 @@ def correlation(x: FeatureMap, gradient: FeatureMap, taps: Sequence[Tap]) -> np.
     strip_rows = max(1, min(l2_bytes() // 2 // row_bytes, -(-x.height // workers)))
     sums = np.zeros((workers, x.channels, width), np.float32)
     with parallel_region(workers):
-        _correlation_loops(np.array([record(x), record(gradient)], RECORD), np.array(taps), strip_rows, sums)
+        _correlation_loops(records([x, gradient]), np.array(taps), strip_rows, sums)
     return sums.sum(0).reshape(x.channels, len(taps), gradient.channels)
 
 

@@ -15,7 +15,7 @@ from numba.core.types import float32, intp
 
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.epilogue import add_scaled
-from lowrank_sr.conv.feature_map import RECORD, VALUES_A_THREAD, FeatureMap, address, record
+from lowrank_sr.conv.feature_map import VALUES_A_THREAD, FeatureMap, address, records
 from lowrank_sr.conv.simd import Vector, copy_values
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES
@@ -26,14 +26,14 @@ def leaky_relu_backward(y: FeatureMap, d_y: FeatureMap, d_s: FeatureMap, slope: 
     """d_s = d_y where y > 0, slope d_y elsewhere; `d_s` may be `d_y` itself."""
     threads = _threads(y)
     with parallel_region(threads):
-        _leaky_relu_rows(np.array([record(y), record(d_y), record(d_s)], RECORD), np.float32(slope), threads)
+        _leaky_relu_rows(records([y, d_y, d_s]), np.float32(slope), threads)
 
 
 def upsample_backward(d_y: FeatureMap, d_x: FeatureMap) -> None:
     """d_x[i, j] = sum of d_y over rows 2 i, 2 i + 1 and columns 2 j, 2 j + 1."""
     threads = _threads(d_y)
     with parallel_region(threads):
-        _upsample_backward_rows(np.array([record(d_y), record(d_x)], RECORD), threads)
+        _upsample_backward_rows(records([d_y, d_x]), threads)
 
 
 def bias_gradient(d_y: FeatureMap) -> np.ndarray:

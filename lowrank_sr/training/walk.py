@@ -82,7 +82,9 @@ class Walk:
     def use(self, layers: Mapping[str, Layer]) -> None:
         """Prepare `layers`, by name, for the calls that follow."""
         self.layers = layers
-        self.convolutions: dict[str, Convolution] = {name: convolution(layer, METHOD) for name, layer in layers.items()}
+        self.convolutions: dict[str, Convolution] = {
+            name: convolution(layer, METHOD, keep_transformed=False) for name, layer in layers.items()
+        }
         self.backwards: dict[str, Backward] = {}  # of the block of now, where its layers keep what they have computed
 
     def forward(self, images: np.ndarray) -> np.ndarray:

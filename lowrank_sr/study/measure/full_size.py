@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lowrank_sr import flops
+from lowrank_sr.compression.ranks import RANK_STEP
 from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
@@ -44,10 +45,23 @@ def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: 
     layers = dict(net.layers)
     for name, layer in net.layers.items():
         if name.startswith("RRDB_trunk."):
-            n, c, d = layer.shape
-            rank = speedup_rank(flops.break_even(form, n, c, d), speedup)
+            rank = speedup_rank(flops.break_even(form, *layer.shape), speedup)
             layers[name] = random_layer(layer.shape, form, rank)
     return RRDBNet(layers, method)
+
+
+def wholly_factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP) -> RRDBNet:
+    """`net` by "auto", all layers but the first and the last "svd" or "cp", of ranks that `compress` chooses among.
+
+    Each has the largest multiple of RANK_STEP whose theoretical speed-up is at least `speedup`. Raises InputError where
+    a layer has no rank that is so fast.
+    """
+    layers = dict(net.layers)
+    for name, layer in net.layers.items():
+        if name not in ("conv_first", "conv_last"):
+            rank = speedup_rank(flops.break_even(form, *layer.shape), speedup)
+            layers[name] = random_layer(layer.shape, form, max(1, rank // RANK_STEP * RANK_STEP))
+    return RRDBNet(layers)
 
 
 def techniques(study: Study) -> list[Technique]:
