@@ -48,7 +48,7 @@ def test_equals_the_concatenated_map(kind, method, channels, n):
 
 
 @EVERY_WAY
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     *(st.integers(1, 20) for _ in range(3)), st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(0, 2**32)
 )

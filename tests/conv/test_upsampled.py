@@ -47,7 +47,7 @@ def test_equals_the_enlarged_map(kind, method, size, channels):
 
 
 @EVERY_WAY
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(*(st.integers(1, 20) for _ in range(4)), st.integers(0, 2**32))
 def test_any_size(kind, method, height, width, c, n, seed):
     rng = np.random.default_rng(seed)
