@@ -126,7 +126,7 @@ class Roundings:
 
 def transform_roundings():
     """The most roundings on any way through the three transforms of F(6, 3), the kernel's included."""
-    from lowrank_sr.conv.winograd import INPUT_TILE, times_a, times_b, times_g
+    from lowrank_sr.conv.toom_cook import INPUT_TILE, times_a, times_b, times_g
 
     transforms = [(times_b, INPUT_TILE), (times_g, 3), (times_a, INPUT_TILE)]
     return sum(max(value.count for value in times([Roundings()] * n)) for times, n in transforms)
@@ -162,7 +162,7 @@ def _error(count, magnitudes, power):
 
 def _on_magnitudes(x, weight, power):
     """The algorithm with each number replaced by its magnitude to the `power`; kernels are 3 x 3, 3 x 1 or 1 x 3."""
-    from lowrank_sr.conv.winograd import A_T, B_T, INPUT_TILE, OUTPUT_TILE, G
+    from lowrank_sr.conv.toom_cook import A_T, B_T, INPUT_TILE, OUTPUT_TILE, G
 
     one = np.ones((1, 1))  # in a direction in which the kernel is 1 there is no transform
     sides = weight.shape[2:]

@@ -46,7 +46,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lowrank_sr import flops
-from lowrank_sr.conv import winograd as package
+from lowrank_sr.conv import toom_cook as package
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve

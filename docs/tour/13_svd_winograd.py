@@ -47,7 +47,7 @@ from lowrank_sr import flops
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve
-from lowrank_sr.conv.winograd import A_T, B_T, G
+from lowrank_sr.conv.toom_cook import A_T, B_T, G
 from lowrank_sr.layers import Separable, random_layer
 from lowrank_sr.machine.timing import interleaved
 

@@ -138,7 +138,7 @@ def _gather(inputs: np.ndarray, row: int, column: int, pixels: np.ndarray) -> No
                 for c in range(0, x.channels, LANES):
                     target = pixels[(first_channel + c) // LANES, p].ctypes.data
                     copy_values(source + 4 * c, target, min(LANES, x.channels - c))
-            else:
+            else:  # a vector of this map would cross two pieces
                 for c in range(x.channels):
                     target = pixels[(first_channel + c) // LANES, p, (first_channel + c) % LANES :].ctypes.data
                     copy_values(source + 4 * c, target, 1)
@@ -175,23 +175,10 @@ def depthwise(
         a = [simd.load(builder, after(row, column)) for row in (above, here, below)]
         return a[0] * weights_y[0] + a[1] * weights_y[1] + a[2] * weights_y[2]
 
-    first, second = b(0), b(1)
-    entry = builder.block
-    loop = builder.append_basic_block("pixel")
-    done = builder.append_basic_block("done")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    x = builder.phi(index)
-    before_x, at_x = (Vector(builder, builder.phi(first.value.type)) for _ in range(2))
-    after_x = b(builder.add(x, index(2)))
-    simd.store(builder, before_x * weights_x[0] + at_x * weights_x[1] + after_x * weights_x[2], after(target, x))
-    next_x = builder.add(x, index(1))
-    builder.cbranch(builder.icmp_signed("<", next_x, count), loop, done)
+    def pixel(x: Value, columns: list[Vector]) -> list[Vector]:
+        before_x, at_x = columns
+        after_x = b(builder.add(x, index(2)))
+        simd.store(builder, before_x * weights_x[0] + at_x * weights_x[1] + after_x * weights_x[2], after(target, x))
+        return [at_x, after_x]
 
-    x.add_incoming(index(0), entry)
-    x.add_incoming(next_x, loop)
-    before_x.value.add_incoming(first.value, entry)
-    before_x.value.add_incoming(at_x.value, loop)
-    at_x.value.add_incoming(second.value, entry)
-    at_x.value.add_incoming(after_x.value, loop)
-    builder.position_at_end(done)
+    simd.loop(builder, count, 1, [b(0), b(1)], pixel)

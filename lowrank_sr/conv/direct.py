@@ -19,9 +19,8 @@ import numpy as np
 from numba import prange
 
 from lowrank_sr.conv.epilogue import apply_epilogue
-from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import next_turn
-from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
+from lowrank_sr.conv.tile import cut_panels, multiply_maps
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import PANEL, ROWS
 
@@ -35,7 +34,7 @@ class Kernel(NamedTuple):
 
 def prepare(kernel: np.ndarray) -> Kernel:
     """Order a (N, C, d, d) kernel for `convolve`; either side may be 1 instead of d: d x 1, 1 x d or 1 x 1."""
-    taps = np.argwhere((kernel != 0).any((0, 1)))
+    taps = np.argwhere(kernel.any((0, 1)))
     if len(taps) == 0:
         taps = np.zeros((1, 2), np.int64)  # the first product is what the sums begin with
     return Kernel(cut_panels(kernel.transpose(2, 3, 1, 0)), np.ascontiguousarray(taps))
@@ -64,18 +63,9 @@ def _direct_loops(inputs: np.ndarray, operands: np.ndarray, panels: np.ndarray, 
                     tile = sums.ctypes.data
                     for t in range(len(taps)):
                         i, j = taps[t, 0], taps[t, 1]
-                        first_channel = 0
-                        for m in range(len(inputs)):
-                            x = inputs[m]
-                            pixels = address(x, row + i - kernel_height // 2, column + j - kernel_width // 2)
-                            weights = panels[panel, i, j, first_channel:].ctypes.data
-                            if t == 0 and m == 0:
-                                multiply(tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels)
-                            else:
-                                accumulate(
-                                    tile, stride, pixels, x.pixel_stride, weights, x.channels, remaining_channels
-                                )
-                            first_channel += x.channels
+                        weights = panels[panel, i, j].ctypes.data
+                        tap_row, tap_column = row + i - kernel_height // 2, column + j - kernel_width // 2
+                        multiply_maps(tile, stride, inputs, tap_row, tap_column, weights, remaining_channels, t > 0)
                     count = min(ROWS, out.width - column)
                     apply_epilogue(tile, stride, operands, row, column, count, panel * PANEL)
             row = next_turn(counter.ctypes.data)

@@ -18,9 +18,8 @@ import numpy as np
 from numba import prange
 
 from lowrank_sr.conv.epilogue import apply_epilogue
-from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import next_turn
-from lowrank_sr.conv.tile import accumulate, cut_panels, multiply
+from lowrank_sr.conv.tile import cut_panels, multiply, multiply_maps
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
@@ -70,18 +69,9 @@ def _separable_loops(
                 for column in range(0, columns, ROWS):
                     target = middle[column, panel * PANEL :].ctypes.data
                     for i in range(d):
-                        first_channel = 0
-                        for m in range(len(inputs)):
-                            x = inputs[m]
-                            pixels = address(x, row + i - d // 2, column - d // 2)
-                            weights = vertical[panel, i, first_channel:].ctypes.data
-                            if i == 0 and m == 0:
-                                multiply(target, 4 * rank, pixels, x.pixel_stride, weights, x.channels, remaining_rank)
-                            else:
-                                accumulate(
-                                    target, 4 * rank, pixels, x.pixel_stride, weights, x.channels, remaining_rank
-                                )
-                            first_channel += x.channels
+                        weights = vertical[panel, i].ctypes.data
+                        tap_row, tap_column = row + i - d // 2, column - d // 2
+                        multiply_maps(target, 4 * rank, inputs, tap_row, tap_column, weights, remaining_rank, i > 0)
             for panel in range(out_panels):
                 weights = horizontal[panel].ctypes.data
                 remaining_channels = out.channels - panel * PANEL

@@ -1,6 +1,6 @@
 """The SVD pair by Winograd's F(6, 3) in each of its two directions: 4/9 of the multiplications of `separable.py`.
 
-F(6, 3), its matrices G, B', A' and its transforms are those of `winograd.py`, in one dimension each: the vertical half
+F(6, 3), its matrices G, B', A' and its transforms are those of `toom_cook.py`, in one dimension each: the vertical half
 along y with elements u = 0 ... 7, the horizontal half along x with elements v = 0 ... 7:
 
     V[u, k, c] = sum over i of G[u, i] vertical[k, c, i]      i = 0, 1, 2
@@ -24,7 +24,7 @@ are the columns x, or the rows (t, m) of all tiles; ROWS of them are a group, an
     columns    [group][c // LANES][u][x of the group, c]   _transform_columns      multiply_elements, first call
     products   [group][k // LANES][u][x of the group, k]   multiply_elements       _transform_middle
     middle     [group][k // LANES][v][(t, m), k]           _transform_middle       multiply_elements, second call
-    sums       [group][n // LANES][v][(t, m), n]           multiply_elements       _write_output_tile
+    sums       [group][n // LANES][v][(t, m), n]           multiply_elements       _write_tile
 
 Low rank and Winograd save in different places, so they add up. In one dimension F(6, 3) takes 8 multiplications for 6
 outputs instead of 18, and its transforms touch 8 values for 6 outputs, where the two-dimensional ones of `winograd.py`
@@ -40,6 +40,7 @@ Extra memory: 8 (C + 2 K + N) floats for each column of one block and 8/3 of the
 The tour's chapter :doc:`/auto_tour/13_svd_winograd` computes it in plain NumPy.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -47,13 +48,15 @@ import numpy as np
 from llvmlite.ir import IRBuilder, Value
 from numba import njit, prange
 from numba.core.types import intp
+from numba.extending import register_jitable
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.epilogue import Ends, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
+from lowrank_sr.conv.output_tile import Place, tile_writer
 from lowrank_sr.conv.simd import Vector, next_turn, strided
 from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
-from lowrank_sr.conv.winograd import INPUT_TILE, TURNS_A_THREAD, needed_elements, times_a, times_b, times_g
+from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
+from lowrank_sr.conv.winograd import TURNS_A_THREAD
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
@@ -101,14 +104,26 @@ def _block_tiles(tiles_across: int, most: int) -> int:
     """
 
     def cost(tiles: int) -> int:
-        return tiles_across // tiles * _groups(tiles) + (_groups(tiles_across % tiles) if tiles_across % tiles else 0)
+        remaining = tiles_across % tiles
+        return tiles_across // tiles * _column_groups(tiles) + (_column_groups(remaining) if remaining else 0)
 
     return min(range(min(most, tiles_across), 0, -1), key=cost)
 
 
-def _groups(tiles: int) -> int:
+@register_jitable
+def _column_groups(tiles: int) -> int:
     """Groups of ROWS columns of M under `tiles` tiles side by side."""
-    return -(-(OUTPUT_TILE * tiles + 2) // ROWS)
+    return (OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS
+
+
+def _pixels(builder: IRBuilder, sums: Value) -> Iterator[tuple[list[Vector], list[Place]]]:
+    """A' sums for LANES channels of one tile: 8 pieces of 6 rows to 6 x 6 pixels, a row at a time."""
+    for i in range(OUTPUT_TILE):
+        pieces = [simd.load(builder, sums, (element * ROWS + i) * LANES) for element in range(INPUT_TILE)]
+        yield times_a(pieces), [(i, j) for j in range(OUTPUT_TILE)]
+
+
+_write_tile = tile_writer(_pixels, GROUP_BYTES)
 
 
 @compiled(parallel=True, error_model="numpy")
@@ -125,7 +140,7 @@ def _separable_winograd_loops(
 ) -> None:
     """At most `block` tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
     rank, out_panels = horizontal.shape[2], len(horizontal)
-    most_groups = (OUTPUT_TILE * block + 2 + ROWS - 1) // ROWS
+    most_groups = _column_groups(block)
     columns_stride = depth // LANES * GROUP_BYTES
     middle_stride = rank // LANES * GROUP_BYTES
     sums_stride = out_panels * PANEL // LANES * GROUP_BYTES
@@ -143,7 +158,7 @@ def _separable_winograd_loops(
         products = np.empty(most_groups * middle_stride // 4, np.float32)
         middle = np.empty(most_groups * middle_stride // 4, np.float32)
         sums = np.empty(most_groups * sums_stride // 4, np.float32)
-        pixels = np.empty((OUTPUT_TILE, PANEL), np.float32)
+        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
         turn = next_turn(counter.ctypes.data)
         while turn < strips * blocks:
             first_tile = turn % blocks * block
@@ -157,7 +172,7 @@ def _separable_winograd_loops(
                 vertical_needed,
                 rows=columns.ctypes.data,
                 rows_stride=columns_stride,
-                groups=(OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS,
+                groups=_column_groups(tiles),
                 weights=v.ctypes.data,
                 weights_stride=v.strides[0],
                 depth=depth,
@@ -183,7 +198,7 @@ def _separable_winograd_loops(
             )
             for t in range(tiles):
                 source = sums.ctypes.data + _piece(OUTPUT_TILE * t, sums_stride)
-                _write_output_tile(operands, y0, x0 + OUTPUT_TILE * t, source, out_panels, pixels)
+                _write_tile(operands, y0, x0 + OUTPUT_TILE * t, source, out_panels, pixels)
             turn = next_turn(counter.ctypes.data)
 
 
@@ -245,27 +260,6 @@ def _transform_middle(products: int, middle: int, t: int, rank: int, stride: int
         transform_middle(first + k * GROUP_BYTES, last + k * GROUP_BYTES, target + k * GROUP_BYTES)
 
 
-@njit(inline="always")
-def _write_output_tile(
-    operands: np.ndarray, row: int, column: int, sums: int, out_panels: int, pixels: np.ndarray
-) -> None:
-    """Write what of the output tile at (row, column), whose sums begin at the address `sums`, lies in the picture."""
-    out = operands[0].out
-    rows, columns = min(OUTPUT_TILE, out.height - row), min(OUTPUT_TILE, out.width - column)
-    for panel in range(out_panels):
-        first_channel = panel * PANEL
-        inside = rows == OUTPUT_TILE and columns == OUTPUT_TILE and first_channel + PANEL <= out.channels
-        if inside:
-            for n in range(first_channel, first_channel + PANEL, LANES):
-                write_output(sums + n // LANES * GROUP_BYTES, operands.ctypes.data, row, column, n)
-        else:
-            for i in range(rows):
-                for n in range(first_channel, min(first_channel + PANEL, out.channels), LANES):
-                    source = sums + n // LANES * GROUP_BYTES + i * 4 * LANES
-                    transform_output(source, pixels.ctypes.data + 4 * (n - first_channel))
-                apply_epilogue(pixels.ctypes.data, 4 * PANEL, operands, row + i, column, columns, first_channel)
-
-
 @simd.instructions(intp, intp, intp, intp)
 def transform_taps(builder: IRBuilder, taps: Value, tap: Value, target: Value, plane: Value) -> None:
     """G of three taps, `tap` bytes apart, for LANES channels, to 8 elements, `plane` bytes apart."""
@@ -301,23 +295,3 @@ def transform_middle(builder: IRBuilder, first: Value, last: Value, middle: Valu
     for m, row in enumerate(zip(*columns, strict=True)):
         for element, value in enumerate(times_b(row)):
             simd.store(builder, value, middle, (element * ROWS + m) * LANES)
-
-
-def _output_row(builder: IRBuilder, sums: Value, row: int) -> list[Vector]:
-    """A' sums for LANES channels of one row of a tile: 8 pieces to 6 pixels."""
-    return times_a([simd.load(builder, sums, (element * ROWS + row) * LANES) for element in range(INPUT_TILE)])
-
-
-@simd.instructions(intp, intp)
-def transform_output(builder: IRBuilder, sums: Value, target: Value) -> None:
-    """A' sums for LANES channels of one row of a tile, to 6 pixels of PANEL channels."""
-    for q, value in enumerate(_output_row(builder, sums, 0)):
-        simd.store(builder, value, target, q * PANEL)
-
-
-@simd.instructions(intp, intp, intp, intp, intp)
-def write_output(builder: IRBuilder, sums: Value, operand: Value, row: Value, column: Value, channel: Value) -> None:
-    """A' sums for LANES channels of one tile that lies in the picture, through the epilogue to where it belongs."""
-    ends = Ends(builder, operand, row, column, channel)
-    for i in range(OUTPUT_TILE):
-        ends.write(_output_row(builder, sums, i), [(i, column.type(j)) for j in range(OUTPUT_TILE)])

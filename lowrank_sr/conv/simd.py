@@ -156,6 +156,35 @@ def instead(
     return chosen
 
 
+def loop(
+    builder: IRBuilder,
+    stop: Value,
+    step: int,
+    values: Sequence[Vector],
+    emit: Callable[[Value, list[Vector]], Sequence[Vector]],
+) -> list[Vector]:
+    """values = emit(i, values) for i = 0, `step`, ... below `stop`, at least once; the values stay in registers."""
+    index = stop.type
+    entry = builder.block
+    body, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
+    builder.branch(body)
+    builder.position_at_end(body)
+    i = builder.phi(index)
+    before = [Vector(builder, builder.phi(_VECTOR)) for _ in values]
+    after = list(emit(i, before))
+    following = builder.add(i, index(step))
+    end = builder.block
+    builder.cbranch(builder.icmp_signed("<", following, stop), body, done)
+
+    i.add_incoming(index(0), entry)
+    i.add_incoming(following, end)
+    for phi, initial, new in zip(before, values, after, strict=True):
+        phi.value.add_incoming(initial.value, entry)
+        phi.value.add_incoming(new.value, end)
+    builder.position_at_end(done)
+    return after
+
+
 def prefetch(builder: IRBuilder, address: Value) -> None:
     """Ask for the cache line at `address`, which need not be readable."""
     target = builder.inttoptr(address, _BYTE)

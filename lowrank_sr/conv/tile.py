@@ -27,6 +27,7 @@ from numba import njit
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
+from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
@@ -58,36 +59,30 @@ def _emit_tile(
     initial_sum: Callable[[Cell], Vector],
 ) -> None:
     """Emit the loop over c for `vectors` x LANES columns, whose sums begin with `initial_sum(cell)`."""
-    index = row_stride.type
-    cells = [(p, v) for p in range(ROWS) for v in range(vectors)]
+    cells = _cells(vectors)
     row = [simd.pointer(builder, strided(builder, rows, row_stride, p)) for p in range(ROWS)]
-    initial = {cell: initial_sum(cell) for cell in cells}
 
-    entry = builder.block
-    loop = builder.append_basic_block("step")
-    done = builder.append_basic_block("done")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    c = builder.phi(index)
-    before = {cell: builder.phi(initial[cell].value.type) for cell in cells}
-    first_weight = builder.mul(c, index(PANEL))
-    weights = [simd.load(builder, panel, builder.add(first_weight, index(v * LANES))) for v in range(vectors)]
-    after = {}
-    for p in range(ROWS):
-        value = simd.broadcast(builder, builder.gep(row[p], [c]))
-        for v in range(vectors):
-            after[p, v] = value * weights[v] + Vector(builder, before[p, v])
-    next_c = builder.add(c, index(1))
-    builder.cbranch(builder.icmp_signed("<", next_c, depth), loop, done)
+    def step(c: Value, before: list[Vector]) -> list[Vector]:
+        first_weight = builder.mul(c, c.type(PANEL))
+        weights = [simd.load(builder, panel, builder.add(first_weight, c.type(v * LANES))) for v in range(vectors)]
+        return _add_products(before, weights, [builder.gep(first, [c]) for first in row])
 
-    c.add_incoming(index(0), entry)
-    c.add_incoming(next_c, loop)
-    for cell in cells:
-        before[cell].add_incoming(initial[cell].value, entry)
-        before[cell].add_incoming(after[cell].value, loop)
-    builder.position_at_end(done)
-    for p, v in cells:
-        simd.store(builder, after[p, v], strided(builder, sums, sums_stride, p), v * LANES)
+    totals = simd.loop(builder, depth, 1, [initial_sum(cell) for cell in cells], step)
+    for (p, v), total in zip(cells, totals, strict=True):
+        simd.store(builder, total, strided(builder, sums, sums_stride, p), v * LANES)
+
+
+def _cells(vectors: int) -> list[Cell]:
+    return [(p, v) for p in range(ROWS) for v in range(vectors)]
+
+
+def _add_products(sums: list[Vector], weights: list[Vector], row: list[Value]) -> list[Vector]:
+    """Each cell's sum and the product of the value at the pointer row[p] and weights[v]."""
+    after = []
+    for p, source in enumerate(row):
+        value = simd.broadcast(sums[0].builder, source)
+        after += [value * weight + sums[p * len(weights) + v] for v, weight in enumerate(weights)]
+    return after
 
 
 def _emit_wide_or_half(builder: IRBuilder, columns: Value, emit: Callable[[int], None]) -> None:
@@ -185,41 +180,50 @@ def _emit_pieces(
     vectors: int,
 ) -> None:
     """Emit the loop over pieces for `vectors` x LANES columns."""
-    index = sums.type
-    cells = [(p, v) for p in range(ROWS) for v in range(vectors)]
-    zero = simd.constant(0)
+    cells = _cells(vectors)
 
-    entry = builder.block
-    loop = builder.append_basic_block("piece")
-    done = builder.append_basic_block("done")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    c = builder.phi(index)
-    before = {cell: builder.phi(zero.type) for cell in cells}
-    offset = builder.mul(builder.sdiv(c, index(LANES)), piece_stride)
-    piece, next_piece = builder.add(pieces, offset), builder.add(next_pieces, offset)
-    weights = builder.add(panel, builder.mul(c, index(4 * PANEL)))
-    after = {cell: Vector(builder, before[cell]) for cell in cells}
-    for lane in range(LANES):
-        for line in range(PIECE_BYTES * lane // LANES, PIECE_BYTES * (lane + 1) // LANES):
-            if line % CACHE_LINE == 0:
-                simd.prefetch(builder, builder.add(next_piece, index(line)))
-        weight = [simd.load(builder, weights, lane * PANEL + v * LANES) for v in range(vectors)]
-        for p in range(ROWS):
-            value = simd.broadcast(builder, simd.pointer(builder, piece, p * LANES + lane))
-            for v in range(vectors):
-                after[p, v] = value * weight[v] + after[p, v]
-    next_c = builder.add(c, index(LANES))
-    builder.cbranch(builder.icmp_signed("<", next_c, depth), loop, done)
+    def step(c: Value, totals: list[Vector]) -> list[Vector]:
+        offset = builder.mul(builder.sdiv(c, c.type(LANES)), piece_stride)
+        piece, next_piece = builder.add(pieces, offset), builder.add(next_pieces, offset)
+        weights = builder.add(panel, builder.mul(c, c.type(4 * PANEL)))
+        for lane in range(LANES):
+            for line in range(PIECE_BYTES * lane // LANES, PIECE_BYTES * (lane + 1) // LANES):
+                if line % CACHE_LINE == 0:
+                    simd.prefetch(builder, builder.add(next_piece, c.type(line)))
+            weight = [simd.load(builder, weights, lane * PANEL + v * LANES) for v in range(vectors)]
+            row = [simd.pointer(builder, piece, p * LANES + lane) for p in range(ROWS)]
+            totals = _add_products(totals, weight, row)
+        return totals
 
-    c.add_incoming(index(0), entry)
-    c.add_incoming(next_c, loop)
-    for cell in cells:
-        before[cell].add_incoming(zero, entry)
-        before[cell].add_incoming(after[cell].value, loop)
-    builder.position_at_end(done)
-    for p, v in cells:
-        simd.store(builder, after[p, v], strided(builder, strided(builder, sums, row_stride, p), vector_stride, v))
+    zero = Vector(builder, simd.constant(0))
+    totals = simd.loop(builder, depth, LANES, [zero] * len(cells), step)
+    for (p, v), total in zip(cells, totals, strict=True):
+        simd.store(builder, total, strided(builder, strided(builder, sums, row_stride, p), vector_stride, v))
+
+
+@njit(inline="always")
+def multiply_maps(
+    sums: int,
+    sums_stride: int,
+    inputs: np.ndarray,
+    row: int,
+    column: int,
+    panel: int,
+    columns: int,
+    so_far: bool,
+) -> None:
+    """sums (+)= rows @ panel, the rows being ROWS pixels side by side from (row, column), of all maps in `inputs`.
+
+    `so_far`: whether there are sums already, to which the products are added.
+    """
+    for m in range(len(inputs)):
+        x = inputs[m]
+        pixels = address(x, row, column)
+        if so_far or m > 0:
+            accumulate(sums, sums_stride, pixels, x.pixel_stride, panel, x.channels, columns)
+        else:
+            multiply(sums, sums_stride, pixels, x.pixel_stride, panel, x.channels, columns)
+        panel += 4 * PANEL * x.channels
 
 
 @njit(inline="always")

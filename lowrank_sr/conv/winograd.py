@@ -1,34 +1,7 @@
 """Winograd's F(6 x 6, 3 x 3): 64 multiplications for a tile of 36 outputs instead of 324 (Lavin and Gray 2016).
 
-One dimension first. F(6, 3) computes six outputs of a filter g of three taps from eight inputs d,
-
-    y[j] = sum over i of g[i] d[j + i],    j = 0 ... 5,    i = 0 ... 2,
-
-with 8 multiplications instead of 18: y = A' [(G g) * (B' d)], where * multiplies element by element and ' transposes.
-
-Derivation (Toom-Cook: Winograd 1980; Blahut 2010, section 5.2; Lavin and Gray 2016, section 4). Take the
-taps as a polynomial g(p) = g[0] + g[1] p + g[2] p^2 and multiply it by another, a(p) = a[0] + ... + a[5] p^5. The
-product s(p) is of degree 7, so its values at eight points determine it, and each value is one multiplication,
-s(p) = g(p) a(p). The points are 0, 1, -1, 2, -2, 1/2, -1/2 and infinity, where a polynomial's value is its leading
-coefficient. Three linear steps compute the product:
-
-    evaluate g:      row of the point p: (1, p, p^2),           of infinity: (0, 0, 1)
-    evaluate a:      row of the point p: (1, p, ..., p^5),      of infinity: (0, 0, 0, 0, 0, 1)
-    interpolate s:   s(x) = sum over p of s(p) L_p(x) + s(infinity) M(x),
-                     M(x) = x (x^2 - 1) (x^2 - 4) (x^2 - 1/4) = x^7 - 21/4 x^5 + 21/4 x^3 - x,
-                     L_p(x) = M(x) / (x - p) / f_p,    f_p = product over the other points q of (p - q)
-
-L_p is 1 at p and 0 at the other six points. For a fixed g this is a linear map from a to s, an 8 x 6 matrix whose entry
-(j + i, j) is g[i]. Its transpose is the 6 x 8 matrix that takes d to y. Transposed, the three steps run backwards:
-
-    B' d     the transpose of interpolation. Row p: the coefficients of M(x) / (x - p), of 1, x, ..., x^7;
-             row infinity: those of M(x).
-    G g      the value of the filter's polynomial at each point, over the f_p that row p of B' leaves out.
-    A' m     the transpose of evaluating a. Column p: (1, p, ..., p^5); column infinity: (0, 0, 0, 0, 0, 1).
-
-For p = 2: M(x) / (x - 2) = x (x + 2) (x^2 - 1) (x^2 - 1/4) = x/2 + x^2/4 - 5/2 x^3 - 5/4 x^4 + 2 x^5 + x^6, the fourth
-row of B_T below; f_2 = 2 (2 - 1) (2 + 1) (2 + 2) (2 - 1/2) (2 + 1/2) = 90, so that the fourth row of G is
-(1, 2, 4) / 90; the fourth column of A_T is (1, 2, 4, 8, 16, 32).
+In one dimension F(6, 3) of `toom_cook.py` computes six outputs of a filter g of three taps from eight inputs d,
+y = A' [(G g) * (B' d)], where * multiplies element by element and ' transposes: 8 multiplications instead of 18.
 
 Nested for two dimensions (Lavin and Gray 2016, equation 8), with a 3 x 3 filter g, an 8 x 8 input tile d and a 6 x 6
 output tile Y: the transforms apply to the columns, then to the rows,
@@ -61,9 +34,8 @@ Extra memory: 64 (C + N) floats for each tile of one block a thread; the transfo
 The tour's chapter :doc:`/auto_tour/05_winograd` computes it in plain NumPy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from llvmlite.ir import IRBuilder, Value
@@ -71,93 +43,18 @@ from numba import njit, prange
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.epilogue import Ends, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
+from lowrank_sr.conv.output_tile import Place, tile_writer
 from lowrank_sr.conv.simd import Vector, next_turn, strided
 from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
+from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
-INPUT_TILE = OUTPUT_TILE + 2  # pixels along each side of an input tile
 TILE_ELEMENTS = INPUT_TILE * INPUT_TILE
 GROUP_BYTES = TILE_ELEMENTS * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
 TURNS_A_THREAD = 4  # at least, where the picture has the tiles: threads then end at about the same time
-
-B_T = np.array(
-    [
-        [-1, 0, 21 / 4, 0, -21 / 4, 0, 1, 0],
-        [0, 1, 1, -17 / 4, -17 / 4, 1, 1, 0],
-        [0, -1, 1, 17 / 4, -17 / 4, -1, 1, 0],
-        [0, 1 / 2, 1 / 4, -5 / 2, -5 / 4, 2, 1, 0],
-        [0, -1 / 2, 1 / 4, 5 / 2, -5 / 4, -2, 1, 0],
-        [0, 2, 4, -5 / 2, -5, 1 / 2, 1, 0],
-        [0, -2, 4, 5 / 2, -5, -1 / 2, 1, 0],
-        [0, -1, 0, 21 / 4, 0, -21 / 4, 0, 1],
-    ]
-)
-G = np.array(
-    [
-        [-1, 0, 0],
-        [-2 / 9, -2 / 9, -2 / 9],
-        [-2 / 9, 2 / 9, -2 / 9],
-        [1 / 90, 2 / 90, 4 / 90],
-        [1 / 90, -2 / 90, 4 / 90],
-        [32 / 45, 16 / 45, 8 / 45],
-        [32 / 45, -16 / 45, 8 / 45],
-        [0, 0, 1],
-    ]
-)
-A_T = np.array(
-    [
-        [1, 1, 1, 1, 1, 1, 1, 0],
-        [0, 1, -1, 2, -2, 1 / 2, -1 / 2, 0],
-        [0, 1, 1, 4, 4, 1 / 4, 1 / 4, 0],
-        [0, 1, -1, 8, -8, 1 / 8, -1 / 8, 0],
-        [0, 1, 1, 16, 16, 1 / 16, 1 / 16, 0],
-        [0, 1, -1, 32, -32, 1 / 32, -1 / 32, 1],
-    ]
-)
-
-
-def times_b(d: Sequence[Any]) -> list[Any]:
-    """B' d for eight values or vectors d: B_T @ d with common terms added once."""
-    even1, odd1 = d[2] + d[6] - 17 / 4 * d[4], d[1] + d[5] - 17 / 4 * d[3]
-    even2, odd2 = d[6] + 1 / 4 * d[2] - 5 / 4 * d[4], d[5] + 1 / 4 * d[1] - 5 / 4 * d[3]
-    even3, odd3 = d[6] + 4 * d[2] - 5 * d[4], d[5] + 4 * d[1] - 5 * d[3]
-    return [
-        d[6] - d[0] + 21 / 4 * (d[2] - d[4]),
-        even1 + odd1,
-        even1 - odd1,
-        even2 + 2 * odd2,
-        even2 - 2 * odd2,
-        even3 + 1 / 2 * odd3,
-        even3 - 1 / 2 * odd3,
-        d[7] - d[1] + 21 / 4 * (d[3] - d[5]),
-    ]
-
-
-def times_g(g: Sequence[Any]) -> list[Any]:
-    """G g for three values or vectors g: G @ g with common terms added once."""
-    even1, odd1 = -2 / 9 * (g[0] + g[2]), -2 / 9 * g[1]
-    even2, odd2 = 1 / 90 * g[0] + 4 / 90 * g[2], 2 / 90 * g[1]
-    even3, odd3 = 32 / 45 * g[0] + 8 / 45 * g[2], 16 / 45 * g[1]
-    return [-1 * g[0], even1 + odd1, even1 - odd1, even2 + odd2, even2 - odd2, even3 + odd3, even3 - odd3, g[2]]
-
-
-def times_a(m: Sequence[Any]) -> list[Any]:
-    """A' m for eight values or vectors m: A_T @ m with common terms added once."""
-    even1, odd1 = m[1] + m[2], m[1] - m[2]
-    even2, odd2 = m[3] + m[4], m[3] - m[4]
-    even3, odd3 = m[5] + m[6], m[5] - m[6]
-    return [
-        m[0] + even1 + even2 + even3,
-        odd1 + 2 * odd2 + 1 / 2 * odd3,
-        even1 + 4 * even2 + 1 / 4 * even3,
-        odd1 + 8 * odd2 + 1 / 8 * odd3,
-        even1 + 16 * even2 + 1 / 16 * even3,
-        m[7] + odd1 + 32 * odd2 + 1 / 32 * odd3,
-    ]
 
 
 @dataclass
@@ -181,19 +78,8 @@ def prepare(kernels: Sequence[np.ndarray], keep_transformed: bool) -> Kernels:
     if kernels[0].shape[2:] != (3, 3):
         raise ValueError(f"kernel of {kernels[0].shape[2:]}: F(6 x 6, 3 x 3) is for 3 x 3")
     panels = np.stack([cut_panels(kernel.transpose(2, 3, 1, 0)) for kernel in kernels])
-    needed = [
-        np.outer(needed_elements((g != 0).any((0, 1, 3))), needed_elements((g != 0).any((0, 1, 2)))).ravel()
-        for g in kernels
-    ]
+    needed = [np.outer(needed_elements(g.any((0, 1, 3))), needed_elements(g.any((0, 1, 2)))).ravel() for g in kernels]
     return Kernels(panels, np.array(needed), keep_transformed)
-
-
-def needed_elements(taps: Any) -> np.ndarray:
-    """Which elements of G g do not vanish for all g that have these taps, (3,) bool: (8,) bool.
-
-    Without g[0] the polynomial vanishes at 0, the first of the points, without g[2] it has no leading coefficient.
-    """
-    return np.array([taps[0], *[True] * (INPUT_TILE - 2), taps[2]])
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers: int) -> None:
@@ -250,6 +136,20 @@ def _transform_kernels(
             position += padded
 
 
+def _pixels(builder: IRBuilder, sums: Value) -> Iterator[tuple[list[Vector], list[Place]]]:
+    """A' sums A for LANES channels of one tile: 64 pieces to 6 x 6 pixels, a column at a time."""
+
+    def row(i: int) -> list[Vector]:
+        return [simd.load(builder, sums, (INPUT_TILE * i + j) * ROWS * LANES) for j in range(INPUT_TILE)]
+
+    rows = [times_a(row(i)) for i in range(INPUT_TILE)]
+    for j, column in enumerate(zip(*rows, strict=True)):
+        yield times_a(column), [(i, j) for i in range(OUTPUT_TILE)]
+
+
+_write_tile = tile_writer(_pixels, GROUP_BYTES)
+
+
 @compiled(parallel=True, error_model="numpy")
 def _winograd_loops(
     inputs: np.ndarray,
@@ -301,7 +201,7 @@ def _winograd_loops(
                         row = (first + t) // tiles_across * OUTPUT_TILE
                         column = (first + t) % tiles_across * OUTPUT_TILE
                         source = group_sums.ctypes.data + g * sums_stride + 4 * LANES * t
-                        _write_output_tile(operands[kernel : kernel + 1], row, column, source, panel_count, pixels)
+                        _write_tile(operands[kernel : kernel + 1], row, column, source, panel_count, pixels)
             first_tile = ROWS * block * next_turn(counter.ctypes.data)
 
 
@@ -319,27 +219,6 @@ def _transform_input_group(x: np.record, first_tile: int, tiles: int, tiles_acro
             else:
                 transform_input_part(pixels + 4 * c, x.row_stride, x.pixel_stride, piece, x.channels - c)
             piece += GROUP_BYTES
-
-
-@njit(inline="always")
-def _write_output_tile(
-    operands: np.ndarray, row: int, column: int, sums: int, panel_count: int, pixels: np.ndarray
-) -> None:
-    """Write what of the output tile at (row, column), whose sums begin at the address `sums`, lies in the picture."""
-    out = operands[0].out
-    rows, columns = min(OUTPUT_TILE, out.height - row), min(OUTPUT_TILE, out.width - column)
-    for panel in range(panel_count):
-        first_channel = panel * PANEL
-        inside = rows == OUTPUT_TILE and columns == OUTPUT_TILE and first_channel + PANEL <= out.channels
-        for n in range(first_channel, min(first_channel + PANEL, out.channels), LANES):
-            source = sums + n // LANES * GROUP_BYTES
-            if inside:
-                write_output(source, operands.ctypes.data, row, column, n)
-            else:
-                transform_output(source, pixels.ctypes.data + 4 * (n - first_channel))
-        if not inside:
-            for i in range(rows):
-                apply_epilogue(pixels[i].ctypes.data, 4 * PANEL, operands, row + i, column, columns, first_channel)
 
 
 def _emit_transform_input(
@@ -378,29 +257,3 @@ def transform_taps(builder: IRBuilder, taps: Value, tap: Value, target: Value, p
     for i, row in enumerate(zip(*columns, strict=True)):
         for j, value in enumerate(times_g(row)):
             simd.store(builder, value, strided(builder, target, plane, INPUT_TILE * i + j))
-
-
-def _output_columns(builder: IRBuilder, sums: Value) -> list[list[Vector]]:
-    """A' sums A for LANES channels of one tile: 64 pieces to 6 columns of 6 pixels."""
-
-    def row(i: int) -> list[Vector]:
-        return [simd.load(builder, sums, (INPUT_TILE * i + j) * ROWS * LANES) for j in range(INPUT_TILE)]
-
-    rows = [times_a(row(i)) for i in range(INPUT_TILE)]
-    return [times_a(column) for column in zip(*rows, strict=True)]
-
-
-@simd.instructions(intp, intp)
-def transform_output(builder: IRBuilder, sums: Value, target: Value) -> None:
-    """A' sums A for LANES channels of one tile, to 6 x 6 pixels of PANEL channels."""
-    for j, column in enumerate(_output_columns(builder, sums)):
-        for i, value in enumerate(column):
-            simd.store(builder, value, target, (OUTPUT_TILE * i + j) * PANEL)
-
-
-@simd.instructions(intp, intp, intp, intp, intp)
-def write_output(builder: IRBuilder, sums: Value, operand: Value, row: Value, column: Value, channel: Value) -> None:
-    """A' sums A for LANES channels of one tile that lies in the picture, through the epilogue to where it belongs."""
-    ends = Ends(builder, operand, row, column, channel)
-    for j, values in enumerate(_output_columns(builder, sums)):
-        ends.write(values, [(i, column.type(j)) for i in range(OUTPUT_TILE)])

@@ -50,9 +50,14 @@ class Architecture:
         """Output size / input size: 2^upsamplings / unshuffle."""
         return (1 << self.upsamplings) // self.unshuffle
 
+    @staticmethod
+    def enlarges(name: str) -> bool:
+        """Whether layer `name` reads its input enlarged by 2."""
+        return name.startswith("upconv")
+
     def area(self, name: str) -> float:
         """Pixels that layer `name` writes for each pixel of the image."""
-        if name.startswith("upconv"):
+        if self.enlarges(name):
             enlargement = 2 ** int(name.removeprefix("upconv"))
         else:
             enlargement = 2**self.upsamplings if name in ("HRconv", "conv_last") else 1

@@ -223,7 +223,7 @@ class RRDBNet:
         return {name: self._convolution(name, layer) for name, layer in self.layers.items()}
 
     def _convolution(self, name: str, layer: Layer) -> Convolution:
-        if name.startswith("upconv"):
+        if self.architecture.enlarges(name):
             return upsampled_convolution(layer, self.methods[name])
         in_bands = name in ("HRconv", "conv_last")  # called many times for a picture
         return convolution(layer, self.methods[name], keep_transformed=in_bands)

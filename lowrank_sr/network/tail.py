@@ -11,7 +11,7 @@ rows it is given.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -65,8 +65,8 @@ class Stage:
 
 def run_tail(features: FeatureMap, stages: list[Stage], out: np.ndarray) -> None:
     """Pass `features` through `stages` into `out`, (H, W, channels) float32."""
-    band = rows = _rows_of_band(features.height, *out.shape[:2])
-    height, width = features.height, features.width
+    rows = _rows_of_band(features.height, *out.shape[:2])
+    band, height, width = rows, features.height, features.width
     for stage in stages:
         band = stage.open(height, width, features.channels, band)
         height, width = stage.factor * height, stage.factor * width
@@ -101,20 +101,19 @@ def _ready_rows(height: int, rows: int) -> int:
 
 def tail_bytes(height: int, width: int, channels: int, factors: list[int]) -> int:
     """What `run_tail` allocates for features of this size, where its stages enlarge their inputs by `factors`."""
-    enlargement = math.prod(factors)
-    band = _rows_of_band(height, enlargement * height, enlargement * width)
-    size = 0
-    for factor in factors:
-        size += allocated_bytes(_rows_of_window(height, band), width, channels)
-        band = factor * _ready_rows(height, band)
-        height, width = factor * height, factor * width
-    return size
+    return sum(allocated_bytes(rows, columns, channels) for rows, columns, _ in _windows(height, width, factors))
 
 
 def largest_band(height: int, width: int, factors: list[int]) -> int:
     """The most rows of the output that `run_tail` computes at a time for features of this size."""
+    return max(coming for _, _, coming in _windows(height, width, factors))
+
+
+def _windows(height: int, width: int, factors: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Of each stage the rows and columns of its window, and the rows that come out at a time."""
     enlargement = math.prod(factors)
     band = _rows_of_band(height, enlargement * height, enlargement * width)
     for factor in factors:
-        band, height = factor * _ready_rows(height, band), factor * height
-    return band
+        coming = factor * _ready_rows(height, band)
+        yield _rows_of_window(height, band), width, coming
+        band, height, width = coming, factor * height, factor * width

@@ -6,7 +6,8 @@ from reference import EPS, Roundings
 from lowrank_sr.conv import winograd
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.tile import CACHE_LINE
-from lowrank_sr.conv.winograd import A_T, B_T, INPUT_TILE, G, prepare, times_a, times_b, times_g, transform_taps
+from lowrank_sr.conv.toom_cook import A_T, B_T, INPUT_TILE, G, times_a, times_b, times_g
+from lowrank_sr.conv.winograd import prepare, transform_taps
 from lowrank_sr.machine.cpu import LANES, PANEL
 
 POINTS = [0, 1, -1, 2, -2, 1 / 2, -1 / 2]  # and infinity

@@ -1,13 +1,15 @@
 """ESRGAN's 23-block network with random weights: the dense methods, and its dense blocks factorised."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowrank_sr import flops
 from lowrank_sr.compression.ranks import RANK_STEP
-from lowrank_sr.layers import random_layer
+from lowrank_sr.layers import Layer, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS, inner_layers
 from lowrank_sr.study.measure.speed import Speed, compare_with
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, DIRECT, SVD_KERNEL, SVD_KERNEL_WINOGRAD, WINOGRAD, Technique
@@ -42,12 +44,8 @@ def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: 
 
     Raises InputError where a layer has no rank that is so fast.
     """
-    layers = dict(net.layers)
-    for name, layer in net.layers.items():
-        if name.startswith("RRDB_trunk."):
-            rank = speedup_rank(flops.break_even(form, *layer.shape), speedup)
-            layers[name] = random_layer(layer.shape, form, rank)
-    return RRDBNet(layers, method)
+    blocks = [name for name in net.layers if name.startswith(DENSE_BLOCKS)]
+    return RRDBNet(_with_noise(net, form, speedup, blocks, step=1), method)
 
 
 def wholly_factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP) -> RRDBNet:
@@ -56,12 +54,17 @@ def wholly_factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP) -
     Each has the largest multiple of RANK_STEP whose theoretical speed-up is at least `speedup`. Raises InputError where
     a layer has no rank that is so fast.
     """
+    return RRDBNet(_with_noise(net, form, speedup, inner_layers(net), RANK_STEP))
+
+
+def _with_noise(net: RRDBNet, form: str, speedup: float, names: Sequence[str], step: int) -> dict[str, Layer]:
+    """The layers of `net`, those in `names` noise in `form`, of the largest rank in steps of `step` that is so fast."""
     layers = dict(net.layers)
-    for name, layer in net.layers.items():
-        if name not in ("conv_first", "conv_last"):
-            rank = speedup_rank(flops.break_even(form, *layer.shape), speedup)
-            layers[name] = random_layer(layer.shape, form, max(1, rank // RANK_STEP * RANK_STEP))
-    return RRDBNet(layers)
+    for name in names:
+        shape = layers[name].shape
+        rank = speedup_rank(flops.break_even(form, *shape), speedup)
+        layers[name] = random_layer(shape, form, max(1, rank // step * step))
+    return layers
 
 
 def techniques(study: Study) -> list[Technique]:

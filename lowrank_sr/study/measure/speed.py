@@ -138,7 +138,7 @@ def multiplications(net: RRDBNet, side: int) -> float:
     total = 0.0
     for name, layer in net.layers.items():
         method = concrete(layer, net.method)
-        share = flops.upsampled_share(layer, method) if name.startswith("upconv") else 1.0
+        share = flops.upsampled_share(layer, method) if net.architecture.enlarges(name) else 1.0
         total += share * flops.multiplications(layer, method) * net.architecture.area(name) * side * side
     return total
 
