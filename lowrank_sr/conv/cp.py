@@ -32,7 +32,7 @@ from lowrank_sr.conv import simd
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import Vector, copy_values, strided
-from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, multiply_pieces
+from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_pieces
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
@@ -88,17 +88,19 @@ def _cp_loops(
         a = np.zeros((TAPS, rank // LANES, row_room, LANES), np.float32)  # row y at y modulo 3, column x at x + 1
         e = np.zeros((rank // LANES, row_room, LANES), np.float32)
         sums = np.empty((ROWS, PANEL), np.float32)
+        pixel_pieces = np.empty(depth // LANES, np.intp)
+        list_pieces(pixel_pieces, pixels.ctypes.data, PIECE_BYTES)
+        e_pieces = np.empty(rank // LANES, np.intp)
+        list_pieces(e_pieces, e.ctypes.data, plane)
         top, bottom = out.height * worker // workers, out.height * (worker + 1) // workers
         for a_row in range(top - 1, bottom + 1):  # beyond the picture it is computed from zeros
             for column in range(-1, width + 1, ROWS):
                 _gather(inputs, a_row, column, pixels)
                 for panel in range(rank_panels):
                     target = a[a_row % TAPS, panel * PANEL // LANES, column + 1].ctypes.data
-                    source, weights = pixels.ctypes.data, cp_in[panel].ctypes.data
+                    source, weights = pixel_pieces.ctypes.data, cp_in[panel].ctypes.data
                     remaining_rank = rank - panel * PANEL
-                    multiply_pieces(
-                        target, 4 * LANES, plane, source, PIECE_BYTES, weights, depth, source, remaining_rank
-                    )
+                    multiply_pieces(target, 4 * LANES, plane, source, 0, weights, depth, source, 0, remaining_rank)
             if a_row <= top:  # the first row of `e` takes one more
                 continue
             row = a_row - 1
@@ -114,13 +116,22 @@ def _cp_loops(
                     width,
                 )
             for column in range(0, width, ROWS):
-                source = e[0, column].ctypes.data
+                source, offset = e_pieces.ctypes.data, 4 * LANES * column
                 for panel in range(out_panels):
                     weights = cp_out[panel].ctypes.data
                     remaining_channels = out.channels - panel * PANEL
                     target = sums.ctypes.data
                     multiply_pieces(
-                        target, 4 * PANEL, 4 * LANES, source, plane, weights, rank, source, remaining_channels
+                        target,
+                        4 * PANEL,
+                        4 * LANES,
+                        source,
+                        offset,
+                        weights,
+                        rank,
+                        source,
+                        offset,
+                        remaining_channels,
                     )
                     count = min(ROWS, width - column)
                     apply_epilogue(target, 4 * PANEL, operands, row, column, count, panel * PANEL)

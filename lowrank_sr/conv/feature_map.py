@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, prange
 
 from lowrank_sr.conv.simd import copy_values
+from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import ROWS
 from lowrank_sr.machine.threads import parallel_region, thread_count
@@ -70,7 +71,7 @@ def allocate(height: int, width: int, channels: int) -> FeatureMap:
     register tile of ROWS pixels that starts at the last pixel, for `direct`; what is computed from beyond the picture
     is never written.
     """
-    buffer = np.zeros((*_padded(height, width), channels), DTYPE)
+    buffer = aligned.zeros((*_padded(height, width), channels))
     return FeatureMap(buffer, 1, 1, 0, height, width, channels)
 
 

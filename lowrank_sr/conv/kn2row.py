@@ -23,7 +23,7 @@ from numba import prange
 from lowrank_sr.conv.epilogue import add_scaled, apply_epilogue
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.gemm import GEMM_ARGUMENTS, gemm, load_blas
-from lowrank_sr.conv.simd import next_turn
+from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import PANEL, ROWS

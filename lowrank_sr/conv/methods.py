@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lowrank_sr import flops
-from lowrank_sr.conv import cp, direct, im2col, kn2row, separable, separable_winograd, winograd
+from lowrank_sr.conv import cp, dense_block, direct, im2col, kn2row, separable, separable_winograd, winograd
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, records, unpadded
 from lowrank_sr.errors import InputError
@@ -24,6 +24,9 @@ Convolution = Callable[[FeatureMap | Sequence[FeatureMap], FeatureMap, Epilogue]
 
 Several maps in the place of x stand for their concatenation along the channels, which is never computed.
 """
+
+DenseBlockConvolution = Callable[[FeatureMap, Sequence[FeatureMap], Sequence[Epilogue]], None]
+"""convolve(x, outs, epilogues): layer k of a dense block reads x and outs[:k] and writes outs[k], by epilogues[k]."""
 
 
 def convolution(layer: Layer, method: str, keep_transformed: bool = True) -> Convolution:
@@ -64,6 +67,24 @@ def convolutions(
     return run
 
 
+def dense_block_convolution(layers: Sequence[Layer], methods: Sequence[str]) -> DenseBlockConvolution:
+    """The convolutions of a dense block by `layers`, each by its method.
+
+    Dense layers that all go by `winograd` are computed together (`dense_block.py`), others one after the other.
+    Raises InputError as `convolution` does.
+    """
+    if all(isinstance(layer, Dense) and method == "winograd" for layer, method in zip(layers, methods, strict=True)):
+        kernels = [_prepare([layer], "winograd", keep_transformed=False)[1] for layer in layers]
+        return partial(_run_dense_block, layers, kernels)
+    runs = [convolution(layer, method, keep_transformed=False) for layer, method in zip(layers, methods, strict=True)]
+
+    def run(x: FeatureMap, outs: Sequence[FeatureMap], epilogues: Sequence[Epilogue]) -> None:
+        for k, each in enumerate(runs):
+            each([x, *outs[:k]], outs[k], epilogues[k])
+
+    return run
+
+
 def _prepare(layers: Sequence[Layer], method: str, keep_transformed: bool) -> tuple[ModuleType, Any]:
     """The algorithm for `layers` and what its `convolve` takes for their kernels; several only if dense by Winograd."""
     layer = layers[0]
@@ -93,18 +114,42 @@ def _run(
     epilogue: Epilogue,
 ) -> None:
     inputs = [x] if isinstance(x, FeatureMap) else x
+    _check_inputs(inputs, channels)
+    threads = _threads([*inputs, *outs], outs[0], flops_per_pixel)
+    with parallel_region(threads):
+        convolve(records(inputs), np.concatenate([operands(each, epilogue) for each in outs]), prepared, threads)
+
+
+def _run_dense_block(
+    layers: Sequence[Layer],
+    kernels: Sequence[Any],
+    x: FeatureMap,
+    outs: Sequence[FeatureMap],
+    epilogues: Sequence[Epilogue],
+) -> None:
+    inputs = [x, *outs[:-1]]
+    for k, layer in enumerate(layers):
+        _check_inputs(inputs[: k + 1], layer.shape[1])
+    threads = _threads([x, *outs], outs[0], sum(map(flops.per_pixel, layers)) // len(layers))
+    with parallel_region(threads):
+        all_operands = np.concatenate([operands(*each) for each in zip(outs, epilogues, strict=True)])
+        dense_block.convolve(records(inputs), all_operands, kernels, threads)
+
+
+def _check_inputs(inputs: Sequence[FeatureMap], channels: int) -> None:
+    """Raise ValueError for maps that a layer of `channels` input channels cannot read."""
     if sum(each.channels for each in inputs) != channels:
         raise ValueError(f"input of {sum(each.channels for each in inputs)} channels: the layer reads {channels}")
     if any(each.step != 1 for each in inputs):
         raise ValueError("input of every second pixel: expected neighbouring ones")
-    size = outs[0].height, outs[0].width
-    for each in (*inputs, *outs[1:]):
-        if (each.height, each.width) != size:
-            raise ValueError(f"map of {each.height} x {each.width} does not fit output {size[0]} x {size[1]}")
-    work = flops_per_pixel * size[0] * size[1]
-    threads = min(thread_count(), 1 + work // FLOPS_A_THREAD)
-    with parallel_region(threads):
-        convolve(records(inputs), np.concatenate([operands(each, epilogue) for each in outs]), prepared, threads)
+
+
+def _threads(maps: Sequence[FeatureMap], out: FeatureMap, flops_per_pixel: int) -> int:
+    """How many threads are worth waking; raises ValueError for maps of another size than `out`."""
+    for each in maps:
+        if (each.height, each.width) != (out.height, out.width):
+            raise ValueError(f"map of {each.height} x {each.width} does not fit output {out.height} x {out.width}")
+    return min(thread_count(), 1 + flops_per_pixel * out.height * out.width // FLOPS_A_THREAD)
 
 
 def convolve(array: np.ndarray, layer: Layer, method: str) -> np.ndarray:

@@ -18,8 +18,8 @@ import numpy as np
 from numba import prange
 
 from lowrank_sr.conv.epilogue import apply_epilogue
-from lowrank_sr.conv.simd import next_turn
 from lowrank_sr.conv.tile import cut_panels, multiply, multiply_maps
+from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 

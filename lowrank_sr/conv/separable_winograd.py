@@ -53,10 +53,12 @@ from numba.extending import register_jitable
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.output_tile import Place, tile_writer
-from lowrank_sr.conv.simd import Vector, next_turn, strided
-from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
+from lowrank_sr.conv.simd import Vector, strided
+from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_elements
 from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
+from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.conv.winograd import TURNS_A_THREAD
+from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
@@ -158,6 +160,11 @@ def _separable_winograd_loops(
         products = np.empty(most_groups * middle_stride // 4, np.float32)
         middle = np.empty(most_groups * middle_stride // 4, np.float32)
         sums = np.empty(most_groups * sums_stride // 4, np.float32)
+        column_pieces = np.empty((most_groups, depth // LANES), np.intp)
+        middle_pieces = np.empty((most_groups, rank // LANES), np.intp)
+        for g in range(most_groups):
+            list_pieces(column_pieces[g], columns.ctypes.data + g * columns_stride, GROUP_BYTES)
+            list_pieces(middle_pieces[g], middle.ctypes.data + g * middle_stride, GROUP_BYTES)
         pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
         turn = next_turn(counter.ctypes.data)
         while turn < strips * blocks:
@@ -170,9 +177,7 @@ def _separable_winograd_loops(
                 target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
             multiply_elements(
                 vertical_needed,
-                rows=columns.ctypes.data,
-                rows_stride=columns_stride,
-                groups=_column_groups(tiles),
+                column_pieces[: _column_groups(tiles)],
                 weights=v.ctypes.data,
                 weights_stride=v.strides[0],
                 depth=depth,
@@ -185,9 +190,7 @@ def _separable_winograd_loops(
                 _transform_middle(products.ctypes.data, middle.ctypes.data, t, rank, middle_stride)
             multiply_elements(
                 horizontal_needed,
-                rows=middle.ctypes.data,
-                rows_stride=middle_stride,
-                groups=(OUTPUT_TILE * tiles + ROWS - 1) // ROWS,
+                middle_pieces[: (OUTPUT_TILE * tiles + ROWS - 1) // ROWS],
                 weights=h.ctypes.data,
                 weights_stride=h.strides[0],
                 depth=rank,

@@ -230,13 +230,3 @@ def clear(builder: IRBuilder, target: Value, vectors: Value) -> None:
     """Write `vectors` vectors of zeros to the address `target`."""
     with cgutils.for_range(builder, vectors) as loop:
         store(builder, Vector(builder, constant(0)), target, builder.mul(loop.index, ir.Constant(_INDEX, LANES)))
-
-
-@instructions(types.intp, result=types.intp)
-def next_turn(builder: IRBuilder, counter: Value) -> Value:
-    """Add one to the int64 at the address `counter`, which threads share, and return what it was: 0, 1, 2, ...
-
-    Each thread takes the next piece of work in this way, so that a slow thread holds none of the others up.
-    """
-    shared_counter = builder.inttoptr(counter, _INDEX.as_pointer())
-    return builder.atomic_rmw("add", shared_counter, ir.Constant(_INDEX, 1), "monotonic")

@@ -12,7 +12,8 @@ products whose rows are computed and not read from a picture there is therefore 
 
     piece[c // LANES][p, c % LANES] = rows[p, c]
 
-so that ROWS rows are one stream, which is fetched while the one before it is multiplied.
+so that ROWS rows are one stream, which is fetched while the one before it is multiplied. A list of addresses says where
+each piece lies: the channels of a product come from several maps.
 
 Extra memory: none.
 
@@ -29,10 +30,12 @@ from numba.core.types import intp
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import Vector, strided
+from lowrank_sr.machine import aligned
+from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
-CACHE_LINE = 64  # bytes
 PIECE_BYTES = 4 * ROWS * LANES
+ADDRESS_BYTES = 8
 
 Cell = tuple[int, int]
 """Which of the tile's registers: (row p, vector of LANES columns v)."""
@@ -41,7 +44,7 @@ Cell = tuple[int, int]
 def cut_panels(matrix: np.ndarray) -> np.ndarray:
     """Cut (..., C, N) matrices into panels of PANEL columns, zeros after the last: float32 (panels, ..., C, PANEL)."""
     *rest, n = matrix.shape
-    panels = np.zeros((-(-n // PANEL), *rest, PANEL), np.float32)
+    panels = aligned.zeros((-(-n // PANEL), *rest, PANEL))
     for panel, start in zip(panels, range(0, n, PANEL), strict=True):
         panel[..., : n - start] = matrix[..., start : start + PANEL]
     return panels
@@ -140,29 +143,41 @@ def accumulate(
     _emit_wide_or_half(builder, columns, emit)
 
 
-@simd.instructions(intp, intp, intp, intp, intp, intp, intp, intp, intp)
+@simd.instructions(intp, intp, intp, intp, intp, intp, intp, intp, intp, intp)
 def multiply_pieces(
     builder: IRBuilder,
     sums: Value,
     row_stride: Value,
     vector_stride: Value,
     pieces: Value,
-    piece_stride: Value,
+    offset: Value,
     panel: Value,
     depth: Value,
     next_pieces: Value,
+    next_offset: Value,
     columns: Value,
 ) -> None:
-    """`multiply` for rows in pieces: LANES channels of ROWS rows, (ROWS, LANES), `piece_stride` bytes apart.
+    """`multiply` for rows in pieces: (ROWS, LANES), LANES channels of ROWS rows, wherever each of them lies.
 
-    `depth` is a multiple of LANES. Sums of neighbouring rows lie `row_stride` bytes apart, those of neighbouring
-    vectors of LANES columns `vector_stride`: 4 LANES and the stride of pieces where they are to be the rows of another
-    product. A product reads its pieces once, from whichever cache holds them; those at `next_pieces` are fetched
-    meanwhile.
+    `pieces` is the address of a list of addresses, intp, one for each LANES channels; the pieces begin `offset` bytes
+    after them. `depth` is a multiple of LANES. Sums of neighbouring rows lie `row_stride` bytes apart, those of
+    neighbouring vectors of LANES columns `vector_stride`: 4 LANES and the stride of pieces where they are to be the
+    rows of another product. A product reads its pieces once, from whichever cache holds them; those that `next_pieces`
+    and `next_offset` lead to are fetched meanwhile.
     """
 
     def emit(vectors: int) -> None:
-        _emit_pieces(builder, sums, row_stride, vector_stride, pieces, piece_stride, panel, depth, next_pieces, vectors)
+        _emit_pieces(
+            builder,
+            sums,
+            row_stride,
+            vector_stride,
+            (pieces, offset),
+            panel,
+            depth,
+            (next_pieces, next_offset),
+            vectors,
+        )
 
     _emit_wide_or_half(builder, columns, emit)
 
@@ -172,19 +187,23 @@ def _emit_pieces(
     sums: Value,
     row_stride: Value,
     vector_stride: Value,
-    pieces: Value,
-    piece_stride: Value,
+    pieces: tuple[Value, Value],
     panel: Value,
     depth: Value,
-    next_pieces: Value,
+    next_pieces: tuple[Value, Value],
     vectors: int,
 ) -> None:
     """Emit the loop over pieces for `vectors` x LANES columns."""
     cells = _cells(vectors)
 
+    def place(of: tuple[Value, Value], c: Value) -> Value:
+        """Where the piece of channels c to c + LANES begins."""
+        addresses, offset = of
+        entry = builder.add(addresses, builder.mul(builder.sdiv(c, c.type(LANES)), c.type(ADDRESS_BYTES)))
+        return builder.add(simd.load_scalar(builder, entry, intp), offset)
+
     def step(c: Value, totals: list[Vector]) -> list[Vector]:
-        offset = builder.mul(builder.sdiv(c, c.type(LANES)), piece_stride)
-        piece, next_piece = builder.add(pieces, offset), builder.add(next_pieces, offset)
+        piece, next_piece = place(pieces, c), place(next_pieces, c)
         weights = builder.add(panel, builder.mul(c, c.type(4 * PANEL)))
         for lane in range(LANES):
             for line in range(PIECE_BYTES * lane // LANES, PIECE_BYTES * (lane + 1) // LANES):
@@ -227,11 +246,16 @@ def multiply_maps(
 
 
 @njit(inline="always")
+def list_pieces(pieces: np.ndarray, start: int, stride: int) -> None:
+    """Write the addresses `start`, `start` + `stride`, ... to `pieces`, (vectors of channels,) intp."""
+    for v in range(len(pieces)):
+        pieces[v] = start + v * stride
+
+
+@njit(inline="always")
 def multiply_elements(
     needed: np.ndarray,
-    rows: int,
-    rows_stride: int,
-    groups: int,
+    pieces: np.ndarray,
     weights: int,
     weights_stride: int,
     depth: int,
@@ -240,26 +264,38 @@ def multiply_elements(
     sums_stride: int,
     stride: int,
 ) -> None:
-    """sums[g, e] = rows[g, e] @ weights[e] for `groups` groups of ROWS rows and each element e.
+    """sums[g, e] = rows[g, e] @ weights[e] for groups g of ROWS rows and each element e.
 
-    Where `needed[e]` is false the sums are zeros. Everything else is an address or a stride in bytes. The pieces of a
-    group (see `multiply_pieces`) of one vector of channels lie one after the other for all elements, those of the next
-    vector `stride` bytes further, the next group `rows_stride` or `sums_stride`. `weights` are panels, (panels of
-    `columns`, depth, PANEL), `weights_stride` bytes from an element to the next.
+    Where `needed[e]` is false the sums are zeros. `pieces`, (groups, vectors of channels) intp, are the addresses of
+    the rows' pieces (see `multiply_pieces`) for element 0, which the others follow. `weights` is the address of panels,
+    (panels of `columns`, depth, PANEL), `weights_stride` bytes from an element to the next. Sums are pieces, too: of
+    one vector of columns those of all elements follow each other, those of the next vector lie `stride` bytes further,
+    those of the next group `sums_stride`.
     """
+    groups = len(pieces)
     for element in range(len(needed)):
+        offset = element * PIECE_BYTES
         for panel in range((columns + PANEL - 1) // PANEL):
             panel_weights = weights + element * weights_stride + 4 * panel * depth * PANEL
             remaining_columns = columns - panel * PANEL
             for g in range(groups):
-                source = rows + element * PIECE_BYTES + g * rows_stride
-                following = source + rows_stride
+                source = pieces[g:].ctypes.data
+                following, next_offset = source + pieces.strides[0], offset
                 if g == groups - 1:
-                    following = rows + (element + 1) * PIECE_BYTES
-                target = sums + element * PIECE_BYTES + g * sums_stride + panel * PANEL // LANES * stride
+                    following, next_offset = pieces.ctypes.data, offset + PIECE_BYTES
+                target = sums + offset + g * sums_stride + panel * PANEL // LANES * stride
                 if needed[element]:
                     multiply_pieces(
-                        target, 4 * LANES, stride, source, stride, panel_weights, depth, following, remaining_columns
+                        target,
+                        4 * LANES,
+                        stride,
+                        source,
+                        offset,
+                        panel_weights,
+                        depth,
+                        following,
+                        next_offset,
+                        remaining_columns,
                     )
                 else:
                     for column in range(0, min(PANEL, remaining_columns), LANES):

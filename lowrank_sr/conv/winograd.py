@@ -45,9 +45,12 @@ from numba.core.types import intp
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.output_tile import Place, tile_writer
-from lowrank_sr.conv.simd import Vector, next_turn, strided
-from lowrank_sr.conv.tile import CACHE_LINE, PIECE_BYTES, cut_panels, multiply_elements
+from lowrank_sr.conv.simd import Vector, strided
+from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_elements
 from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
+from lowrank_sr.conv.turns import next_turn
+from lowrank_sr.machine import aligned
+from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
@@ -90,7 +93,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers
     out = operands["out"][0]
     panel_count = kernels.panels.shape[1]
     depth = LANES * int((-(-inputs["channels"] // LANES)).sum())
-    transformed = _transformed(kernels, inputs["channels"].copy(), depth, workers)
+    transformed = transformed_kernels(kernels, inputs["channels"].copy(), depth, workers)
     tiles = -(-int(out["height"]) // OUTPUT_TILE) * -(-int(out["width"]) // OUTPUT_TILE)
     groups = -(-tiles // ROWS)
     fitting = l2_bytes() // ((depth + panel_count * PANEL) // LANES * GROUP_BYTES)
@@ -98,13 +101,13 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers
     _winograd_loops(inputs, operands, transformed, kernels.needed, depth, block, workers)
 
 
-def _transformed(kernels: Kernels, map_channels: np.ndarray, depth: int, workers: int) -> np.ndarray:
+def transformed_kernels(kernels: Kernels, map_channels: np.ndarray, depth: int, workers: int) -> np.ndarray:
     """G g G' of all kernels, (64, M panels of N, depth, PANEL) float32 in rows of any length."""
     kept = kernels.kept
     if kept is not None and kept[0] == tuple(map_channels):
         return kept[1]
     count, panel_count = kernels.panels.shape[:2]
-    transformed = np.empty((TILE_ELEMENTS, count * panel_count * depth * PANEL + CACHE_LINE // 4), np.float32)
+    transformed = aligned.empty((TILE_ELEMENTS, count * panel_count * depth * PANEL + CACHE_LINE // 4))
     panels = kernels.panels.reshape(-1, *kernels.panels.shape[2:])
     _transform_kernels(map_channels, panels, depth, transformed, workers)
     if kernels.keep_transformed:
@@ -171,6 +174,9 @@ def _winograd_loops(
         group_sums = np.empty(block * (panel_count * PANEL // LANES * GROUP_BYTES) // 4, np.float32)
         inputs_stride = depth // LANES * GROUP_BYTES
         sums_stride = panel_count * PANEL // LANES * GROUP_BYTES
+        pieces = np.empty((block, depth // LANES), np.intp)
+        for g in range(block):
+            list_pieces(pieces[g], group_inputs.ctypes.data + g * inputs_stride, GROUP_BYTES)
         pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
         first_tile = ROWS * block * next_turn(counter.ctypes.data)
         while first_tile < tiles:
@@ -179,14 +185,12 @@ def _winograd_loops(
                 target = group_inputs.ctypes.data + g * inputs_stride
                 first = first_tile + g * ROWS
                 for m in range(len(inputs)):
-                    _transform_input_group(inputs[m], first, min(ROWS, tiles - first), tiles_across, target)
+                    transform_input_group(inputs[m], first, min(ROWS, tiles - first), tiles_across, target)
                     target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
             for kernel in range(len(operands)):
                 multiply_elements(
                     needed[kernel],
-                    rows=group_inputs.ctypes.data,
-                    rows_stride=inputs_stride,
-                    groups=groups,
+                    pieces[:groups],
                     weights=transformed.ctypes.data + 4 * kernel * panel_count * depth * PANEL,
                     weights_stride=transformed.strides[0],
                     depth=depth,
@@ -197,16 +201,21 @@ def _winograd_loops(
                 )
                 for g in range(groups):
                     first = first_tile + g * ROWS
-                    for t in range(min(ROWS, tiles - first)):
-                        row = (first + t) // tiles_across * OUTPUT_TILE
-                        column = (first + t) % tiles_across * OUTPUT_TILE
-                        source = group_sums.ctypes.data + g * sums_stride + 4 * LANES * t
-                        _write_tile(operands[kernel : kernel + 1], row, column, source, panel_count, pixels)
+                    source = group_sums.ctypes.data + g * sums_stride
+                    write_group(
+                        operands[kernel : kernel + 1],
+                        first,
+                        min(ROWS, tiles - first),
+                        tiles_across,
+                        source,
+                        panel_count,
+                        pixels,
+                    )
             first_tile = ROWS * block * next_turn(counter.ctypes.data)
 
 
 @njit(inline="always")
-def _transform_input_group(x: np.record, first_tile: int, tiles: int, tiles_across: int, target: int) -> None:
+def transform_input_group(x: np.record, first_tile: int, tiles: int, tiles_across: int, target: int) -> None:
     """B' d B of the input tiles d of up to ROWS output tiles, of all channels of x, to the address `target`."""
     for t in range(tiles):
         row = (first_tile + t) // tiles_across * OUTPUT_TILE
@@ -219,6 +228,23 @@ def _transform_input_group(x: np.record, first_tile: int, tiles: int, tiles_acro
             else:
                 transform_input_part(pixels + 4 * c, x.row_stride, x.pixel_stride, piece, x.channels - c)
             piece += GROUP_BYTES
+
+
+@njit(inline="always")
+def write_group(
+    operands: np.ndarray,
+    first_tile: int,
+    tiles: int,
+    tiles_across: int,
+    sums: int,
+    panel_count: int,
+    pixels: np.ndarray,
+) -> None:
+    """Write up to ROWS output tiles, whose sums begin at the address `sums`; `pixels` is room for one of them."""
+    for t in range(tiles):
+        row = (first_tile + t) // tiles_across * OUTPUT_TILE
+        column = (first_tile + t) % tiles_across * OUTPUT_TILE
+        _write_tile(operands, row, column, sums + 4 * LANES * t, panel_count, pixels)
 
 
 def _emit_transform_input(

@@ -63,15 +63,18 @@ class Architecture:
             enlargement = 2**self.upsamplings if name in ("HRconv", "conv_last") else 1
         return float(enlargement / self.unshuffle) ** 2
 
+    def dense_blocks(self) -> dict[str, list[str]]:
+        """The names of each dense block's layers, conv1 to conv5, by the block's name."""
+        blocks = [f"RRDB_trunk.{i}.RDB{j}" for i in range(self.num_block) for j in range(1, DENSE_BLOCKS + 1)]
+        return {block: [f"{block}.conv{k}" for k in range(1, CONVOLUTIONS + 1)] for block in blocks}
+
     def shapes(self) -> dict[str, tuple[int, int, int]]:
         """(N, C, d) of every layer by name, in the order in which the layers are computed."""
         shapes = {"conv_first": (self.num_feat, self.in_channels, KERNEL_SIZE)}
-        for block in range(self.num_block):
-            for dense_block in range(1, DENSE_BLOCKS + 1):
-                for k in range(1, CONVOLUTIONS + 1):
-                    n = self.num_feat if k == CONVOLUTIONS else self.num_grow_ch
-                    c = self.num_feat + (k - 1) * self.num_grow_ch
-                    shapes[f"RRDB_trunk.{block}.RDB{dense_block}.conv{k}"] = (n, c, KERNEL_SIZE)
+        for names in self.dense_blocks().values():
+            for k, name in enumerate(names):
+                n = self.num_feat if name is names[-1] else self.num_grow_ch
+                shapes[name] = (n, self.num_feat + k * self.num_grow_ch, KERNEL_SIZE)
         upconvs = [f"upconv{i}" for i in range(1, self.upsamplings + 1)]
         for name in ("trunk_conv", *upconvs, "HRconv"):
             shapes[name] = (self.num_feat, self.num_feat, KERNEL_SIZE)

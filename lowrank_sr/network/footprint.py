@@ -2,6 +2,7 @@
 
 import math
 
+from lowrank_sr.conv.dense_block import transforms_bytes
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
 from lowrank_sr.conv.winograd import TILE_ELEMENTS
 from lowrank_sr.machine.caches import l2_bytes
@@ -64,8 +65,8 @@ def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
     """What the methods need besides the feature maps.
 
     A few caches a thread, and rows for some; all patches for im2col, of a layer of the trunk or of a band of the
-    tail; for winograd the transform of the largest kernel of the trunk, which is computed anew for each layer, and
-    of those of the tail, which are kept: four for an upconv.
+    tail; for winograd the transforms of the kernels of a dense block, which are computed anew for each, of those of
+    the tail, which are kept, four for an upconv, and of a dense block's feature maps.
     """
     design = net.architecture
     widest = design.num_feat + GROWTHS * design.num_grow_ch
@@ -76,6 +77,10 @@ def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
         rows = largest_band(height, width, [2] * design.upsamplings + [1, 1])
         size += 4 * 10 * max(height * width * widest, rows * enlargement * width * design.num_feat)
     if net.method in (AUTO, "winograd"):
-        kept = (4 * design.upsamplings + 2) * design.num_feat
-        size += 4 * TILE_ELEMENTS * design.num_feat * (widest + kept)
+        channels = [design.num_feat, *[design.num_grow_ch] * GROWTHS]
+        size += transforms_bytes(height, width, channels, threads)
+        first_block, shapes = next(iter(design.dense_blocks().values())), design.shapes()
+        in_block = sum(n * c for n, c, _ in (shapes[name] for name in first_block))
+        in_tail = (4 * design.upsamplings + 2) * design.num_feat**2
+        size += 4 * TILE_ELEMENTS * (in_block + in_tail)
     return size

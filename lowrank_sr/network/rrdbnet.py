@@ -18,6 +18,7 @@ through the trunk: 27 multiply-adds each.
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +27,7 @@ import numpy as np
 from lowrank_sr import flops
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array
-from lowrank_sr.conv.methods import Convolution, convolution
+from lowrank_sr.conv.methods import Convolution, DenseBlockConvolution, convolution, dense_block_convolution
 from lowrank_sr.conv.upsampled import upsampled_convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
@@ -42,8 +43,8 @@ SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
 
-Conv = Callable[..., None]
-"""`conv(name, x, out, **epilogue)`: write layer `name` of the feature map x, or of several side by side, into out."""
+Progress = Callable[[int], object]
+"""`progress(flops)`: so many FLOPs have been done since the last call."""
 
 
 class RRDBNet:
@@ -131,7 +132,7 @@ class RRDBNet:
         """FLOPs, by the paper's formulas, for each pixel of the image, where its sides are whole multiples."""
         return sum(flops.per_pixel(layer) * self.architecture.area(name) for name, layer in self.layers.items())
 
-    def __call__(self, image: np.ndarray, progress: Callable[[int], object] | None = None) -> np.ndarray:
+    def __call__(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Enlarge an image.
 
         Parameters
@@ -159,21 +160,20 @@ class RRDBNet:
             raise InputError(f"image of {image.dtype}: expected floats, 0..1")
 
         height, width = (self.scale * side for side in image.shape[:2])
-        conv = partial(self._conv, progress)
         if design.unshuffle > 1:
             image = pixel_unshuffle(image, design.unshuffle)
         pixels = from_array(image)  # (h, w, in_channels)
-        features = self._trunk(pixels, conv)  # (h, w, num_feat)
+        features = self._trunk(pixels, progress)  # (h, w, num_feat)
         enlargement = 2**design.upsamplings
         out = np.empty((enlargement * pixels.height, enlargement * pixels.width, design.out_channels), DTYPE)
-        run_tail(features, self._tail(conv), out)
+        run_tail(features, self._tail(progress), out)
         return out[:height, :width]
 
     def _conv(
         self,
-        progress: Callable[[int], object] | None,
+        progress: Progress | None,
         name: str,
-        x: FeatureMap | list[FeatureMap],
+        x: FeatureMap,
         out: FeatureMap,
         **epilogue: Any,
     ) -> None:
@@ -183,14 +183,15 @@ class RRDBNet:
         if progress is not None:
             progress(flops.per_pixel(layer) * out.height * out.width)
 
-    def _trunk(self, pixels: FeatureMap, conv: Conv) -> FeatureMap:
+    def _trunk(self, pixels: FeatureMap, progress: Progress | None) -> FeatureMap:
         """features + trunk_conv(RRDB_n(... RRDB_1(features))) with features = conv_first(pixels)."""
+        conv = partial(self._conv, progress)
         num_feat, num_grow_ch = self.architecture.num_feat, self.architecture.num_grow_ch
         x1, x2, x3 = (allocate(pixels.height, pixels.width, num_feat) for _ in range(3))  # (h, w, num_feat) each
         grown = [allocate(pixels.height, pixels.width, num_grow_ch) for _ in range(GROWTHS)]  # g1 ... g4
 
         conv("conv_first", pixels, x1)
-        block = partial(self._dense_block, grown=grown, conv=conv)
+        block = partial(self._dense_block, progress, grown)
         for i in range(self.architecture.num_block):
             block(f"RRDB_trunk.{i}.RDB1", x1, x2, scale=BETA, skip=x1)
             block(f"RRDB_trunk.{i}.RDB2", x2, x3, scale=BETA, skip=x2)
@@ -200,15 +201,25 @@ class RRDBNet:
         return x3
 
     def _dense_block(
-        self, name: str, x: FeatureMap, y: FeatureMap, *, grown: list[FeatureMap], conv: Conv, **epilogue: Any
+        self,
+        progress: Progress | None,
+        grown: list[FeatureMap],
+        name: str,
+        x: FeatureMap,
+        y: FeatureMap,
+        **epilogue: Any,
     ) -> None:
         """g_k = LeakyReLU(conv_k(x, g1, ..., g_{k-1})); y is what `epilogue` makes of conv5(x, g1, ..., g4)."""
-        for k, g in enumerate(grown, 1):
-            conv(f"{name}.conv{k}", [x, *grown[: k - 1]], g, slope=SLOPE)
-        conv(f"{name}.conv{CONVOLUTIONS}", [x, *grown], y, **epilogue)
+        layers, convolve = self._dense_blocks[name]
+        *growing, last = layers
+        epilogues = [*(Epilogue(layer.bias, slope=SLOPE) for layer in growing), Epilogue(last.bias, **epilogue)]
+        convolve(x, [*grown, y], epilogues)
+        if progress is not None:
+            progress(sum(map(flops.per_pixel, layers)) * y.height * y.width)
 
-    def _tail(self, conv: Conv) -> list[Stage]:
+    def _tail(self, progress: Progress | None) -> list[Stage]:
         """upconv1 to conv_last, each over what the one before it gives; the upconvs enlarge it by 2."""
+        conv = partial(self._conv, progress)
         stages = [
             Stage(partial(conv, f"upconv{i}", slope=SLOPE), factor=2)
             for i in range(1, self.architecture.upsamplings + 1)
@@ -218,15 +229,26 @@ class RRDBNet:
         return stages
 
     @cached_property
-    def _convolutions(self) -> dict[str, Convolution]:
-        """Every layer's convolution, its kernel prepared for the method."""
-        return {name: self._convolution(name, layer) for name, layer in self.layers.items()}
+    def _dense_blocks(self) -> dict[str, tuple[list[Layer], DenseBlockConvolution]]:
+        """Every dense block's layers and what computes them, their kernels prepared."""
+        blocks = {}
+        for block, names in self.architecture.dense_blocks().items():
+            layers = [self.layers[name] for name in names]
+            blocks[block] = layers, dense_block_convolution(layers, [self.methods[name] for name in names])
+        return blocks
 
-    def _convolution(self, name: str, layer: Layer) -> Convolution:
+    @cached_property
+    def _convolutions(self) -> dict[str, Convolution]:
+        """The convolution of every layer outside the dense blocks, its kernel prepared for the method."""
+        in_blocks = set(chain.from_iterable(self.architecture.dense_blocks().values()))
+        return {name: self._convolution(name) for name in self.layers if name not in in_blocks}
+
+    def _convolution(self, name: str) -> Convolution:
+        layer, method = self.layers[name], self.methods[name]
         if self.architecture.enlarges(name):
-            return upsampled_convolution(layer, self.methods[name])
+            return upsampled_convolution(layer, method)
         in_bands = name in ("HRconv", "conv_last")  # called many times for a picture
-        return convolution(layer, self.methods[name], keep_transformed=in_bands)
+        return convolution(layer, method, keep_transformed=in_bands)
 
 
 def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:

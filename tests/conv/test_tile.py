@@ -5,8 +5,17 @@ import pytest
 from numba import njit, prange
 from reference import EPS
 
-from lowrank_sr.conv.simd import copy_values, next_turn
-from lowrank_sr.conv.tile import PIECE_BYTES, accumulate, cut_panels, multiply, multiply_elements, multiply_pieces
+from lowrank_sr.conv.simd import copy_values
+from lowrank_sr.conv.tile import (
+    PIECE_BYTES,
+    accumulate,
+    cut_panels,
+    list_pieces,
+    multiply,
+    multiply_elements,
+    multiply_pieces,
+)
+from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
 
@@ -28,27 +37,31 @@ def run_accumulate(sums, rows, panel, columns):
 
 @njit
 def run_multiply_pieces(sums, row_stride, vector_stride, pieces, panel, columns):
+    addresses = np.empty(len(pieces), np.intp)
+    list_pieces(addresses, pieces.ctypes.data - 64, pieces.strides[0])
     multiply_pieces(
         sums.ctypes.data,
         row_stride,
         vector_stride,
-        pieces.ctypes.data,
-        pieces.strides[0],
+        addresses.ctypes.data,
+        64,
         panel.ctypes.data,
         len(panel),
-        pieces.ctypes.data,
+        addresses.ctypes.data,
+        0,
         columns,
     )
-    return sums.sum() + pieces[0, 0, 0] + panel[0, 0]
+    return sums.sum() + addresses[0] + pieces[0, 0, 0] + panel[0, 0]
 
 
 @njit
 def run_multiply_elements(needed, rows, panels, columns, sums):
+    pieces = np.empty(rows.shape[:2], np.intp)
+    for g in range(len(rows)):
+        list_pieces(pieces[g], rows[g].ctypes.data, rows.strides[1])
     multiply_elements(
         needed,
-        rows.ctypes.data,
-        rows.strides[0],
-        len(rows),
+        pieces,
         panels.ctypes.data,
         panels.strides[0],
         panels.shape[2],
@@ -57,7 +70,7 @@ def run_multiply_elements(needed, rows, panels, columns, sums):
         sums.strides[0],
         rows.strides[1],
     )
-    return sums.sum() + rows[0, 0, 0, 0, 0] + panels[0, 0, 0, 0]
+    return sums.sum() + pieces[0, 0] + rows[0, 0, 0, 0, 0] + panels[0, 0, 0, 0]
 
 
 @njit
