@@ -261,7 +261,12 @@ print(f"the walk takes {best['walk'] / best['winograd']:.2f} times as long as th
 # NumPy's passes use one. The package does without: each map of a dense block has an array of its own, a convolution
 # (:data:`lowrank_sr.conv.methods.Convolution`) reads several of them as if they were one, and
 # :mod:`lowrank_sr.conv.epilogue` adds bias, activation and residuals to a result while it is still in registers or in a
-# cache. Read :mod:`lowrank_sr.network.rrdbnet` next, which is this chapter with both. The tail is another story: its
+# cache. By Winograd's algorithm a dense block's layers are not even computed one after the other. Map :math:`x` is
+# transformed by five of them, :math:`g_1` by four: 640 channels instead of the 192 that differ. So each layer follows
+# the one before it through the picture, a row of tiles behind, and finds the transforms of all earlier maps in the
+# cache (:mod:`lowrank_sr.conv.wavefront`).
+#
+# Read :mod:`lowrank_sr.network.rrdbnet` next, which is this chapter with all of that. The tail is another story: its
 # maps are 16 times as large, and :doc:`/auto_tour/07_tail_in_bands` tells how the package never holds one of them
 # whole.
 #

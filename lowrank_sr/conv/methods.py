@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from lowrank_sr import flops
-from lowrank_sr.conv import cp, dense_block, direct, im2col, kn2row, separable, separable_winograd, winograd
+from lowrank_sr.conv import (
+    cp,
+    dense_block,
+    direct,
+    im2col,
+    kn2row,
+    separable,
+    separable_dense_block,
+    separable_winograd,
+    winograd,
+)
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, records, unpadded
 from lowrank_sr.errors import InputError
@@ -49,11 +59,8 @@ def convolutions(
 
     Each writes to a map of its own. `winograd` transforms the input of dense layers once for all of them.
     """
-    if method not in METHODS:
-        raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
-    _, channels, d = layers[0].shape
-    if d != 3:  # feature maps have a border of one pixel
-        raise InputError(f"kernel of {d} x {d}: expected 3 x 3")
+    _check(layers[0], method)
+    channels = layers[0].shape[1]
     together = len(layers) if method == "winograd" and isinstance(layers[0], Dense) else 1
     runs = []
     for first in range(0, len(layers), together):
@@ -70,12 +77,15 @@ def convolutions(
 def dense_block_convolution(layers: Sequence[Layer], methods: Sequence[str]) -> DenseBlockConvolution:
     """The convolutions of a dense block by `layers`, each by its method.
 
-    Dense layers that all go by `winograd` are computed together (`dense_block.py`), others one after the other.
-    Raises InputError as `convolution` does.
+    Where all go by `winograd` and are either dense or SVD pairs, they are computed together (`dense_block.py`,
+    `separable_dense_block.py`), otherwise one after the other. Raises InputError as `convolution` does.
     """
-    if all(isinstance(layer, Dense) and method == "winograd" for layer, method in zip(layers, methods, strict=True)):
-        kernels = [_prepare([layer], "winograd", keep_transformed=False)[1] for layer in layers]
-        return partial(_run_dense_block, layers, kernels)
+    for layer, method in zip(layers, methods, strict=True):
+        _check(layer, method)
+    for form, algorithm in ((Dense, dense_block), (Separable, separable_dense_block)):
+        if set(methods) == {"winograd"} and all(isinstance(layer, form) for layer in layers):
+            prepared = [_prepare([layer], "winograd", keep_transformed=False)[1] for layer in layers]
+            return partial(_run_dense_block, algorithm.convolve, layers, prepared)
     runs = [convolution(layer, method, keep_transformed=False) for layer, method in zip(layers, methods, strict=True)]
 
     def run(x: FeatureMap, outs: Sequence[FeatureMap], epilogues: Sequence[Epilogue]) -> None:
@@ -83,6 +93,13 @@ def dense_block_convolution(layers: Sequence[Layer], methods: Sequence[str]) -> 
             each([x, *outs[:k]], outs[k], epilogues[k])
 
     return run
+
+
+def _check(layer: Layer, method: str) -> None:
+    if method not in METHODS:
+        raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+    if layer.shape[2] != 3:  # feature maps have a border of one pixel
+        raise InputError(f"kernel of {layer.shape[2]} x {layer.shape[2]}: expected 3 x 3")
 
 
 def _prepare(layers: Sequence[Layer], method: str, keep_transformed: bool) -> tuple[ModuleType, Any]:
@@ -121,8 +138,9 @@ def _run(
 
 
 def _run_dense_block(
+    convolve: Callable[..., None],
     layers: Sequence[Layer],
-    kernels: Sequence[Any],
+    prepared: Sequence[Any],
     x: FeatureMap,
     outs: Sequence[FeatureMap],
     epilogues: Sequence[Epilogue],
@@ -133,7 +151,7 @@ def _run_dense_block(
     threads = _threads([x, *outs], outs[0], sum(map(flops.per_pixel, layers)) // len(layers))
     with parallel_region(threads):
         all_operands = np.concatenate([operands(*each) for each in zip(outs, epilogues, strict=True)])
-        dense_block.convolve(records(inputs), all_operands, kernels, threads)
+        convolve(records(inputs), all_operands, prepared, threads)
 
 
 def _check_inputs(inputs: Sequence[FeatureMap], channels: int) -> None:

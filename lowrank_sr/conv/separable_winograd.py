@@ -32,17 +32,16 @@ touch 64 for 36: they cost less, and round less. Both halves are products of mat
 (pixels, K) @ (K, N), for each of 8 elements.
 
 The blocks' buffers fit the second-level cache, where that holds those of one tile. Neighbouring blocks both compute the
-two columns of M between them. Every thread transforms the factors for itself: they are small, and no thread waits for
-another.
+two columns of M between them.
 
-Extra memory: 8 (C + 2 K + N) floats for each column of one block and 8/3 of the factors in whole panels, a thread.
+Extra memory: 8 (C + 2 K + N) floats for each column of one block, a thread; V and H, 8/3 of the factors in whole
+panels, which are kept.
 
 The tour's chapter :doc:`/auto_tour/13_svd_winograd` computes it in plain NumPy.
 """
 
 from collections.abc import Iterator
-from itertools import chain
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from llvmlite.ir import IRBuilder, Value
@@ -58,6 +57,7 @@ from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_
 from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
 from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.conv.winograd import TURNS_A_THREAD
+from lowrank_sr.machine import aligned
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
@@ -67,39 +67,63 @@ assert ROWS % OUTPUT_TILE == 0, "a tile's rows must not be cut by the end of a g
 GROUP_BYTES = INPUT_TILE * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
 
 
-class Factors(NamedTuple):
-    """The factors as the loops read them, float32, K rounded up to whole vectors with zeros.
+@dataclass
+class Factors:
+    """The factors in panels, float32, K rounded up to whole vectors with zeros.
 
     `vertical` (panels of K, 3, C, PANEL), `horizontal` (panels of N, 3, K, PANEL), and which elements of each do not
-    vanish, (8,).
+    vanish, `needed` (2, 8). `kept` are V and H, and the channels of the input maps that they are for.
     """
 
     vertical: np.ndarray
-    vertical_needed: np.ndarray
     horizontal: np.ndarray
-    horizontal_needed: np.ndarray
+    needed: np.ndarray
+    kept: tuple[tuple[int, ...], np.ndarray, np.ndarray] | None = None
+
+
+# A layer's transformed factors: addresses, bytes from one element to the next; input channels in whole vectors, and K.
+FACTORS = np.dtype([(name, np.intp) for name in ("v", "v_stride", "h", "h_stride", "depth", "rank")])
 
 
 def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
-    """Order `vertical` (K, C, 3) and `horizontal` (N, K, 3) for `convolve`."""
-    needed = (needed_elements(factor.any((0, 1))) for factor in (vertical, horizontal))
+    """Order `vertical` (K, C, 3) and `horizontal` (N, K, 3) for `convolve`, which transforms them in the first call."""
     padded = np.pad(horizontal, ((0, 0), (0, -horizontal.shape[1] % LANES), (0, 0)))
-    panels = (cut_panels(factor.transpose(2, 1, 0)) for factor in (vertical, padded))
-    return Factors(*chain.from_iterable(zip(panels, needed, strict=True)))
+    needed = [needed_elements(factor.any((0, 1))) for factor in (vertical, horizontal)]
+    return Factors(cut_panels(vertical.transpose(2, 1, 0)), cut_panels(padded.transpose(2, 1, 0)), np.array(needed))
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
     """Convolve the maps recorded in `inputs`, one beside the other, with prepared factors on `workers` threads."""
-    vectors, rank = int((-(-inputs["channels"] // LANES)).sum()), factors.horizontal.shape[2]
+    layers = np.array([transformed_factors(factors, inputs["channels"])], FACTORS)
     strips, tiles_across = (-(-int(operands["out"][0][side]) // OUTPUT_TILE) for side in ("height", "width"))
-    column_bytes = 4 * INPUT_TILE * (vectors * LANES + 2 * rank + len(factors.horizontal) * PANEL)
-    fitting = (l2_bytes() // column_bytes // ROWS * ROWS - 2) // OUTPUT_TILE
+    fitting = fitting_tiles(layers, operands)
     most = min(fitting, -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
-    block = _block_tiles(tiles_across, max(1, most))
-    _separable_winograd_loops(inputs, operands, *factors, vectors * LANES, block, workers)
+    block = block_tiles(tiles_across, max(1, most))
+    _separable_winograd_loops(inputs, operands, layers, factors.needed, block, workers)
 
 
-def _block_tiles(tiles_across: int, most: int) -> int:
+def transformed_factors(factors: Factors, map_channels: np.ndarray) -> tuple[int, ...]:
+    """The fields of FACTORS for input maps of `map_channels` channels; `factors` must outlive their use."""
+    rank = factors.horizontal.shape[2]
+    depth = LANES * int((-(-map_channels // LANES)).sum())
+    if factors.kept is None or factors.kept[0] != tuple(map_channels):
+        v = aligned.zeros((INPUT_TILE, len(factors.vertical), depth, PANEL))
+        h = aligned.zeros((INPUT_TILE, len(factors.horizontal), rank, PANEL))
+        _transform_factor(factors.vertical, map_channels.copy(), v)
+        _transform_factor(factors.horizontal, np.array([rank]), h)
+        factors.kept = tuple(map_channels), v, h
+    _, v, h = factors.kept
+    return v.ctypes.data, v.strides[0], h.ctypes.data, h.strides[0], depth, rank
+
+
+def fitting_tiles(layers: np.ndarray, operands: np.ndarray) -> int:
+    """How many tiles side by side the second-level cache holds the buffers of, for the largest of `layers`."""
+    panels = -(-operands["out"]["channels"] // PANEL)
+    columns = l2_bytes() // (4 * INPUT_TILE * (layers["depth"] + 2 * layers["rank"] + panels * PANEL).max())
+    return int(columns // ROWS * ROWS - 2) // OUTPUT_TILE
+
+
+def block_tiles(tiles_across: int, most: int) -> int:
     """How many of the `tiles_across` tiles of a strip to take at a time, at most `most`: those that cost least.
 
     The cost of a block is its columns of M, the two that its neighbour computes too included, in whole register tiles.
@@ -107,13 +131,13 @@ def _block_tiles(tiles_across: int, most: int) -> int:
 
     def cost(tiles: int) -> int:
         remaining = tiles_across % tiles
-        return tiles_across // tiles * _column_groups(tiles) + (_column_groups(remaining) if remaining else 0)
+        return tiles_across // tiles * column_groups(tiles) + (column_groups(remaining) if remaining else 0)
 
     return min(range(min(most, tiles_across), 0, -1), key=cost)
 
 
 @register_jitable
-def _column_groups(tiles: int) -> int:
+def column_groups(tiles: int) -> int:
     """Groups of ROWS columns of M under `tiles` tiles side by side."""
     return (OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS
 
@@ -130,79 +154,102 @@ _write_tile = tile_writer(_pixels, GROUP_BYTES)
 
 @compiled(parallel=True, error_model="numpy")
 def _separable_winograd_loops(
-    inputs: np.ndarray,
-    operands: np.ndarray,
-    vertical: np.ndarray,
-    vertical_needed: np.ndarray,
-    horizontal: np.ndarray,
-    horizontal_needed: np.ndarray,
-    depth: int,
-    block: int,
-    workers: int,
+    inputs: np.ndarray, operands: np.ndarray, layers: np.ndarray, needed: np.ndarray, block: int, workers: int
 ) -> None:
-    """At most `block` tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
-    rank, out_panels = horizontal.shape[2], len(horizontal)
-    most_groups = _column_groups(block)
-    columns_stride = depth // LANES * GROUP_BYTES
-    middle_stride = rank // LANES * GROUP_BYTES
-    sums_stride = out_panels * PANEL // LANES * GROUP_BYTES
+    """At most `block` tiles at a time; `layers` (1,) FACTORS."""
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
-        operand = operands[0]
+        operand, layer = operands[0], layers[0]
         tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
         blocks = (tiles_across + block - 1) // block
         strips = (operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE
-        v = np.empty((INPUT_TILE, len(vertical), depth, PANEL), np.float32)
-        h = np.empty((INPUT_TILE, out_panels, rank, PANEL), np.float32)
-        _transform_vertical(inputs, vertical, v)
-        _transform_factor(horizontal, 0, rank, h, 0)
+        most_groups = column_groups(block)
+        columns_stride = layer.depth // LANES * GROUP_BYTES
         columns = np.empty(most_groups * columns_stride // 4, np.float32)
-        products = np.empty(most_groups * middle_stride // 4, np.float32)
-        middle = np.empty(most_groups * middle_stride // 4, np.float32)
-        sums = np.empty(most_groups * sums_stride // 4, np.float32)
-        column_pieces = np.empty((most_groups, depth // LANES), np.intp)
-        middle_pieces = np.empty((most_groups, rank // LANES), np.intp)
+        column_pieces = np.empty((most_groups, layer.depth // LANES), np.intp)
         for g in range(most_groups):
             list_pieces(column_pieces[g], columns.ctypes.data + g * columns_stride, GROUP_BYTES)
-            list_pieces(middle_pieces[g], middle.ctypes.data + g * middle_stride, GROUP_BYTES)
+        room = np.empty(room_floats(operands, layers, block), np.float32)
+        middle_pieces = np.empty((most_groups, layer.rank // LANES), np.intp)
         pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
         turn = next_turn(counter.ctypes.data)
         while turn < strips * blocks:
-            first_tile = turn % blocks * block
-            y0, x0 = turn // blocks * OUTPUT_TILE, first_tile * OUTPUT_TILE
+            strip, first_tile = turn // blocks, turn % blocks * block
             tiles = min(block, tiles_across - first_tile)
             target = columns.ctypes.data
             for m in range(len(inputs)):
-                _transform_columns(inputs[m], y0, x0, OUTPUT_TILE * tiles + 2, target, columns_stride)
+                transform_columns(inputs[m], strip, first_tile, tiles, target, columns_stride)
                 target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
-            multiply_elements(
-                vertical_needed,
-                column_pieces[: _column_groups(tiles)],
-                weights=v.ctypes.data,
-                weights_stride=v.strides[0],
-                depth=depth,
-                columns=rank,
-                sums=products.ctypes.data,
-                sums_stride=middle_stride,
-                stride=GROUP_BYTES,
+            multiply_factors(
+                operands, layer, needed, column_pieces, strip, first_tile, tiles, room, middle_pieces, pixels
             )
-            for t in range(tiles):
-                _transform_middle(products.ctypes.data, middle.ctypes.data, t, rank, middle_stride)
-            multiply_elements(
-                horizontal_needed,
-                middle_pieces[: (OUTPUT_TILE * tiles + ROWS - 1) // ROWS],
-                weights=h.ctypes.data,
-                weights_stride=h.strides[0],
-                depth=rank,
-                columns=operand.out.channels,
-                sums=sums.ctypes.data,
-                sums_stride=sums_stride,
-                stride=GROUP_BYTES,
-            )
-            for t in range(tiles):
-                source = sums.ctypes.data + _piece(OUTPUT_TILE * t, sums_stride)
-                _write_tile(operands, y0, x0 + OUTPUT_TILE * t, source, out_panels, pixels)
             turn = next_turn(counter.ctypes.data)
+
+
+@register_jitable
+def room_floats(operands: np.ndarray, layers: np.ndarray, block: int) -> int:
+    """How many floats `products`, `middle` and `sums` of any of the layers take for `block` tiles."""
+    most = 0
+    for k in range(len(layers)):
+        sums_vectors = (operands[k].out.channels + PANEL - 1) // PANEL * PANEL // LANES
+        most = max(most, 2 * layers[k].rank // LANES + sums_vectors)
+    return column_groups(block) * most * GROUP_BYTES // 4
+
+
+@njit(inline="always")
+def multiply_factors(
+    operands: np.ndarray,
+    layer: np.record,
+    needed: np.ndarray,
+    column_pieces: np.ndarray,
+    strip: int,
+    first_tile: int,
+    tiles: int,
+    room: np.ndarray,
+    middle_pieces: np.ndarray,
+    pixels: np.ndarray,
+) -> None:
+    """From the transformed columns of `tiles` tiles of a strip, whose pieces are listed, to pixels of `operands[0]`.
+
+    `layer` is a FACTORS, `needed` (2, 8) bool; `room`, `middle_pieces` and `pixels` are room to work in.
+    """
+    out = operands[0].out
+    groups, middle_groups = column_groups(tiles), (OUTPUT_TILE * tiles + ROWS - 1) // ROWS
+    out_panels = (out.channels + PANEL - 1) // PANEL
+    middle_stride = layer.rank // LANES * GROUP_BYTES
+    sums_stride = out_panels * PANEL // LANES * GROUP_BYTES
+    products = room.ctypes.data
+    middle = products + groups * middle_stride
+    sums = middle + groups * middle_stride
+    multiply_elements(
+        needed[0],
+        column_pieces[:groups],
+        weights=layer.v,
+        weights_stride=layer.v_stride,
+        depth=layer.depth,
+        columns=layer.rank,
+        sums=products,
+        sums_stride=middle_stride,
+        stride=GROUP_BYTES,
+    )
+    for t in range(tiles):
+        _transform_middle(products, middle, t, layer.rank, middle_stride)
+    for g in range(middle_groups):
+        list_pieces(middle_pieces[g, : layer.rank // LANES], middle + g * middle_stride, GROUP_BYTES)
+    multiply_elements(
+        needed[1],
+        middle_pieces[:middle_groups],
+        weights=layer.h,
+        weights_stride=layer.h_stride,
+        depth=layer.rank,
+        columns=out.channels,
+        sums=sums,
+        sums_stride=sums_stride,
+        stride=GROUP_BYTES,
+    )
+    for t in range(tiles):
+        source = sums + _piece(OUTPUT_TILE * t, sums_stride)
+        _write_tile(operands, OUTPUT_TILE * strip, OUTPUT_TILE * (first_tile + t), source, out_panels, pixels)
 
 
 @njit(inline="always")
@@ -211,39 +258,29 @@ def _piece(row: int, stride: int) -> int:
     return row // ROWS * stride + row % ROWS * 4 * LANES
 
 
-@njit(inline="always")
-def _transform_vertical(inputs: np.ndarray, vertical: np.ndarray, v: np.ndarray) -> None:
-    """V, with zeros for the channels that fill up the vectors of an input map."""
-    v[:] = 0
+@compiled(error_model="numpy")
+def _transform_factor(factor: np.ndarray, map_channels: np.ndarray, transformed: np.ndarray) -> None:
+    """G of a factor's taps into `transformed`, of zeros, where each map's channels fill up whole vectors."""
     first_channel, position = 0, 0
-    for m in range(len(inputs)):
-        channels = inputs[m].channels
-        _transform_factor(vertical, first_channel, channels, v, position)
+    for channels in map_channels:
+        for panel in range(len(factor)):
+            for c in range(channels):
+                for n in range(0, PANEL, LANES):
+                    transform_taps(
+                        factor[panel, 0, first_channel + c, n:].ctypes.data,
+                        factor.strides[1],
+                        transformed[0, panel, position + c, n:].ctypes.data,
+                        transformed.strides[0],
+                    )
         first_channel += channels
         position += (channels + LANES - 1) // LANES * LANES
 
 
 @njit(inline="always")
-def _transform_factor(
-    factor: np.ndarray, first_channel: int, channels: int, transformed: np.ndarray, position: int
-) -> None:
-    """G of a factor's taps, `channels` channels from `first_channel`, into `transformed` from channel `position`."""
-    for panel in range(len(factor)):
-        for c in range(channels):
-            for n in range(0, PANEL, LANES):
-                transform_taps(
-                    factor[panel, 0, first_channel + c, n:].ctypes.data,
-                    factor.strides[1],
-                    transformed[0, panel, position + c, n:].ctypes.data,
-                    transformed.strides[0],
-                )
-
-
-@njit(inline="always")
-def _transform_columns(x: np.record, row: int, column: int, count: int, target: int, stride: int) -> None:
-    """B' of 8 pixels of `count` columns, from column `column` - 1 and row `row` - 1, for all channels of x."""
-    for i in range(count):
-        pixels = address(x, row - 1, column - 1 + i)
+def transform_columns(x: np.record, strip: int, first_tile: int, tiles: int, target: int, stride: int) -> None:
+    """B' of the columns under `tiles` tiles of a strip, for all channels of x; groups lie `stride` bytes apart."""
+    for i in range(OUTPUT_TILE * tiles + 2):
+        pixels = address(x, OUTPUT_TILE * strip - 1, OUTPUT_TILE * first_tile - 1 + i)
         piece = target + _piece(i, stride)
         for c in range(0, x.channels, LANES):
             if c + LANES <= x.channels:

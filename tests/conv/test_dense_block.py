@@ -11,6 +11,7 @@ from lowrank_sr.conv.dense_block import transforms_bytes
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, dense_block_convolution
+from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 from lowrank_sr.machine.threads import limited
@@ -122,6 +123,15 @@ def test_maps_that_do_not_fit_are_refused():
         run(block.x, [allocate(6, 7, 5), block.skip], block.epilogues())
     with pytest.raises(ValueError, match="map of 6 x 8 does not fit output 6 x 7"):
         run(block.x, [allocate(6, 7, 4), allocate(6, 8, 8)], block.epilogues())
+
+
+def test_what_no_method_computes_is_refused():
+    rng = np.random.default_rng(5)
+    layers = [random_layer(Dense, rng, 4, 8), Dense(np.zeros((8, 12, 5, 5)), np.zeros(8))]
+    with pytest.raises(InputError, match="kernel of 5 x 5: expected 3 x 3"):
+        dense_block_convolution(layers, ["winograd"] * 2)
+    with pytest.raises(InputError, match="'fft': expected one of direct"):
+        dense_block_convolution(layers[:1], ["fft"])
 
 
 def test_transforms_are_kept_for_some_rows_only():

@@ -180,13 +180,13 @@ def test_blocks_of_any_size_give_the_same_bits(monkeypatch):
     x = rng.standard_normal((10, 27, 20), dtype=np.float32)
     whole = convolve(x, layer, "winograd")
     for block in range(1, 8):
-        monkeypatch.setattr(separable_winograd, "_block_tiles", lambda across, most, block=block: block)
+        monkeypatch.setattr(separable_winograd, "block_tiles", lambda across, most, block=block: block)
         np.testing.assert_array_equal(convolve(x, layer, "winograd"), whole)
 
 
 @pytest.mark.parametrize(("across", "most"), [(1, 1), (7, 3), (24, 24), (24, 16), (48, 13), (5, 100)])
 def test_blocks_waste_little_and_fit(across, most):
-    block = separable_winograd._block_tiles(across, most)
+    block = separable_winograd.block_tiles(across, most)
     assert 1 <= block <= min(across, most)
 
     def pixels(tiles):  # computed for blocks of so many: the columns of the middle, in whole register tiles

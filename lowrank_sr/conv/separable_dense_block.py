@@ -1,0 +1,127 @@
+"""A dense block of SVD pairs by Winograd's F(6, 3) as one operator: the columns of every feature map transformed once.
+
+Its layers follow each other through the picture (`wavefront.py`) in blocks of up to T tiles side by side, A of them in
+a strip of tiles. What block b reads reaches into the blocks around it, the last of which is the one below on the right:
+
+    S = A + 1
+
+A block of layer k transforms the columns of map k, and multiplies those of maps 0 to k by its vertical factor and goes
+on as `separable_winograd.py` does, in the same order: the result is the same to the bit.
+
+Extra memory: 8 floats for each channel of map m and each column of B + (n - 1 - m) S blocks; 8 (2 K + N) floats for
+each column of one block, a thread; the transformed factors of all layers, 8/3 of them in whole panels, which are kept.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit, prange
+
+from lowrank_sr.conv import wavefront
+from lowrank_sr.conv.feature_map import OUTPUT_TILE
+from lowrank_sr.conv.separable_winograd import (
+    FACTORS,
+    GROUP_BYTES,
+    Factors,
+    block_tiles,
+    column_groups,
+    fitting_tiles,
+    multiply_factors,
+    room_floats,
+    transform_columns,
+    transformed_factors,
+)
+from lowrank_sr.conv.tile import list_pieces
+from lowrank_sr.conv.turns import load_sleep, next_turn, set_flag
+from lowrank_sr.conv.winograd import TURNS_A_THREAD
+from lowrank_sr.machine import aligned
+from lowrank_sr.machine.compiled import compiled
+from lowrank_sr.machine.cpu import LANES, PANEL
+
+
+def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors], workers: int) -> None:
+    """Compute the layers with `factors` on `workers` threads.
+
+    `inputs` are the records of maps 0 to n - 1, of which all but the first are also written to: `operands[k]` says
+    where the sums of layer k go and what is added to them.
+    """
+    load_sleep()
+    channels, out = inputs["channels"], operands["out"][0]
+    layers = np.array([transformed_factors(each, channels[: k + 1]) for k, each in enumerate(factors)], FACTORS)
+    needed = np.array([each.needed for each in factors])
+    strips, tiles_across = (-(-int(out[side]) // OUTPUT_TILE) for side in ("height", "width"))
+    most = min(fitting_tiles(layers, operands), -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
+    block = block_tiles(tiles_across, max(1, most))
+    across = -(-tiles_across // block)
+    vectors = -(-channels // LANES)
+    before = np.cumsum(vectors) - vectors
+    part_bytes = column_groups(block) * vectors * GROUP_BYTES
+    rings = wavefront.rings(strips * across, across + 1, workers, part_bytes, before * GROUP_BYTES)
+    transforms = aligned.empty((wavefront.rings_bytes(rings) // 4,))
+    rings["start"] += transforms.ctypes.data
+    _separable_dense_block_loops(inputs, operands, layers, needed, rings, block, workers)
+
+
+@compiled(parallel=True, error_model="numpy")
+def _separable_dense_block_loops(
+    inputs: np.ndarray,
+    operands: np.ndarray,
+    layers: np.ndarray,
+    needed: np.ndarray,
+    rings: np.ndarray,
+    block: int,
+    workers: int,
+) -> None:
+    """At most `block` tiles at a time; `layers` (n,) FACTORS, `needed` (n, 2, 8) bool, `rings` (n,) RING."""
+    n = len(layers)
+    tiles_across = (operands[0].out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
+    across = (tiles_across + block - 1) // block
+    blocks = across * ((operands[0].out.height + OUTPUT_TILE - 1) // OUTPUT_TILE)
+    behind = across + 1
+    most_groups, most_rank = column_groups(block), 0
+    for k in range(n):
+        most_rank = max(most_rank, layers[k].rank)
+    done = np.zeros((n, blocks), np.int64)
+    counter = np.zeros(1, np.int64)
+    for _ in prange(workers):
+        column_pieces = np.empty((most_groups, layers[n - 1].depth // LANES), np.intp)
+        room = np.empty(room_floats(operands, layers, block), np.float32)
+        middle_pieces = np.empty((most_groups, most_rank // LANES), np.intp)
+        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
+        turn = next_turn(counter.ctypes.data)
+        while turn < wavefront.turns(blocks, behind, n, workers):
+            k, b = wavefront.place(turn, behind, n, workers)
+            if 0 <= b < blocks:
+                wavefront.await_parts(done, rings[k].parts, k, b, behind)
+                strip, first_tile = b // across, b % across * block
+                tiles = min(block, tiles_across - first_tile)
+                _list_columns(inputs[: k + 1], rings, b, column_pieces)
+                stride = (inputs[k].channels + LANES - 1) // LANES * GROUP_BYTES
+                target = wavefront.kept_at(rings[k], b)
+                transform_columns(inputs[k], strip, first_tile, tiles, target, stride)
+                multiply_factors(
+                    operands[k : k + 1],
+                    layers[k],
+                    needed[k],
+                    column_pieces,
+                    strip,
+                    first_tile,
+                    tiles,
+                    room,
+                    middle_pieces,
+                    pixels,
+                )
+                set_flag(done[k, b:].ctypes.data)
+            turn = next_turn(counter.ctypes.data)
+
+
+@njit(inline="always")
+def _list_columns(inputs: np.ndarray, rings: np.ndarray, b: int, column_pieces: np.ndarray) -> None:
+    """Write to `column_pieces` (groups, vectors of channels) where the columns of all `inputs` in block b are."""
+    first = 0
+    for m in range(len(inputs)):
+        vectors = (inputs[m].channels + LANES - 1) // LANES
+        start = wavefront.kept_at(rings[m], b)
+        for g in range(len(column_pieces)):
+            list_pieces(column_pieces[g, first : first + vectors], start + g * vectors * GROUP_BYTES, GROUP_BYTES)
+        first += vectors

@@ -1,0 +1,96 @@
+"""Layers that follow each other through a picture, instead of one after the other: the order, and who waits for whom.
+
+The layers of a dense block (Huang et al. 2017) read what all layers before them read and wrote, maps 0 to k:
+
+    map k + 1 = layer k (map 0, ..., map k),    k = 0 ... n - 1
+
+Winograd's algorithms transform what they read. Layer by layer, map m is transformed n - m times: in ESRGAN's blocks, 64
+channels and four times 32, 640 channels instead of 192. To transform each map once, its transform must be kept until
+the last layer has used it, which pays only where a cache keeps it. So each layer follows close behind the one before.
+
+The picture is computed in parts, numbered along its rows. What part p of layer k reads reaches into the parts around
+it, of which the last is part p + S. Layer k may therefore follow S parts behind layer k - 1,
+
+    part p of layer k needs parts p - S to p + S of layer k - 1
+
+and step s consists of B parts of each layer,
+
+    step s:    parts s B - k S to s B - k S + B - 1 of layer k,      k = 0 ... n - 1
+
+First, part p of layer k transforms map k there, the one that no layer before it reads. Of map m, B + (n - 1 - m) S
+parts are kept, in a ring: layer m writes part p over the one that layer n - 1 has just used. Threads take turns in the
+order of steps, layers and parts. A turn depends on earlier ones only, and waits for those that are not done; with B two
+for each thread that is rare.
+"""
+
+import numpy as np
+from numba import njit
+
+from lowrank_sr.conv.turns import await_flag
+from lowrank_sr.machine.aligned import CACHE_LINE
+
+PARTS_A_THREAD = 2  # of a layer in a step; with fewer, threads wait for each other, with more, caches hold too little
+CACHE_SETS_BYTES = 4096  # addresses so far apart share a set of the first-level cache
+
+# The transforms of a map: the address of the first, how many parts are kept, the bytes from one to the next.
+RING = np.dtype([(name, np.intp) for name in ("start", "parts", "stride")])
+
+
+def rings(parts: int, behind: int, workers: int, part_bytes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The RING of each of n maps, of whose transforms a part takes `part_bytes[m]`; starts are counted from 0.
+
+    `behind` is S. A product reads the transforms of all maps at a time. They lie `offsets[m]` bytes apart, modulo the
+    cache's sets: else they would push each other out of the few sets that they share.
+    """
+    n = len(part_bytes)
+    result, start = np.zeros(n, RING), 0
+    for m in range(n):
+        kept = min(parts, PARTS_A_THREAD * workers + (n - 1 - m) * behind)
+        stride = -(-part_bytes[m] // CACHE_SETS_BYTES) * CACHE_SETS_BYTES
+        start += (offsets[m] - start) % CACHE_SETS_BYTES
+        result[m] = start, kept, stride
+        start += kept * stride
+    return result
+
+
+def rings_bytes(rings: np.ndarray) -> int:
+    """How much memory they lie in."""
+    last = rings[-1]
+    return int(last["start"] + last["parts"] * last["stride"] + CACHE_LINE)
+
+
+@njit(inline="always")
+def turns(parts: int, behind: int, n: int, workers: int) -> int:
+    """How many turns there are, those included that fall outside the picture."""
+    step = PARTS_A_THREAD * workers
+    total: int = (parts + (n - 1) * behind + step - 1) // step * n * step
+    return total
+
+
+@njit(inline="always")
+def place(turn: int, behind: int, n: int, workers: int) -> tuple[int, int]:
+    """(layer, part) of a turn; the part may be outside the picture."""
+    step = PARTS_A_THREAD * workers
+    layer = turn // step % n
+    return layer, turn // (n * step) * step + turn % step - layer * behind
+
+
+@njit(inline="always")
+def await_parts(done: np.ndarray, kept: int, layer: int, part: int, behind: int) -> None:
+    """Wait for what `part` of `layer` reads, and until its place among the `kept` parts of its own map is free.
+
+    `done` (n, parts) int64 are flags, which are set when a part of a layer is computed.
+    """
+    n, parts = done.shape
+    if layer > 0:
+        for before in range(max(0, part - behind), min(parts, part + behind + 1)):
+            await_flag(done[layer - 1, before:].ctypes.data)
+    if part >= kept:
+        await_flag(done[n - 1, part - kept :].ctypes.data)
+
+
+@njit(inline="always")
+def kept_at(ring: np.record, part: int) -> int:
+    """The address of the transform of a map in `part`, in its ring."""
+    start: int = ring.start + part % ring.parts * ring.stride
+    return start
