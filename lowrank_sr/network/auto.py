@@ -1,5 +1,8 @@
 """`auto`: for every layer shape the method that is fastest on this machine, measured once and remembered.
 
+The layers of a dense block are faster together than alone where all go by Winograd's algorithm. Where another method is
+faster for some of them alone, the block is measured both ways.
+
 The figures lie in the user's cache folder, in a file for each processor model, thread count, version of Numba and state
 of the kernels' sources.
 """
@@ -9,6 +12,7 @@ import json
 import logging
 import math
 import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -18,7 +22,7 @@ import platformdirs
 
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import METHODS, convolution
+from lowrank_sr.conv.methods import METHODS, convolution, dense_block_convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.layers import Dense, Layer, random_layer
@@ -61,15 +65,35 @@ def fastest(shape: tuple[int, int, int]) -> str:
 
 def seconds_by_method(shape: tuple[int, int, int]) -> dict[str, float]:
     """Seconds by method for a layer of `shape`, (N, C, d), on 96 x 96 pixels with the threads in use now."""
+    return _remembered(" ".join(map(str, shape)), METHODS.keys(), partial(_measure, shape))
+
+
+def of_dense_block(layers: Sequence[Layer], method: str) -> list[str]:
+    """The methods by which the layers of a dense block are computed where `method`, "auto" included, is asked for.
+
+    Those of `concrete`; but for "auto" Winograd's algorithm for all, as one operator, where that takes less time.
+    """
+    alone = [concrete(layer, method) for layer in layers]
+    together = ["winograd"] * len(layers)
+    if method != AUTO or alone == together or not all(isinstance(layer, Dense) for layer in layers):
+        return alone
+    choices = {"alone": alone, "together": together}
+    shapes = [layer.shape for layer in layers]
+    key = "dense block of " + ", ".join(" ".join(map(str, shape)) for shape in shapes)
+    times = _remembered(key, choices.keys(), partial(_measure_dense_block, shapes, choices))
+    return choices[min(times, key=lambda name: times[name])]
+
+
+def _remembered(key: str, names: Collection[str], measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """The seconds by each of `names` that this machine's table has for `key`, or else those that `measure` returns."""
     path = _path()
     if path not in _known:
         _known[path] = _stored(path)
     table = _known[path]
-    key = " ".join(map(str, shape))
-    if set(table.get(key, ())) != set(METHODS):
+    if set(table.get(key, ())) != set(names):
         if not table:
             _log.info("timing the methods on this machine, once ...")
-        table[key] = _measure(shape)
+        table[key] = measure()
         _store(path, table)
     return table[key]
 
@@ -123,5 +147,20 @@ def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
     x = from_array(np.random.default_rng(0).standard_normal((TIMING_SIDE, TIMING_SIDE, c), dtype=np.float32))
     out = allocate(TIMING_SIDE, TIMING_SIDE, n)
     runs = {method: partial(convolution(layer, method, keep_transformed=False), x, out, epilogue) for method in METHODS}
+    return _least(runs)
+
+
+def _measure_dense_block(shapes: Sequence[tuple[int, int, int]], choices: Mapping[str, list[str]]) -> dict[str, float]:
+    """The least time of a dense block of layers of `shapes` by each of `choices`, the methods of its layers."""
+    layers = [random_layer(shape) for shape in shapes]
+    epilogues = [Epilogue(layer.bias) for layer in layers]
+    x = allocate(TIMING_SIDE, TIMING_SIDE, shapes[0][1])
+    outs = [allocate(TIMING_SIDE, TIMING_SIDE, n) for n, _, _ in shapes]
+    return _least(
+        {name: partial(dense_block_convolution(layers, each), x, outs, epilogues) for name, each in choices.items()}
+    )
+
+
+def _least(runs: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     times = interleaved(runs, TIMING_ROUNDS, TIMING_SECONDS)
-    return {method: min(seconds) for method, seconds in times.items()}
+    return {name: min(seconds) for name, seconds in times.items()}

@@ -33,7 +33,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
 from lowrank_sr.network import weights
 from lowrank_sr.network.architecture import CONVOLUTIONS, Architecture, architecture_of
-from lowrank_sr.network.auto import AUTO, check_method, concrete
+from lowrank_sr.network.auto import AUTO, check_method, concrete, of_dense_block
 from lowrank_sr.network.random_weights import random_layers
 from lowrank_sr.network.tail import Stage, run_tail
 from lowrank_sr.network.unshuffle import pixel_unshuffle
@@ -102,7 +102,13 @@ class RRDBNet:
     @cached_property
     def methods(self) -> Mapping[str, str]:
         """The method that computes each layer, by its name, where "auto" has chosen for this machine."""
-        return self._choices or {name: concrete(layer, self.method) for name, layer in self.layers.items()}
+        if self._choices:
+            return self._choices
+        choices = {name: concrete(layer, self.method) for name, layer in self.layers.items()}
+        for names in self.architecture.dense_blocks().values():
+            in_block = of_dense_block([self.layers[name] for name in names], self.method)
+            choices.update(zip(names, in_block, strict=True))
+        return choices
 
     def with_method(self, method: str) -> "RRDBNet":
         """The same layers, computed another way."""

@@ -4,6 +4,7 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.commands.info import describe
 from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.layers import random_layer
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.network import auto
 
@@ -90,3 +91,28 @@ def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch):
     layers = describe(net, "random")["layers"]
     assert {layer["method"] for layer in layers} == {"kn2row"}
     assert layers[0]["gflops"]["direct"] == pytest.approx(2 * 9 * 8 * 3 * auto.TIMING_SIDE**2 / 3.0 / 1e9)
+
+
+DENSE_BLOCK = [random_layer(shape) for shape in [(8, 16, 3), (8, 24, 3), (16, 32, 3)]]
+
+
+@pytest.mark.parametrize("together", [0.5, 2.0])
+def test_a_dense_block_is_measured_both_ways_where_winograd_is_not_the_best_everywhere(monkeypatch, together):
+    monkeypatch.setattr(auto, "_measure", lambda shape: dict.fromkeys(METHODS, 1.0) | {"direct": 0.9})
+    assert set(auto._measure_dense_block([layer.shape for layer in DENSE_BLOCK], {"alone": ["direct"] * 3})) == {
+        "alone"
+    }
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: {"alone": 1.0, "together": together})
+    expected = "winograd" if together < 1 else "direct"
+    assert auto.of_dense_block(DENSE_BLOCK, auto.AUTO) == [expected] * 3
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: pytest.fail("measured again"))
+    assert auto.of_dense_block(DENSE_BLOCK, auto.AUTO) == [expected] * 3
+    assert auto.of_dense_block(DENSE_BLOCK, "kn2row") == ["kn2row"] * 3
+
+
+def test_a_dense_block_by_winograd_alone_is_not_measured(monkeypatch):
+    monkeypatch.setattr(auto, "_measure", lambda shape: dict.fromkeys(METHODS, 1.0) | {"winograd": 0.9})
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: pytest.fail("measured"))
+    assert auto.of_dense_block(DENSE_BLOCK, auto.AUTO) == ["winograd"] * 3
+    factorised = [*DENSE_BLOCK[:-1], random_layer((16, 32, 3), "cp", 4)]
+    assert auto.of_dense_block(factorised, auto.AUTO) == [auto.concrete(layer, auto.AUTO) for layer in factorised]
