@@ -9,7 +9,7 @@ Extra memory: none.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite.ir import IRBuilder, Value
@@ -23,6 +23,7 @@ from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine.cpu import LANES, PANEL
 
 NOTHING = FeatureMap(np.zeros((1, 1, 1), DTYPE), 0, 0, 0, 0, 0, 0)  # in the place of a map that is not added
+_NOTHING_RECORD = record(NOTHING)
 
 
 class Epilogue(NamedTuple):
@@ -49,11 +50,15 @@ OPERANDS = np.dtype(
 )
 
 
-def operands(out: FeatureMap, epilogue: Epilogue) -> np.ndarray:
-    """What a compiled convolution needs beside its input and its kernel: (1,) OPERANDS; the arrays must outlive it.
+def operands(outs: Sequence[FeatureMap], epilogues: Sequence[Epilogue]) -> np.ndarray:
+    """What compiled loops need beside an input and kernels: an OPERANDS for each of `outs`; the arrays must outlive it.
 
     Raises ValueError where sizes do not fit: compiled loops do not check them.
     """
+    return np.array([_operand(*each) for each in zip(outs, epilogues, strict=True)], OPERANDS)
+
+
+def _operand(out: FeatureMap, epilogue: Epilogue) -> tuple[Any, ...]:
     size = (out.height, out.width, out.channels)
     bias = epilogue.bias
     if bias.shape != size[2:] or bias.dtype != DTYPE or not bias.flags.c_contiguous:
@@ -63,9 +68,10 @@ def operands(out: FeatureMap, epilogue: Epilogue) -> np.ndarray:
     for addend in (epilogue.skip, epilogue.outer):
         if addend is not NOTHING and (addend.height, addend.width, addend.channels) != size:
             raise ValueError(f"a map to be added must be {size}")
-    maps = [record(feature_map) for feature_map in (out, epilogue.skip, epilogue.outer)]
-    factors = (epilogue.slope, epilogue.scale, epilogue.skip_scale)
-    return np.array([(*maps, bias.ctypes.data, *factors)], OPERANDS)
+    skip, outer = (
+        _NOTHING_RECORD if addend is NOTHING else record(addend) for addend in (epilogue.skip, epilogue.outer)
+    )
+    return record(out), skip, outer, bias.ctypes.data, epilogue.slope, epilogue.scale, epilogue.skip_scale
 
 
 def _offset(record_type: np.dtype, field: str) -> int:

@@ -134,7 +134,7 @@ def _run(
     _check_inputs(inputs, channels)
     threads = _threads([*inputs, *outs], outs[0], flops_per_pixel)
     with parallel_region(threads):
-        convolve(records(inputs), np.concatenate([operands(each, epilogue) for each in outs]), prepared, threads)
+        convolve(records(inputs), operands(outs, [epilogue] * len(outs)), prepared, threads)
 
 
 def _run_dense_block(
@@ -150,8 +150,7 @@ def _run_dense_block(
         _check_inputs(inputs[: k + 1], layer.shape[1])
     threads = _threads([x, *outs], outs[0], sum(map(flops.per_pixel, layers)) // len(layers))
     with parallel_region(threads):
-        all_operands = np.concatenate([operands(*each) for each in zip(outs, epilogues, strict=True)])
-        convolve(records(inputs), all_operands, prepared, threads)
+        convolve(records(inputs), operands(outs, epilogues), prepared, threads)
 
 
 def _check_inputs(inputs: Sequence[FeatureMap], channels: int) -> None:

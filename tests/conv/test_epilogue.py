@@ -87,7 +87,7 @@ def test_the_result_may_take_the_place_of_what_is_added(kind, method, terms, n):
 
 def test_operands_refer_to_the_arrays():
     out, bias = allocate(3, 4, 5), np.zeros(5, np.float32)
-    (operand,) = operands(out, Epilogue(bias, slope=0.2, scale=0.5, skip=out, skip_scale=2.0))
+    (operand,) = operands([out], [Epilogue(bias, slope=0.2, scale=0.5, skip=out, skip_scale=2.0)])
     assert operand["out"]["start"] == operand["skip"]["start"] == out.array.ctypes.data
     assert operand["bias"] == bias.ctypes.data
     assert operand["outer"]["channels"] == NOTHING.channels == 0
@@ -100,4 +100,4 @@ def test_a_map_of_another_size_is_not_added(name):
     out, bias = allocate(3, 4, 5), np.zeros(5, np.float32)
     for size in [(4, 4, 5), (3, 5, 5), (3, 4, 4)]:
         with pytest.raises(ValueError, match=r"must be \(3, 4, 5\)"):
-            operands(out, Epilogue(bias, **{name: allocate(*size)}))
+            operands([out], [Epilogue(bias, **{name: allocate(*size)})])
