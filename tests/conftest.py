@@ -29,6 +29,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_timings():
+    """`auto` may choose any method here, and measures on maps of a sixteenth of the size, for no longer than it must.
+
+    The bundled network's shapes would take four seconds in every process of the tests, the smallest ones as many.
+    """
+    from lowrank_sr.network import auto
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auto, "TIMING_SIDE", 24)
+        patch.setattr(auto, "TIMING_SECONDS", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared():
     """The folder of benchmark images and weights that lies beside the repository where there is one."""

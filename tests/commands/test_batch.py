@@ -1,6 +1,7 @@
 """Batches: what is planned, what a bad picture costs, and what carries on where."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -52,6 +53,18 @@ def upscale(tiny):
 
 def said(capsys):
     return [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("compiling", "timing"))]
+
+
+@pytest.fixture
+def streams(monkeypatch):
+    """A function that makes bytes this process's standard input, and returns what takes its standard output."""
+
+    def replace(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+        return sys.stdout.buffer
+
+    return replace
 
 
 # Folders
@@ -403,37 +416,40 @@ def test_the_report_replaces_no_picture(tmp_path, upscale, capsys):
     assert read_image(source).pixels.shape == (6, 5, 3)
 
 
-def test_the_report_names_streams(tmp_path, upscale, monkeypatch):
-    import io
-
-    content = picture(tmp_path / "a.png").read_bytes()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+def test_the_report_names_streams(tmp_path, upscale, streams):
+    streams(picture(tmp_path / "a.png").read_bytes())
     assert upscale("-", "--json", tmp_path / "r.json") == 0
     (row,) = json.loads((tmp_path / "r.json").read_text())
     assert (row["source"], row["target"]) == ("stdin", "stdout")
 
 
 @pytest.mark.slow
-def test_standard_input_and_output(tmp_path, tiny):
+def test_standard_input_and_output(tmp_path, tiny, upscale):
     source = picture(tmp_path / "a.png")
-    subprocess.run([*COMMAND, str(source), "--weights", tiny], capture_output=True, check=True)  # which may compile
-    (tmp_path / "a_x4.png").unlink()
-    for arguments in (["-"], ["-", "-o", "-"], [str(source), "-o", "-"], ["-", "--format", "tif"]):
-        with source.open("rb") as given:
-            done = subprocess.run(
-                [*COMMAND, *arguments, "--weights", tiny], stdin=given, capture_output=True, check=True
-            )
-        assert done.stderr == b""
-        (tmp_path / "out").write_bytes(done.stdout)
-        assert read_image(tmp_path / "out").pixels.shape == (24, 20, 3)
-        assert done.stdout[:4] == (b"II*\0" if "tif" in arguments else b"\x89PNG")
+    assert upscale(source) == 0  # which may compile
+    with source.open("rb") as given:
+        done = subprocess.run([*COMMAND, "-", "--weights", tiny], stdin=given, capture_output=True, check=True)
+    assert done.stderr == b""
+    assert done.stdout == (tmp_path / "a_x4.png").read_bytes()
     done = subprocess.run([*COMMAND, "-", "--weights", tiny], input=b"text", capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"lowrank-sr: stdin: cannot be read: its content is not an image")
-    with source.open("rb") as given:
-        command = [*COMMAND, "-", "-o", str(tmp_path / "folder"), "--weights", tiny]
-        subprocess.run(command, stdin=given, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["-", "-o", "-"], ["a.png", "-o", "-"], ["-", "--format", "tif"]])
+def test_pictures_go_to_standard_output(tmp_path, upscale, streams, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    output = streams(picture(tmp_path / "a.png").read_bytes())
+    assert upscale(*arguments) == 0
+    assert said(capsys) == []
+    (tmp_path / "out").write_bytes(output.getvalue())
+    assert read_image(tmp_path / "out").pixels.shape == (24, 20, 3)
+    assert output.getvalue()[:4] == (b"II*\0" if "tif" in arguments else b"\x89PNG")
+
+
+def test_standard_input_goes_to_a_folder(tmp_path, upscale, streams):
+    streams(picture(tmp_path / "a.png").read_bytes())
+    assert upscale("-", "-o", tmp_path / "folder") == 0
     assert files(tmp_path / "folder") == ["stdin_x4.png"]
 
 

@@ -39,7 +39,7 @@ def little(monkeypatch):
 
 @pytest.fixture
 def picture(tmp_path):
-    def make(name, shape=(300, 260, 3), dtype=np.uint8):
+    def make(name, shape=(150, 130, 3), dtype=np.uint8):
         values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
         if dtype == np.uint8 and not name.endswith(".tif"):
             PIL.Image.fromarray(values if shape[2] > 1 else values[:, :, 0]).save(tmp_path / name)
@@ -70,7 +70,7 @@ def stored(path):
     ],
 )
 def test_the_same_picture_in_tiles(tmp_path, picture, little, source, target, channels, dtype):
-    path = picture(source, (300, 260, channels), dtype)
+    path = picture(source, (150, 130, channels), dtype)
     upscale_file(NET, path, tmp_path / "whole" / target)
     calls = []
 
@@ -85,7 +85,7 @@ def test_the_same_picture_in_tiles(tmp_path, picture, little, source, target, ch
     assert len(calls) > 1
     assert sum(done) == pytest.approx(1)
     whole, tiled = stored(tmp_path / "whole" / target), stored(tmp_path / target)
-    assert whole.shape == (1200, 1040, channels)
+    assert whole.shape == (600, 520, channels)
     assert whole.dtype == (np.uint8 if target == "b.bmp" else dtype)
     assert whole.std() > 1
     np.testing.assert_array_equal(whole, tiled)  # 24 pixels are this network's receptive field, and more
@@ -93,7 +93,7 @@ def test_the_same_picture_in_tiles(tmp_path, picture, little, source, target, ch
 
 @pytest.mark.slow
 def test_turned_by_exif(tmp_path, little):
-    values = np.random.default_rng(0).integers(0, 256, (300, 260, 3), np.uint8)
+    values = np.random.default_rng(0).integers(0, 256, (150, 130, 3), np.uint8)
     exif = PIL.Image.Exif()
     exif[0x0112] = 8
     PIL.Image.fromarray(values).save(tmp_path / "a.png", exif=exif)

@@ -57,6 +57,25 @@ def written(tmp_path_factory):
 
 
 @pytest.fixture
+def draw_only(monkeypatch):
+    """A function after which a study draws these figures alone, its page showing the others as they are in its folder.
+
+    All of them take many times as long as what most tests of a study are about; `report` has them drawn.
+    """
+    write, figures_of = figures.write, figures.figures_of
+
+    def limit(*names):
+        def write_some(results, folder):
+            with monkeypatch.context() as patch:
+                patch.setattr(figures, "figures_of", lambda *of: [one for one in figures_of(*of) if one.name in names])
+                write(results, folder)
+
+        monkeypatch.setattr(figures, "write", write_some)
+
+    return limit
+
+
+@pytest.fixture
 def only_sentence(capsys):
     """A function that returns the one line that a command has written to stderr."""
 

@@ -174,8 +174,9 @@ def test_what_another_training_would_contradict_is_measured_again(root, tmp_path
 
 
 @pytest.mark.slow
-def test_photographs_join_a_study_and_leave_it(root, report, tmp_path, photos, monkeypatch, capsys):
+def test_photographs_join_a_study_and_leave_it(root, report, tmp_path, photos, monkeypatch, draw_only, capsys):
     shutil.copytree(report, tmp_path / "report")
+    draw_only("tuned")
     plain = arguments(root, tmp_path / "report")
     command = [*plain, "--photos", str(photos)]
     before, text = (tmp_path / "report" / name for name in ("results.json", "report.md"))

@@ -125,7 +125,7 @@ def test_outputs_name_no_path_of_this_machine(root, report):
         assert str(root) not in (report / name).read_text(encoding="utf-8")
 
 
-def test_a_second_run_recomputes_nothing(root, report, results, monkeypatch):
+def test_a_second_run_recomputes_nothing(root, report, results, monkeypatch, draw_only):
     def refuse(study):
         return {
             name: step._replace(measure=lambda name=name: pytest.fail(f"{name} was computed again"))
@@ -134,13 +134,16 @@ def test_a_second_run_recomputes_nothing(root, report, results, monkeypatch):
 
     real = run.steps
     monkeypatch.setattr("lowrank_sr.study.run.steps", refuse)
+    draw_only("layers")
     drawing = (report / "figures" / "layers.svg").read_bytes()
     assert main(arguments(root, report)) == 0
     assert json.loads((report / "results.json").read_text(encoding="utf-8")) == results
     assert (report / "figures" / "layers.svg").read_bytes() == drawing
 
 
-def test_an_interrupted_study_goes_on_and_agrees_but_for_times(root, report, results, tmp_path, monkeypatch, capsys):
+def test_an_interrupted_study_goes_on_and_agrees_but_for_times(
+    root, report, results, tmp_path, monkeypatch, draw_only, capsys
+):
     computed = []
 
     def stopping(study):
@@ -164,6 +167,8 @@ def test_an_interrupted_study_goes_on_and_agrees_but_for_times(root, report, res
     assert "limit/0.9" not in kept
     assert f"steps are in {tmp_path / 'results.json'}: the same command goes on from there" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+    shutil.copytree(report / "figures", tmp_path / "figures", ignore=shutil.ignore_patterns("figure2*"))
+    draw_only("figure2")
     assert main(fewer) == 0
     assert computed.count("speed-up/svd fitted/2") == 1
     again = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["steps"]
@@ -195,9 +200,10 @@ def measured_again(monkeypatch):
 
 
 @pytest.fixture
-def copied(root, report, tmp_path):
-    """A copy of the study's folder, and the command that goes on with it."""
+def copied(root, report, tmp_path, draw_only):
+    """A copy of the study's folder, and the command that goes on with it; the figures stay those of the copy."""
     shutil.copytree(report, tmp_path / "report")
+    draw_only()
     return tmp_path / "report", arguments(root, tmp_path / "report")
 
 
