@@ -30,7 +30,7 @@ from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.machine.cpu import describe
 from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
-from lowrank_sr.network.auto import AUTO, concrete
+from lowrank_sr.network.auto import AUTO
 from lowrank_sr.study.measure.full_size import factorised, wholly_factorised
 from lowrank_sr.study.measure.speed import noise, quartiles, ratios
 from lowrank_sr.study.technique import DIRECT
@@ -83,7 +83,7 @@ def speeds(names, net, size, rounds):
 
 def resolved(net):
     """What `auto` comes to on this machine, in words."""
-    methods = {name: concrete(layer, AUTO) for name, layer in net.layers.items()}
+    methods = dict(net.with_method(AUTO).methods)
     counts = Counter(methods.values())
     if len(counts) == 1:
         return f"auto is {methods.popitem()[1]} in every layer: its row is that method measured a second time"

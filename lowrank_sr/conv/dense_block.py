@@ -9,7 +9,7 @@ on, in group g + S:
 A group of layer k transforms map k, and multiplies the transforms of maps 0 to k by its kernel as `winograd.py` does,
 in the same order: the result is the same to the bit.
 
-Extra memory: 64 floats for each channel of map m and each tile of B + (n - 1 - m) S groups, for ESRGAN's blocks 5 MB
+Extra memory: 64 floats for each channel of map m and each tile of B + (n - 1 - m) S groups, for ESRGAN's blocks 6 MB
 where the picture is 192 pixels wide; the transformed kernels of all layers, 7 times their size; 64 N floats for each
 tile of one group a thread.
 """
