@@ -16,9 +16,9 @@ from lowrank_sr.commands.options import (
     network_name,
     report,
 )
-from lowrank_sr.layers import CP, Layer, Separable
+from lowrank_sr.layers import CP, Separable
 from lowrank_sr.network import auto
-from lowrank_sr.network.auto import AUTO, concrete
+from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import table
 
@@ -50,7 +50,7 @@ def describe(net: RRDBNet, name: str) -> dict[str, Any]:
             "rank": layer.rank,
             "parameters": layer.parameters,
             "flops_per_pixel": flops.per_pixel(layer) * net.architecture.area(layer_name),
-            **_computation(net.method, layer),
+            **_computation(net, layer_name),
         }
         for layer_name, layer in net.layers.items()
     ]
@@ -69,15 +69,16 @@ def describe(net: RRDBNet, name: str) -> dict[str, Any]:
     }
 
 
-def _computation(method: str, layer: Layer) -> dict[str, Any]:
+def _computation(net: RRDBNet, name: str) -> dict[str, Any]:
     """The method that computes a layer, where there are several, and, where it was timed, the GFLOP/s of all."""
+    layer, method = net.layers[name], net.methods[name]
     if isinstance(layer, CP):
         return {}
-    if method != AUTO or isinstance(layer, Separable):
-        return {"method": concrete(layer, method)}
+    if net.method != AUTO or isinstance(layer, Separable):
+        return {"method": method}
     layer_flops = flops.per_pixel(layer) * auto.TIMING_SIDE**2
     gflops = {name: layer_flops / seconds / 1e9 for name, seconds in auto.seconds_by_method(layer.shape).items()}
-    return {"method": concrete(layer, method), "gflops": gflops}
+    return {"method": method, "gflops": gflops}
 
 
 def summary(description: dict[str, Any]) -> str:

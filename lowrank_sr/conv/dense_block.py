@@ -10,8 +10,8 @@ A group of layer k transforms map k, and multiplies the transforms of maps 0 to 
 in the same order: the result is the same to the bit.
 
 Extra memory: 64 floats for each channel of map m and each tile of B + (n - 1 - m) S groups, for ESRGAN's blocks 6 MB
-where the picture is 192 pixels wide; the transformed kernels of all layers, 7 times their size; 64 N floats for each
-tile of one group a thread.
+where the picture is 192 pixels wide and two threads compute; the transformed kernels of all layers, 7 times their size;
+64 N floats for each tile of one group a thread.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from numba.extending import register_jitable
 from lowrank_sr.conv import wavefront
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.tile import list_pieces, multiply_elements
-from lowrank_sr.conv.turns import load_sleep, next_turn, set_flag
+from lowrank_sr.conv.turns import next_turn, set_flag
 from lowrank_sr.conv.winograd import GROUP_BYTES, Kernels, transform_input_group, transformed_kernels, write_group
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
@@ -39,7 +39,6 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Sequence[Kernels
     `inputs` are the records of maps 0 to n - 1, of which all but the first are also written to: `operands[k]` says
     where the sums of layer k go and what is added to them.
     """
-    load_sleep()
     channels, out = inputs["channels"], operands["out"][0]
     depths = LANES * np.cumsum(-(-channels // LANES))
     transformed = [
@@ -50,34 +49,32 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Sequence[Kernels
         [(each.ctypes.data, each.strides[0], depth) for each, depth in zip(transformed, depths, strict=True)], KERNEL
     )
     needed = np.concatenate([each.needed for each in kernels])
-    rings = _rings(int(out["height"]), int(out["width"]), channels, workers)
+    groups, behind = _groups(int(out["height"]), int(out["width"])), _behind(int(out["width"]))
+    rings = _rings(groups, behind, channels, workers)
     transforms = aligned.empty((wavefront.rings_bytes(rings) // 4,))
     rings["start"] += transforms.ctypes.data
-    _dense_block_loops(inputs, operands, layers, needed, rings, workers)
+    _dense_block_loops(inputs, operands, layers, needed, rings, groups, behind, workers)
 
 
 def transforms_bytes(height: int, width: int, channels: Sequence[int], workers: int) -> int:
     """What `convolve` keeps the transforms of maps of `channels` channels in."""
-    return wavefront.rings_bytes(_rings(height, width, np.array(channels), workers))
+    return wavefront.rings_bytes(_rings(_groups(height, width), _behind(width), np.array(channels), workers))
 
 
-def _rings(height: int, width: int, channels: np.ndarray, workers: int) -> np.ndarray:
+def _rings(groups: int, behind: int, channels: np.ndarray, workers: int) -> np.ndarray:
     vectors = -(-channels // LANES)
     before = np.cumsum(vectors) - vectors
-    return wavefront.rings(_groups(height, width), _behind(width), workers, vectors * GROUP_BYTES, before * GROUP_BYTES)
+    return wavefront.rings(groups, behind, workers, vectors * GROUP_BYTES, before * GROUP_BYTES)
 
 
-@register_jitable
 def _groups(height: int, width: int) -> int:
     """Groups of ROWS tiles in a picture of `height` x `width` pixels."""
-    tiles = ((height + OUTPUT_TILE - 1) // OUTPUT_TILE) * ((width + OUTPUT_TILE - 1) // OUTPUT_TILE)
-    return (tiles + ROWS - 1) // ROWS
+    return -(-(-(-height // OUTPUT_TILE) * -(-width // OUTPUT_TILE)) // ROWS)
 
 
-@register_jitable
 def _behind(width: int) -> int:
     """S where the picture is `width` pixels wide."""
-    return 1 + (width + OUTPUT_TILE - 1) // OUTPUT_TILE // ROWS
+    return 1 + -(-width // OUTPUT_TILE) // ROWS
 
 
 @compiled(parallel=True, error_model="numpy")
@@ -87,13 +84,12 @@ def _dense_block_loops(
     layers: np.ndarray,
     needed: np.ndarray,
     rings: np.ndarray,
+    groups: int,
+    behind: int,
     workers: int,
 ) -> None:
-    """`layers` (n,) KERNEL, `needed` (n, 64) bool, `rings` (n,) RING."""
-    n = len(layers)
-    height, width = operands[0].out.height, operands[0].out.width
-    groups, behind = _groups(height, width), _behind(width)
-    widest = 0
+    """`layers` (n,) KERNEL, `needed` (n, 64) bool, `rings` (n,) RING; `behind` is S."""
+    n, widest = len(layers), 0
     for k in range(n):
         widest = max(widest, _panels(operands[k].out.channels))
     done = np.zeros((n, groups), np.int64)
@@ -103,10 +99,10 @@ def _dense_block_loops(
         pieces = np.empty((1, layers[n - 1].depth // LANES), np.intp)
         pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
         turn = next_turn(counter.ctypes.data)
-        while turn < wavefront.turns(groups, behind, n, workers):
+        while turn < wavefront.turn_count(groups, behind, n, workers):
             k, g = wavefront.place(turn, behind, n, workers)
             if 0 <= g < groups:
-                wavefront.await_parts(done, rings[k].parts, k, g, behind)
+                wavefront.await_parts(done, rings[k].slots, k, g, behind)
                 _compute_group(inputs, operands, layers, needed[k], rings, k, g, pieces, sums.ctypes.data, pixels)
                 set_flag(done[k, g:].ctypes.data)
             turn = next_turn(counter.ctypes.data)
@@ -135,9 +131,9 @@ def _compute_group(
     first = 0
     for m in range(k + 1):
         vectors = (inputs[m].channels + LANES - 1) // LANES
-        list_pieces(pieces[0, first : first + vectors], wavefront.kept_at(rings[m], g), GROUP_BYTES)
+        list_pieces(pieces[0, first : first + vectors], wavefront.slot_address(rings[m], g), GROUP_BYTES)
         first += vectors
-    transform_input_group(inputs[k], g * ROWS, tiles, tiles_across, wavefront.kept_at(rings[k], g))
+    transform_input_group(inputs[k], g * ROWS, tiles, tiles_across, wavefront.slot_address(rings[k], g))
     multiply_elements(
         needed,
         pieces,

@@ -43,7 +43,8 @@ def convolution(layer: Layer, method: str, keep_transformed: bool = True) -> Con
     """The convolution of `layer` by `method`, its arrays in the order that the loops read.
 
     What `winograd` transforms a dense kernel to takes 7 times its memory. It is kept from one call to the next, or else
-    computed in each: a cost that does not depend on the size of the picture, some 7% of a layer's time at 96 x 96.
+    computed in each: a cost that does not depend on the size of the picture, some 7% of a layer's time at 96 x 96. Of
+    an SVD pair it is kept always: 8/3 of its memory.
 
     A dense layer is computed by any of METHODS; an SVD pair by F(6, 3) where `method` is "winograd" and directly
     otherwise; CP in one way. Raises InputError for an unknown method and for a kernel that is not 3 x 3.
@@ -148,6 +149,7 @@ def _run_dense_block(
     inputs = [x, *outs[:-1]]
     for k, layer in enumerate(layers):
         _check_inputs(inputs[: k + 1], layer.shape[1])
+    # of one layer: it is the parts of a layer that threads share
     threads = _threads([x, *outs], outs[0], sum(map(flops.per_pixel, layers)) // len(layers))
     with parallel_region(threads):
         convolve(records(inputs), operands(outs, epilogues), prepared, threads)

@@ -32,7 +32,7 @@ from lowrank_sr.conv.separable_winograd import (
     transformed_factors,
 )
 from lowrank_sr.conv.tile import list_pieces
-from lowrank_sr.conv.turns import load_sleep, next_turn, set_flag
+from lowrank_sr.conv.turns import next_turn, set_flag
 from lowrank_sr.conv.winograd import TURNS_A_THREAD
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
@@ -45,7 +45,6 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors
     `inputs` are the records of maps 0 to n - 1, of which all but the first are also written to: `operands[k]` says
     where the sums of layer k go and what is added to them.
     """
-    load_sleep()
     channels, out = inputs["channels"], operands["out"][0]
     layers = np.array([transformed_factors(each, channels[: k + 1]) for k, each in enumerate(factors)], FACTORS)
     needed = np.array([each.needed for each in factors])
@@ -53,13 +52,14 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors
     most = min(fitting_tiles(layers, operands), -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
     block = block_tiles(tiles_across, max(1, most))
     across = -(-tiles_across // block)
+    blocks, behind = strips * across, across + 1
     vectors = -(-channels // LANES)
     before = np.cumsum(vectors) - vectors
     part_bytes = column_groups(block) * vectors * GROUP_BYTES
-    rings = wavefront.rings(strips * across, across + 1, workers, part_bytes, before * GROUP_BYTES)
+    rings = wavefront.rings(blocks, behind, workers, part_bytes, before * GROUP_BYTES)
     transforms = aligned.empty((wavefront.rings_bytes(rings) // 4,))
     rings["start"] += transforms.ctypes.data
-    _separable_dense_block_loops(inputs, operands, layers, needed, rings, block, workers)
+    _separable_dense_block_loops(inputs, operands, layers, needed, rings, block, blocks, behind, workers)
 
 
 @compiled(parallel=True, error_model="numpy")
@@ -70,14 +70,17 @@ def _separable_dense_block_loops(
     needed: np.ndarray,
     rings: np.ndarray,
     block: int,
+    blocks: int,
+    behind: int,
     workers: int,
 ) -> None:
-    """At most `block` tiles at a time; `layers` (n,) FACTORS, `needed` (n, 2, 8) bool, `rings` (n,) RING."""
+    """`blocks` of at most `block` tiles; `layers` (n,) FACTORS, `needed` (n, 2, 8) bool, `rings` (n,) RING.
+
+    `behind` is S.
+    """
     n = len(layers)
     tiles_across = (operands[0].out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
     across = (tiles_across + block - 1) // block
-    blocks = across * ((operands[0].out.height + OUTPUT_TILE - 1) // OUTPUT_TILE)
-    behind = across + 1
     most_groups, most_rank = column_groups(block), 0
     for k in range(n):
         most_rank = max(most_rank, layers[k].rank)
@@ -89,15 +92,15 @@ def _separable_dense_block_loops(
         middle_pieces = np.empty((most_groups, most_rank // LANES), np.intp)
         pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
         turn = next_turn(counter.ctypes.data)
-        while turn < wavefront.turns(blocks, behind, n, workers):
+        while turn < wavefront.turn_count(blocks, behind, n, workers):
             k, b = wavefront.place(turn, behind, n, workers)
             if 0 <= b < blocks:
-                wavefront.await_parts(done, rings[k].parts, k, b, behind)
+                wavefront.await_parts(done, rings[k].slots, k, b, behind)
                 strip, first_tile = b // across, b % across * block
                 tiles = min(block, tiles_across - first_tile)
                 _list_columns(inputs[: k + 1], rings, b, column_pieces)
                 stride = (inputs[k].channels + LANES - 1) // LANES * GROUP_BYTES
-                target = wavefront.kept_at(rings[k], b)
+                target = wavefront.slot_address(rings[k], b)
                 transform_columns(inputs[k], strip, first_tile, tiles, target, stride)
                 multiply_factors(
                     operands[k : k + 1],
@@ -121,7 +124,7 @@ def _list_columns(inputs: np.ndarray, rings: np.ndarray, b: int, column_pieces: 
     first = 0
     for m in range(len(inputs)):
         vectors = (inputs[m].channels + LANES - 1) // LANES
-        start = wavefront.kept_at(rings[m], b)
+        start = wavefront.slot_address(rings[m], b)
         for g in range(len(column_pieces)):
             list_pieces(column_pieces[g, first : first + vectors], start + g * vectors * GROUP_BYTES, GROUP_BYTES)
         first += vectors

@@ -17,11 +17,12 @@ Then for each block of T tiles of 6 x 6 pixels side by side, whose first pixel i
 
 M is the middle of `separable.py`. It exists in registers only: columns 6 t to 6 t + 7 of it at a time.
 
-The other four are the buffers of a thread, allocated once and used for one block after another. The rows of a product
-are the columns x, or the rows (t, m) of all tiles; ROWS of them are a group, and groups are stored as in `winograd.py`:
+The other four are buffers, used for one block after another (in `separable_dense_block.py` columns are kept for the
+layers that follow). The rows of a product are the columns x, or the rows (t, m) of all tiles; ROWS of them are a group,
+and groups are stored as in `winograd.py`:
 
     buffer     order, last index contiguous                written by              read by
-    columns    [group][c // LANES][u][x of the group, c]   _transform_columns      multiply_elements, first call
+    columns    [group][c // LANES][u][x of the group, c]   transform_columns       multiply_elements, first call
     products   [group][k // LANES][u][x of the group, k]   multiply_elements       _transform_middle
     middle     [group][k // LANES][v][(t, m), k]           _transform_middle       multiply_elements, second call
     sums       [group][n // LANES][v][(t, m), n]           multiply_elements       _write_tile

@@ -21,15 +21,18 @@ _LOOKS_AWAKE = 4000
 # The system's function under a name of ours that compiled code refers to, so that Numba can cache it.
 _SLEEP = "lowrank_sr_sleep"
 _sleep: Any = types.ExternalFunction(_SLEEP, types.void(types.uint32))
-_SHORTLY = 1 if sys.platform == "win32" else 20  # milliseconds there, microseconds elsewhere
+_SHORTLY = 0 if sys.platform == "win32" else 20  # there: to whoever waits for a core; elsewhere microseconds
 
 
-def load_sleep() -> None:
-    """Make `await_flag` callable: before the first compiled loop that calls it is compiled or loaded."""
+def _register_sleep() -> None:
+    """Make `await_flag` callable, before a compiled loop that calls it is compiled or loaded."""
     if binding.address_of_symbol(_SLEEP) is None:
         system = ctypes.CDLL("kernel32") if sys.platform == "win32" else ctypes.CDLL(None)
         sleep = system.Sleep if sys.platform == "win32" else system.usleep
         binding.add_symbol(_SLEEP, ctypes.cast(sleep, ctypes.c_void_p).value)
+
+
+_register_sleep()
 
 
 @instructions(intp, result=intp)

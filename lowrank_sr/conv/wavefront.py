@@ -19,8 +19,8 @@ and step s consists of B parts of each layer,
 
 First, part p of layer k transforms map k there, the one that no layer before it reads. Of map m, B + (n - 1 - m) S
 parts are kept, in a ring: layer m writes part p over the one that layer n - 1 has just used. Threads take turns in the
-order of steps, layers and parts. A turn depends on earlier ones only, and waits for those that are not done; with B two
-for each thread that is rare.
+order of steps, layers and parts. A turn depends on earlier ones only, and waits for those that are not done. B is two
+for each thread, so that waiting is rare.
 """
 
 import numpy as np
@@ -32,35 +32,36 @@ from lowrank_sr.machine.aligned import CACHE_LINE
 PARTS_A_THREAD = 2  # of a layer in a step; with fewer, threads wait for each other, with more, caches hold too little
 CACHE_SETS_BYTES = 4096  # addresses so far apart share a set of the first-level cache
 
-# The transforms of a map: the address of the first, how many parts are kept, the bytes from one to the next.
-RING = np.dtype([(name, np.intp) for name in ("start", "parts", "stride")])
+# Where the transforms of a map are kept: the address of the first part's, for how many parts there is room, the bytes
+# from one to the next.
+RING = np.dtype([(name, np.intp) for name in ("start", "slots", "stride")])
 
 
 def rings(parts: int, behind: int, workers: int, part_bytes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """The RING of each of n maps, of whose transforms a part takes `part_bytes[m]`; starts are counted from 0.
 
-    `behind` is S. A product reads the transforms of all maps at a time. They lie `offsets[m]` bytes apart, modulo the
+    `behind` is S. A product reads the transforms of all maps at a time. Those of map m begin at `offsets[m]` modulo the
     cache's sets: else they would push each other out of the few sets that they share.
     """
     n = len(part_bytes)
     result, start = np.zeros(n, RING), 0
     for m in range(n):
-        kept = min(parts, PARTS_A_THREAD * workers + (n - 1 - m) * behind)
+        slots = min(parts, PARTS_A_THREAD * workers + (n - 1 - m) * behind)
         stride = -(-part_bytes[m] // CACHE_SETS_BYTES) * CACHE_SETS_BYTES
         start += (offsets[m] - start) % CACHE_SETS_BYTES
-        result[m] = start, kept, stride
-        start += kept * stride
+        result[m] = start, slots, stride
+        start += slots * stride
     return result
 
 
-def rings_bytes(rings: np.ndarray) -> int:
-    """How much memory they lie in."""
-    last = rings[-1]
-    return int(last["start"] + last["parts"] * last["stride"] + CACHE_LINE)
+def rings_bytes(counted: np.ndarray) -> int:
+    """How much memory the rings lie in, whose starts are counted from 0."""
+    last = counted[-1]
+    return int(last["start"] + last["slots"] * last["stride"] + CACHE_LINE)
 
 
 @njit(inline="always")
-def turns(parts: int, behind: int, n: int, workers: int) -> int:
+def turn_count(parts: int, behind: int, n: int, workers: int) -> int:
     """How many turns there are, those included that fall outside the picture."""
     step = PARTS_A_THREAD * workers
     total: int = (parts + (n - 1) * behind + step - 1) // step * n * step
@@ -76,8 +77,8 @@ def place(turn: int, behind: int, n: int, workers: int) -> tuple[int, int]:
 
 
 @njit(inline="always")
-def await_parts(done: np.ndarray, kept: int, layer: int, part: int, behind: int) -> None:
-    """Wait for what `part` of `layer` reads, and until its place among the `kept` parts of its own map is free.
+def await_parts(done: np.ndarray, slots: int, layer: int, part: int, behind: int) -> None:
+    """Wait for what `part` of `layer` reads, and until one of the `slots` of its own map is free for it.
 
     `done` (n, parts) int64 are flags, which are set when a part of a layer is computed.
     """
@@ -85,12 +86,12 @@ def await_parts(done: np.ndarray, kept: int, layer: int, part: int, behind: int)
     if layer > 0:
         for before in range(max(0, part - behind), min(parts, part + behind + 1)):
             await_flag(done[layer - 1, before:].ctypes.data)
-    if part >= kept:
-        await_flag(done[n - 1, part - kept :].ctypes.data)
+    if part >= slots:
+        await_flag(done[n - 1, part - slots :].ctypes.data)
 
 
 @njit(inline="always")
-def kept_at(ring: np.record, part: int) -> int:
+def slot_address(ring: np.record, part: int) -> int:
     """The address of the transform of a map in `part`, in its ring."""
-    start: int = ring.start + part % ring.parts * ring.stride
-    return start
+    address: int = ring.start + part % ring.slots * ring.stride
+    return address

@@ -26,7 +26,7 @@ computed and read, vectors of LANES channels outside and elements within:
 
     [g][c // LANES][e][t, c % LANES]    g the group, t its tile; the innermost is a piece of `tile.py`
 
-A transform reads or writes all elements of a few cache lines, and a product runs through pieces a fixed distance apart.
+A transform reads or writes all elements of a few cache lines, and a product runs through a list of pieces.
 Groups are processed in blocks whose transforms fit the second-level cache, or one at a time.
 
 Extra memory: 64 (C + N) floats for each tile of one block a thread; the transformed kernel, 7 times the kernel.

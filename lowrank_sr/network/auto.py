@@ -21,7 +21,7 @@ import numpy as np
 import platformdirs
 
 from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import allocate, from_array
+from lowrank_sr.conv.feature_map import FeatureMap, allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution, dense_block_convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
@@ -144,7 +144,7 @@ def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
     n, c, _ = shape
     layer = random_layer(shape)
     epilogue = Epilogue(layer.bias)
-    x = from_array(np.random.default_rng(0).standard_normal((TIMING_SIDE, TIMING_SIDE, c), dtype=np.float32))
+    x = _noise(c)
     out = allocate(TIMING_SIDE, TIMING_SIDE, n)
     runs = {method: partial(convolution(layer, method, keep_transformed=False), x, out, epilogue) for method in METHODS}
     return _least(runs)
@@ -154,11 +154,16 @@ def _measure_dense_block(shapes: Sequence[tuple[int, int, int]], choices: Mappin
     """The least time of a dense block of layers of `shapes` by each of `choices`, the methods of its layers."""
     layers = [random_layer(shape) for shape in shapes]
     epilogues = [Epilogue(layer.bias) for layer in layers]
-    x = allocate(TIMING_SIDE, TIMING_SIDE, shapes[0][1])
+    x = _noise(shapes[0][1])
     outs = [allocate(TIMING_SIDE, TIMING_SIDE, n) for n, _, _ in shapes]
     return _least(
         {name: partial(dense_block_convolution(layers, each), x, outs, epilogues) for name, each in choices.items()}
     )
+
+
+def _noise(channels: int) -> FeatureMap:
+    noise = np.random.default_rng(0).standard_normal((TIMING_SIDE, TIMING_SIDE, channels), dtype=np.float32)
+    return from_array(noise)
 
 
 def _least(runs: Mapping[str, Callable[[], object]]) -> dict[str, float]:

@@ -4,8 +4,11 @@ import math
 
 from lowrank_sr.conv.dense_block import transforms_bytes
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
+from lowrank_sr.conv.toom_cook import INPUT_TILE
 from lowrank_sr.conv.winograd import TILE_ELEMENTS
+from lowrank_sr.layers import Separable
 from lowrank_sr.machine.caches import l2_bytes
+from lowrank_sr.machine.cpu import LANES, PANEL
 from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import GROWTHS, RRDBNet
@@ -66,7 +69,8 @@ def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
 
     A few caches a thread, and rows for some; all patches for im2col, of a layer of the trunk or of a band of the
     tail; for winograd the transforms of the kernels of a dense block, which are computed anew for each, of those of
-    the tail, which are kept, four for an upconv, and of a dense block's feature maps.
+    the tail, which are kept, four for an upconv, and of a dense block's feature maps; for SVD pairs those of their
+    factors, 8 elements for 3 taps, which are kept.
     """
     design = net.architecture
     widest = design.num_feat + GROWTHS * design.num_grow_ch
@@ -80,7 +84,20 @@ def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
         channels = [design.num_feat, *[design.num_grow_ch] * GROWTHS]
         size += transforms_bytes(height, width, channels, threads)
         first_block, shapes = next(iter(design.dense_blocks().values())), design.shapes()
-        in_block = sum(n * c for n, c, _ in (shapes[name] for name in first_block))
+        in_block = sum(
+            _whole(n, PANEL) * (_whole(design.num_feat, LANES) + k * _whole(design.num_grow_ch, LANES))
+            for k, (n, _, _) in enumerate(shapes[name] for name in first_block)
+        )
         in_tail = (4 * design.upsamplings + 2) * design.num_feat**2
         size += 4 * TILE_ELEMENTS * (in_block + in_tail)
+        for name, layer in net.layers.items():
+            if isinstance(layer, Separable):
+                n, c, _ = layer.shape
+                factors = _whole(c, LANES) * _whole(layer.rank, PANEL) + _whole(layer.rank, LANES) * _whole(n, PANEL)
+                size += 4 * INPUT_TILE * factors * (4 if design.enlarges(name) else 1)
     return size
+
+
+def _whole(count: int, multiple: int) -> int:
+    """`count`, rounded up to a multiple."""
+    return -(-count // multiple) * multiple

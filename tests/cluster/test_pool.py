@@ -14,7 +14,7 @@ from lowrank_sr.cluster import pool as pool_of_workers
 from lowrank_sr.cluster.pool import TASKS_A_WORKER, Pool
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
-from lowrank_sr.network import auto
+from lowrank_sr.network import auto, rrdbnet
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,7 @@ def test_a_network_is_prepared_by_each_worker_not_by_each_call_and_gives_the_byt
 def test_the_choices_of_auto_travel(pool, monkeypatch, tiny):
     for method in METHODS:  # as if each were the fastest here; the workers have times of their own
         monkeypatch.setattr(auto, "fastest", lambda shape, method=method: method)
+        monkeypatch.setattr(rrdbnet, "of_dense_block", lambda layers, _, method=method: [method] * len(layers))
         net = tiny.with_method("auto")
         ((_, methods),) = pool.run(_methods, [(0, (pool.send(net),))])
         assert methods == dict.fromkeys(tiny.layers, method)

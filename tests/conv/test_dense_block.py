@@ -23,7 +23,10 @@ class Block:
     """Layers that read `channels[0]` and what those before them wrote, and maps for them."""
 
     def __init__(self, rng, kind, height, width, channels):
-        self.layers = [random_layer(kind, rng, n, sum(channels[: k + 1]), 9) for k, n in enumerate(channels[1:])]
+        ranks = rng.integers(1, PANEL + 5, len(channels))  # one panel of them, or two
+        self.layers = [
+            random_layer(kind, rng, n, sum(channels[: k + 1]), int(ranks[k])) for k, n in enumerate(channels[1:])
+        ]
         self.x = from_array(rng.standard_normal((height, width, channels[0]), dtype=np.float32))
         self.skip = from_array(rng.standard_normal((height, width, channels[-1]), dtype=np.float32))
         self.size = height, width
@@ -39,20 +42,21 @@ class Block:
     def new_maps(self):
         return [allocate(*self.size, n) for n in self.channels[1:]]
 
-    def at_once(self, method):
+    def at_once(self, *methods):
         outs = self.new_maps()
-        dense_block_convolution(self.layers, [method] * len(self.layers))(self.x, outs, self.epilogues())
+        dense_block_convolution(self.layers, methods)(self.x, outs, self.epilogues())
         return outs
 
-    def one_by_one(self, method):
+    def one_by_one(self, *methods):
         outs = self.new_maps()
-        for k, layer in enumerate(self.layers):
+        for k, (layer, method) in enumerate(zip(self.layers, methods, strict=True)):
             convolution(layer, method)([self.x, *outs[:k]], outs[k], self.epilogues()[k])
         return outs
 
 
 def assert_same_bits(block, method):
-    for actual, expected in zip(block.at_once(method), block.one_by_one(method), strict=True):
+    methods = [method] * len(block.layers)
+    for actual, expected in zip(block.at_once(*methods), block.one_by_one(*methods), strict=True):
         np.testing.assert_array_equal(actual.buffer, expected.buffer)  # with its border of zeros
 
 
@@ -67,7 +71,7 @@ def test_same_bits_as_layer_by_layer(kind, method, size):
 @pytest.mark.parametrize("kind", [Dense, Separable])
 def test_rounds_to_float64(kind):
     block = Block(np.random.default_rng(1), kind, 20, 23, [64, 32, 32, 64])
-    outs = block.at_once("winograd")
+    outs = block.at_once(*["winograd"] * 3)
     read = [block.x.array]
     for layer, out in zip(block.layers[:-1], outs, strict=False):
         before = np.concatenate(read, axis=2)
@@ -89,17 +93,27 @@ def test_any_size_and_any_number_of_layers(kind, height, width, channels, seed):
     assert_same_bits(Block(np.random.default_rng(seed), kind, height, width, channels), "winograd")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Dense, Separable])
 def test_same_bits_for_any_number_of_threads(kind):
-    """Twenty times: what depends on who is first would not come out the same each time."""
+    """Ten times: what depends on who is first would not come out the same each time."""
     block = Block(np.random.default_rng(2), kind, 70, 90, [64, 32, 32, 32, 32, 64])
+    methods = ["winograd"] * 5
     with limited(1):
-        expected = block.at_once("winograd")
+        expected = block.at_once(*methods)
     with limited(numba.config.NUMBA_NUM_THREADS):
-        for _ in range(20):
-            for actual, each in zip(block.at_once("winograd"), expected, strict=True):
+        for _ in range(10):
+            for actual, each in zip(block.at_once(*methods), expected, strict=True):
                 np.testing.assert_array_equal(actual.array, each.array)
+
+
+@pytest.mark.parametrize("methods", [("winograd", "direct", "winograd"), ("winograd",) * 3], ids=str)
+def test_blocks_of_several_forms_or_methods_are_computed_layer_by_layer(methods):
+    rng = np.random.default_rng(6)
+    dense, mixed = (Block(rng, Dense, 13, 14, [8, 5, 9, 16]) for _ in range(2))
+    mixed.layers[1] = random_layer(CP, rng, 9, 13, 7)
+    for block in (dense, mixed):
+        for actual, expected in zip(block.at_once(*methods), block.one_by_one(*methods), strict=True):
+            np.testing.assert_array_equal(actual.array, expected.array)
 
 
 def test_a_result_that_is_added_to_itself():

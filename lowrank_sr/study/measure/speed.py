@@ -9,7 +9,6 @@ import numpy as np
 from lowrank_sr import flops
 from lowrank_sr.machine.load import Load, busy_elsewhere, spare_cores
 from lowrank_sr.machine.timing import interleaved
-from lowrank_sr.network.auto import concrete
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.measure import networks
 from lowrank_sr.study.settings import Study
@@ -137,7 +136,7 @@ def multiplications(net: RRDBNet, side: int) -> float:
     """Multiplications that a network does on a picture of `side` x `side` pixels."""
     total = 0.0
     for name, layer in net.layers.items():
-        method = concrete(layer, net.method)
+        method = net.methods[name]
         share = flops.upsampled_share(layer, method) if net.architecture.enlarges(name) else 1.0
         total += share * flops.multiplications(layer, method) * net.architecture.area(name) * side * side
     return total
