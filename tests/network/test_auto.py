@@ -83,13 +83,16 @@ def test_a_file_that_cannot_be_read_is_replaced_by_one_that_can(empty_cache, mon
     assert auto.seconds_by_method((4, 5, 3)) == times
 
 
-def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch):
+@pytest.mark.parametrize(("together", "in_blocks"), [(0.5, "winograd"), (2.0, "kn2row")])
+def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch, together, in_blocks):
     figures = dict(zip(METHODS, (3.0, 4.0, 1.0, 2.0), strict=True))
     monkeypatch.setattr(auto, "_measure", lambda shape: figures)
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: {"alone": 1.0, "together": together})
     net = lsr.RRDBNet.random(8, 1, 4)
     assert net.method == "auto"
     layers = describe(net, "random")["layers"]
-    assert {layer["method"] for layer in layers} == {"kn2row"}
+    for layer in layers:
+        assert layer["method"] == (in_blocks if "RDB" in layer["name"] else "kn2row")
     assert layers[0]["gflops"]["direct"] == pytest.approx(2 * 9 * 8 * 3 * auto.TIMING_SIDE**2 / 3.0 / 1e9)
 
 
