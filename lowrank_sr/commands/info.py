@@ -77,7 +77,7 @@ def _computation(net: RRDBNet, name: str) -> dict[str, Any]:
     if net.method != AUTO or isinstance(layer, Separable):
         return {"method": method}
     layer_flops = flops.per_pixel(layer) * auto.TIMING_SIDE**2
-    gflops = {name: layer_flops / seconds / 1e9 for name, seconds in auto.seconds_by_method(layer.shape).items()}
+    gflops = {each: layer_flops / seconds / 1e9 for each, seconds in auto.seconds_by_method(layer.shape).items()}
     return {"method": method, "gflops": gflops}
 
 

@@ -22,7 +22,7 @@ from numba.extending import register_jitable
 
 from lowrank_sr.conv import wavefront
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
-from lowrank_sr.conv.tile import list_pieces, multiply_elements
+from lowrank_sr.conv.tile import multiply_elements
 from lowrank_sr.conv.turns import next_turn, set_flag
 from lowrank_sr.conv.winograd import GROUP_BYTES, Kernels, transform_input_group, transformed_kernels, write_group
 from lowrank_sr.machine import aligned
@@ -128,11 +128,7 @@ def _compute_group(
     operand, layer = operands[k], layers[k]
     tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
     tiles = min(ROWS, tiles_across * ((operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE) - g * ROWS)
-    first = 0
-    for m in range(k + 1):
-        vectors = (inputs[m].channels + LANES - 1) // LANES
-        list_pieces(pieces[0, first : first + vectors], wavefront.slot_address(rings[m], g), GROUP_BYTES)
-        first += vectors
+    wavefront.list_maps(inputs[: k + 1], rings, g, pieces, GROUP_BYTES)
     transform_input_group(inputs[k], g * ROWS, tiles, tiles_across, wavefront.slot_address(rings[k], g))
     multiply_elements(
         needed,

@@ -15,7 +15,7 @@ each column of one block, a thread; the transformed factors of all layers, 8/3 o
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from lowrank_sr.conv import wavefront
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
@@ -23,17 +23,14 @@ from lowrank_sr.conv.separable_winograd import (
     FACTORS,
     GROUP_BYTES,
     Factors,
-    block_tiles,
     column_groups,
-    fitting_tiles,
     multiply_factors,
     room_floats,
+    tiles_of_block,
     transform_columns,
     transformed_factors,
 )
-from lowrank_sr.conv.tile import list_pieces
 from lowrank_sr.conv.turns import next_turn, set_flag
-from lowrank_sr.conv.winograd import TURNS_A_THREAD
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL
@@ -48,11 +45,9 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors
     channels, out = inputs["channels"], operands["out"][0]
     layers = np.array([transformed_factors(each, channels[: k + 1]) for k, each in enumerate(factors)], FACTORS)
     needed = np.array([each.needed for each in factors])
-    strips, tiles_across = (-(-int(out[side]) // OUTPUT_TILE) for side in ("height", "width"))
-    most = min(fitting_tiles(layers, operands), -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
-    block = block_tiles(tiles_across, max(1, most))
-    across = -(-tiles_across // block)
-    blocks, behind = strips * across, across + 1
+    block = tiles_of_block(layers, operands, workers)
+    across = -(-int(out["width"]) // (OUTPUT_TILE * block))
+    blocks, behind = -(-int(out["height"]) // OUTPUT_TILE) * across, across + 1
     vectors = -(-channels // LANES)
     before = np.cumsum(vectors) - vectors
     part_bytes = column_groups(block) * vectors * GROUP_BYTES
@@ -98,7 +93,7 @@ def _separable_dense_block_loops(
                 wavefront.await_parts(done, rings[k].slots, k, b, behind)
                 strip, first_tile = b // across, b % across * block
                 tiles = min(block, tiles_across - first_tile)
-                _list_columns(inputs[: k + 1], rings, b, column_pieces)
+                wavefront.list_maps(inputs[: k + 1], rings, b, column_pieces, GROUP_BYTES)
                 stride = (inputs[k].channels + LANES - 1) // LANES * GROUP_BYTES
                 target = wavefront.slot_address(rings[k], b)
                 transform_columns(inputs[k], strip, first_tile, tiles, target, stride)
@@ -116,15 +111,3 @@ def _separable_dense_block_loops(
                 )
                 set_flag(done[k, b:].ctypes.data)
             turn = next_turn(counter.ctypes.data)
-
-
-@njit(inline="always")
-def _list_columns(inputs: np.ndarray, rings: np.ndarray, b: int, column_pieces: np.ndarray) -> None:
-    """Write to `column_pieces` (groups, vectors of channels) where the columns of all `inputs` in block b are."""
-    first = 0
-    for m in range(len(inputs)):
-        vectors = (inputs[m].channels + LANES - 1) // LANES
-        start = wavefront.slot_address(rings[m], b)
-        for g in range(len(column_pieces)):
-            list_pieces(column_pieces[g, first : first + vectors], start + g * vectors * GROUP_BYTES, GROUP_BYTES)
-        first += vectors

@@ -96,10 +96,7 @@ def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
     """Convolve the maps recorded in `inputs`, one beside the other, with prepared factors on `workers` threads."""
     layers = np.array([transformed_factors(factors, inputs["channels"])], FACTORS)
-    strips, tiles_across = (-(-int(operands["out"][0][side]) // OUTPUT_TILE) for side in ("height", "width"))
-    fitting = fitting_tiles(layers, operands)
-    most = min(fitting, -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
-    block = block_tiles(tiles_across, max(1, most))
+    block = tiles_of_block(layers, operands, workers)
     _separable_winograd_loops(inputs, operands, layers, factors.needed, block, workers)
 
 
@@ -117,11 +114,14 @@ def transformed_factors(factors: Factors, map_channels: np.ndarray) -> tuple[int
     return v.ctypes.data, v.strides[0], h.ctypes.data, h.strides[0], depth, rank
 
 
-def fitting_tiles(layers: np.ndarray, operands: np.ndarray) -> int:
-    """How many tiles side by side the second-level cache holds the buffers of, for the largest of `layers`."""
+def tiles_of_block(layers: np.ndarray, operands: np.ndarray, workers: int) -> int:
+    """How many tiles side by side to take at a time: the second-level cache holds the buffers of any of `layers`."""
+    strips, tiles_across = (-(-int(operands["out"][0][side]) // OUTPUT_TILE) for side in ("height", "width"))
     panels = -(-operands["out"]["channels"] // PANEL)
     columns = l2_bytes() // (4 * INPUT_TILE * (layers["depth"] + 2 * layers["rank"] + panels * PANEL).max())
-    return int(columns // ROWS * ROWS - 2) // OUTPUT_TILE
+    fitting = int(columns // ROWS * ROWS - 2) // OUTPUT_TILE
+    most = min(fitting, -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
+    return block_tiles(tiles_across, max(1, most))
 
 
 def block_tiles(tiles_across: int, most: int) -> int:

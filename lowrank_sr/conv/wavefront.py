@@ -26,8 +26,10 @@ for each thread, so that waiting is rare.
 import numpy as np
 from numba import njit
 
+from lowrank_sr.conv.tile import list_pieces
 from lowrank_sr.conv.turns import await_flag
 from lowrank_sr.machine.aligned import CACHE_LINE
+from lowrank_sr.machine.cpu import LANES
 
 PARTS_A_THREAD = 2  # of a layer in a step; with fewer, threads wait for each other, with more, caches hold too little
 CACHE_SETS_BYTES = 4096  # addresses so far apart share a set of the first-level cache
@@ -95,3 +97,18 @@ def slot_address(ring: np.record, part: int) -> int:
     """The address of the transform of a map in `part`, in its ring."""
     address: int = ring.start + part % ring.slots * ring.stride
     return address
+
+
+@njit(inline="always")
+def list_maps(inputs: np.ndarray, rings: np.ndarray, part: int, pieces: np.ndarray, stride: int) -> None:
+    """Write where the pieces of all `inputs` are kept for `part` to `pieces`, (groups, vectors of channels) intp.
+
+    Pieces of neighbouring vectors lie `stride` bytes apart, in each map those of the next group after them.
+    """
+    first = 0
+    for m in range(len(inputs)):
+        vectors = (inputs[m].channels + LANES - 1) // LANES
+        start = slot_address(rings[m], part)
+        for g in range(len(pieces)):
+            list_pieces(pieces[g, first : first + vectors], start + g * vectors * stride, stride)
+        first += vectors

@@ -104,11 +104,11 @@ class RRDBNet:
         """The method that computes each layer, by its name, where "auto" has chosen for this machine."""
         if self._choices:
             return self._choices
-        choices = {name: concrete(layer, self.method) for name, layer in self.layers.items()}
+        in_blocks: dict[str, str] = {}
         for names in self.architecture.dense_blocks().values():
-            in_block = of_dense_block([self.layers[name] for name in names], self.method)
-            choices.update(zip(names, in_block, strict=True))
-        return choices
+            methods = of_dense_block([self.layers[name] for name in names], self.method)
+            in_blocks.update(zip(names, methods, strict=True))
+        return {name: in_blocks.get(name) or concrete(layer, self.method) for name, layer in self.layers.items()}
 
     def with_method(self, method: str) -> "RRDBNet":
         """The same layers, computed another way."""
