@@ -15,9 +15,17 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lowrank-sr-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
-# A shell's background job begins with Ctrl-C ignored, and the commands that the tests start and interrupt would too.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def _ignore(number, frame):
+    """As a signal that is ignored, but the processes that this one starts do not inherit it."""
+
+
+# After nohup and in a shell's background job signals are ignored, also by commands that tests start in order to end
+# them by just these: a process begins with what its parent ignores, but not with its handlers.
+for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    _number = getattr(signal, _name, None)  # Windows has no SIGHUP
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _ignore)
 
 SLOW_FIXTURES = {"cluster", "report", "written"}  # real processes, a whole study, every figure: seconds each
 IN_CI = os.environ.get("CI") == "true"

@@ -264,7 +264,15 @@ def stop():
     raise KeyboardInterrupt
 
 
-def test_a_terminated_study_says_so(root, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def unhandled():
+    """SIGTERM as it is where nothing handles or ignores it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_terminated_study_says_so(root, tmp_path, monkeypatch, capsys, unhandled):
     terminated = run.Measurement(lambda: signal.raise_signal(signal.SIGTERM))
     monkeypatch.setattr("lowrank_sr.study.run.steps", lambda _: {"network": terminated})
     assert main(arguments(root, tmp_path)) == 128 + signal.SIGTERM
