@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
-    rng, net = np.random.default_rng(0), lsr.load()
+    rng, net = np.random.default_rng(0), lsr.load("psnr-small")
     high_side = net.scale * options.side
     batch = Batch(
         rng.random((options.crops, options.side, options.side, 3), dtype=np.float32),

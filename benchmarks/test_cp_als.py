@@ -33,7 +33,7 @@ def contestants(kernel, R):
 @pytest.mark.parametrize("name", ["here", "TensorLy"])
 @pytest.mark.parametrize(("layer", "R"), CASES)
 def test_cp_als(report, layer, R, name):
-    kernel = lsr.load().layers[layer].weight.astype(np.float64)
+    kernel = lsr.load("psnr-small").layers[layer].weight.astype(np.float64)
     products = SWEEPS * kernel.ndim * 2 * R * kernel.size  # of the unfolded kernel and the other factors
     report(
         f"CP of {layer}, rank {R}", name, partial(contestants, kernel, R), products, shape=list(kernel.shape), rank=R

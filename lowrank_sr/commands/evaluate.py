@@ -35,7 +35,7 @@ from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.resources import IMAGES
+from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES
 from lowrank_sr.text import progress, table
 
 # The numbers of a row, with the table's header and format.
@@ -63,7 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="*",
         type=given_path,
         metavar="WEIGHTS",
-        help="weights files or checkpoints (default: the bundled network)",
+        help=f"bundled networks, weights files or checkpoints (default: {DEFAULT_NETWORK})",
     )
     parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
     add_json(parser)

@@ -1,11 +1,10 @@
-"""The command `info`: what a network is made of."""
+"""The command `info`: what a network is made of; which networks are bundled."""
 
 import argparse
 from typing import Any
 
 from lowrank_sr import flops
 from lowrank_sr.commands.options import (
-    WEIGHTS_HELP,
     Subparsers,
     add_command,
     add_json,
@@ -19,24 +18,61 @@ from lowrank_sr.commands.options import (
 from lowrank_sr.layers import CP, Separable
 from lowrank_sr.network import auto
 from lowrank_sr.network.auto import AUTO
-from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.resources import NETWORKS, weights_file
 from lowrank_sr.text import table
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
-    parser = add_command(subparsers, "info", run, "Print a network: layers, shapes, parameters, FLOPs.")
+    text = "Print a network: layers, shapes, parameters, FLOPs; without one, list those that are bundled."
+    parser = add_command(subparsers, "info", run, text)
     add_method(parser)
     add_threads(parser)
-    parser.add_argument("weights", nargs="?", type=given_path, metavar="WEIGHTS", help=WEIGHTS_HELP)
+    parser.add_argument(
+        "weights", nargs="?", type=given_path, metavar="WEIGHTS", help="a bundled network, a weights file or a checkpoint"
+    )
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Describe the network."""
+    """Describe the network, or list the bundled ones."""
+    if options.weights is None:
+        bundled = [_entry(name) for name in NETWORKS]
+        report(_listed(bundled), bundled, options.json)
+        return
     net = load_network(options.weights, options.method)
     description = describe(net, network_name(options.weights))
     report(summary(description), description, options.json)
+
+
+def _entry(name: str) -> dict[str, Any]:
+    """What the list says of a bundled network."""
+    net = load(name)
+    return {
+        "network": name,
+        "scale": net.scale,
+        "num_block": net.architecture.num_block,
+        "parameters": net.parameters,
+        "bytes": weights_file(name).stat().st_size,
+        "description": NETWORKS[name],
+    }
+
+
+def _listed(bundled: list[dict[str, Any]]) -> str:
+    header = ["bundled network", "scale", "blocks", "parameters", "MB"]
+    rows = [
+        [
+            entry["network"],
+            f"x{entry['scale']}",
+            str(entry["num_block"]),
+            f"{entry['parameters']:,}",
+            f"{entry['bytes'] / 1e6:.1f}",
+        ]
+        for entry in bundled
+    ]
+    purposes = "\n".join(f"{entry['network']}: {entry['description']}" for entry in bundled)
+    return f"{table(header, rows)}\n\n{purposes}"
 
 
 def describe(net: RRDBNet, name: str) -> dict[str, Any]:

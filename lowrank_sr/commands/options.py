@@ -12,7 +12,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable, write_json
 from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
-from lowrank_sr.resources import WEIGHTS
+from lowrank_sr.resources import DEFAULT_NETWORK, NETWORKS
 from lowrank_sr.text import say
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -29,7 +29,9 @@ def given_path(text: str) -> Path:
     return Path(text)
 
 
-WEIGHTS_HELP = "weights file or checkpoint (default: the bundled network)"
+WEIGHTS_HELP = (
+    f"a bundled network ({', '.join(NETWORKS)}), a weights file or a checkpoint (default: {DEFAULT_NETWORK})"
+)
 DATA_HELP = "pictures, or pairs NAME_HR.png and NAME_LR.png (default: the bundled ones)"
 
 
@@ -103,14 +105,14 @@ def check_weights_output(path: Path) -> None:
 
 
 def load_network(path: Path | None, method: str = "auto") -> RRDBNet:
-    """The network in `path`, the bundled one where that is None; raises InputError for an unknown --method."""
+    """The network that `path` names, the default one where that is None; raises InputError for an unknown --method."""
     check_method(method, "--method")
-    return load(path or WEIGHTS, method)
+    return load(path or DEFAULT_NETWORK, method)
 
 
 def network_name(path: Path | None) -> str:
-    """What a table calls the network in `path`."""
-    return path.name if path else "bundled"
+    """What a table calls the network that `path` names."""
+    return path.name if path else DEFAULT_NETWORK
 
 
 def report(text: str, numbers: object, json_path: Path | None) -> None:

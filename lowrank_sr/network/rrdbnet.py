@@ -37,7 +37,7 @@ from lowrank_sr.network.auto import AUTO, check_method, concrete, of_dense_block
 from lowrank_sr.network.random_weights import random_layers
 from lowrank_sr.network.tail import Stage, run_tail
 from lowrank_sr.network.unshuffle import pixel_unshuffle
-from lowrank_sr.resources import WEIGHTS
+from lowrank_sr.resources import DEFAULT_NETWORK
 
 SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
@@ -257,8 +257,8 @@ class RRDBNet:
         return convolution(layer, method, keep_transformed=in_bands)
 
 
-def load(path: str | os.PathLike[str] = WEIGHTS, method: str = AUTO) -> RRDBNet:
-    """The network in a weights file (.npz) or a checkpoint (.pth, .safetensors), by default the bundled one.
+def load(path: str | os.PathLike[str] = DEFAULT_NETWORK, method: str = AUTO) -> RRDBNet:
+    """A bundled network by its name, or that in a weights file (.npz), a checkpoint or an ncnn model.
 
     Raises InputError as `weights.read_weights` does, and for an unknown method.
     """

@@ -16,7 +16,7 @@ from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.reading import PictureFile
-from lowrank_sr.resources import IMAGES, WEIGHTS
+from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, SMALL_NETWORK, weights_file
 from lowrank_sr.study.extent import FULL, QUICK, Extent
 from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
 from lowrank_sr.study.training_set import TrainingSet, open_training_set
@@ -120,9 +120,12 @@ def open_study(
 ) -> Study:
     """Read the network and the pictures of a study, and look at its photographs.
 
+    Without `weights` a quick study takes the small bundled network, another the default one.
+
     Raises InputError where they cannot be used.
     """
-    net, source, extent = load(weights or WEIGHTS), Path(data or IMAGES), QUICK if quick else FULL
+    weights = weights or Path(SMALL_NETWORK if quick else DEFAULT_NETWORK)
+    net, source, extent = load(weights), Path(data or IMAGES), QUICK if quick else FULL
     if net.scale == 1 or net.architecture.image_channels != 3:
         raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
     if any(layer.rank is not None for layer in net.layers.values()):
@@ -134,7 +137,7 @@ def open_study(
     if photos is not None:
         training_set = open_training_set(photos, extent.photographs, net.scale, images_in(source))
     settings = Settings(
-        weights=Path(weights).name if weights else "bundled",
+        weights=Path(weights).name,
         data=source.name if data else "bundled",
         quick=quick,
         full_size=full_size,
@@ -169,12 +172,12 @@ def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...]
             )
 
 
-def identity(settings: Settings, weights: Path | None, data: Path | None) -> dict[str, str]:
+def identity(settings: Settings, weights: Path, data: Path | None) -> dict[str, str]:
     """What two runs must have in common to share a folder, in words for the reader who is told that they do not."""
     machine = cpu.describe()
     pictures = images_in(data or IMAGES)
     return {
-        "weights": f"{settings.weights} ({_digest([Path(weights or WEIGHTS)])})",
+        "weights": f"{settings.weights} ({_digest([weights_file(weights)])})",
         "data": f"{settings.data} ({_digest(pictures)})",
         "extent": "quick" if settings.quick else "full",
         "seed": str(settings.seed),

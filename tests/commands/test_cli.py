@@ -50,7 +50,7 @@ def test_upscale_beside_the_input(tmp_path, capsys):
     source = picture(tmp_path / "photo.png")
     assert main(["upscale", str(source)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'photo_x4.png'}\n"
-    expected = lsr.load()(read_image(source).pixels)
+    expected = lsr.load("psnr-small")(read_image(source).pixels)
     got = read_image(tmp_path / "photo_x4.png").pixels
     np.testing.assert_allclose(got, expected.clip(0, 1), atol=0.5 / 255 + 1e-6)
 

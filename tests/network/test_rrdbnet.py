@@ -40,7 +40,7 @@ def assert_equals_torch(net, size, methods=tuple(METHODS)):
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_the_bundled_network_equals_pytorch(size):
-    assert_equals_torch(lsr.load(), size)
+    assert_equals_torch(lsr.load("psnr-small"), size)
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def test_bands_change_no_bit(monkeypatch, method, design):
 
 @pytest.mark.slow
 def test_the_same_bits_every_time_and_for_any_order_of_memory():
-    net, image = lsr.load(), np.random.default_rng(7).random((11, 12, 3))
+    net, image = lsr.load("psnr-small"), np.random.default_rng(7).random((11, 12, 3))
     first = net(image)
     np.testing.assert_array_equal(net(np.asfortranarray(image)), first)
     np.testing.assert_array_equal(net(np.repeat(image, 2, axis=0)[::2]), first)
@@ -131,11 +131,11 @@ def test_the_same_bits_every_time_and_for_any_order_of_memory():
 def test_nan_in_the_image_is_not_hidden():
     image = np.zeros((4, 4, 3), np.float32)
     image[2, 2, 1] = np.nan
-    assert np.isnan(lsr.load()(image)).any()
+    assert np.isnan(lsr.load("psnr-small")(image)).any()
 
 
 def test_the_result_is_not_clipped():
-    assert lsr.load()(np.full((8, 8, 3), 1.5, np.float32)).max() > 1.2
+    assert lsr.load("psnr-small")(np.full((8, 8, 3), 1.5, np.float32)).max() > 1.2
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_the_result_is_not_clipped():
 )
 def test_images_that_do_not_fit(image):
     with pytest.raises(lsr.InputError, match=r"^image of .*: expected"):
-        lsr.load()(image)
+        lsr.load("psnr-small")(image)
 
 
 def test_flops_of_esrgan_are_the_papers():
@@ -162,14 +162,14 @@ def test_flops_of_esrgan_are_the_papers():
 
 
 def test_progress_counts_the_flops():
-    net, done = lsr.load(), []
+    net, done = lsr.load("psnr-small"), []
     net(np.zeros((5, 6, 3), np.float32), done.append)
     first = 2 * 27 * 64 * 5 * 6  # conv_first is computed twice
     assert sum(done) == net.flops(5, 6) + first
 
 
 def test_with_method_shares_the_layers():
-    net = lsr.load()
+    net = lsr.load("psnr-small")
     other = net.with_method("im2col")
     assert (net.method, other.method) != (other.method, net.method)
     assert all(other.layers[name] is layer for name, layer in net.layers.items())

@@ -89,9 +89,8 @@ def summary(report: Report) -> str:
     """One sentence on what was studied."""
     net, settings = report.results.network, report.settings
     extent = "quick study" if settings.quick else "study"
-    name = "the bundled network" if settings.weights == "bundled" else f"the network {settings.weights}"
     return (
-        f"A {extent} of {name}: RRDBNet x{net.scale}, num_block {net.num_block}, "
+        f"A {extent} of the network {settings.weights}: RRDBNet x{net.scale}, num_block {net.num_block}, "
         f"num_feat {net.num_feat}, {net.layers} layers, {net.parameters:,} parameters; on "
         f"{counted(len(settings.pictures), 'picture')} ({', '.join(settings.pictures)})."
     )
