@@ -327,7 +327,7 @@ def test_folders_by_a_slash_or_without_a_suffix(tmp_path):
     assert naming(str(tmp_path / "is.png"), "", None).folder == tmp_path / "is.png"
     assert naming(f"{tmp_path}/new.2024/", "", None).folder == tmp_path / "new.2024"
     assert naming(f"{tmp_path}/new", "", None).folder == tmp_path / "new"
-    assert naming(f"{tmp_path}/a.TIF", "", "tiff" and ".tiff").file == tmp_path / "a.TIF"
+    assert naming(f"{tmp_path}/a.TIF", "", ".tiff").file == tmp_path / "a.TIF"
 
 
 @pytest.mark.parametrize(("outscale", "size"), [("2", (20, 14)), ("4", (40, 28)), ("1.1", (11, 8)), ("5.5", (55, 39))])

@@ -168,11 +168,23 @@ def test_progress_counts_the_flops():
     assert sum(done) == net.flops(5, 6) + first
 
 
-def test_with_method_shares_the_layers():
-    net = lsr.load("psnr-small")
+def test_with_method_shares_the_layers_and_computes_them_by_that_method(monkeypatch):
+    used = set()
+    for name, module in METHODS.items():
+
+        def convolve(*arguments, name=name, run=module.convolve):
+            used.add(name)
+            run(*arguments)
+
+        monkeypatch.setattr(module, "convolve", convolve)
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")
     other = net.with_method("im2col")
-    assert (net.method, other.method) != (other.method, net.method)
+    assert (net.method, other.method) == ("direct", "im2col")
     assert all(other.layers[name] is layer for name, layer in net.layers.items())
+    for each in (net, other):
+        used.clear()
+        each(np.zeros((5, 6, 3), np.float32))
+        assert used == {each.method}
 
 
 def test_a_copy_for_another_process_gives_the_same_picture():
