@@ -2,8 +2,9 @@
 
 In reading order: `checkpoint` (from a file to arrays), `tensors` (what a file says about a tensor, and its elements as
 float32), `pth_zip`, `pth_legacy` and `safetensors_file` (the three file formats), `unpickle` and `torch_globals` (the
-pickles in the first two), `schemes` (wrapper, prefix and naming scheme). The package knows files, tensors and names;
-what the shapes mean (channels, blocks, scale) is for `network/architecture.py` to say.
+pickles in the first two), `state_dicts` (which of the dicts in it is the network's), `schemes` (prefix and naming
+scheme), `wrong_files` (what else a file may be). The package knows files, tensors and names; what the shapes mean
+(channels, blocks, scale) is for `network/architecture.py` to say.
 """
 
 from lowrank_sr.checkpoints.checkpoint import Checkpoint, read_checkpoint

@@ -1,18 +1,18 @@
 """From a file to arrays: first its format, tensors and names are checked, then the bytes of the tensors are read."""
 
 import math
-import mmap
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lowrank_sr.checkpoints import pth_legacy, pth_zip, safetensors_file
-from lowrank_sr.checkpoints.schemes import rename, unwrap
+from lowrank_sr.checkpoints.schemes import rename
+from lowrank_sr.checkpoints.state_dicts import unwrap
 from lowrank_sr.checkpoints.tensors import BytesOf, Tensor, as_float32
+from lowrank_sr.checkpoints.wrong_files import mapped, what_it_is
 from lowrank_sr.errors import InputError
 
 # Eight times ESRGAN. With strides of 0 a file of a kilobyte can claim a tensor of a terabyte.
@@ -37,7 +37,7 @@ class Checkpoint:
     of them 0. Whether the shapes fit together is not checked here.
 
     `scheme` is the name of the file's naming scheme, `dtype` the dtype that the file stores ("float16", or "bfloat16
-    and float32" where it mixes them), `wrapper` the key that holds the state dict, "" for none.
+    and float32" where it mixes them), `wrapper` the keys that lead to the state dict, joined by dots, "" for none.
     """
 
     arrays: dict[str, NDArray[np.float32]]
@@ -53,7 +53,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     other than tensors and plain data, or holds another network.
     """
     try:
-        return _parse(_map(Path(path)))
+        return _parse(mapped(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except OSError as error:
@@ -61,22 +61,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _parse(data: memoryview) -> Checkpoint:
-    saved, bytes_of = _parser_of(data)(data)
+    try:
+        saved, bytes_of = _parser_of(data)(data)
+    except InputError as error:
+        raise InputError(what_it_is(data) or error) from error
     state, wrapper = unwrap(saved)
     scheme, tensors = rename(state)
     _require_sizes(tensors)
     arrays = {name: as_float32(name, tensor, bytes_of(tensor.storage)) for name, tensor in tensors.items()}
     dtype = " and ".join(sorted({tensor.storage.dtype for tensor in tensors.values()}))
     return Checkpoint(arrays, scheme, dtype, wrapper)
-
-
-def _map(path: Path) -> memoryview:
-    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
-        raise InputError("is not a file")
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:  # mmap refuses an empty file
-            raise InputError("is empty, where a checkpoint was expected")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _parser_of(data: memoryview) -> _Parser:

@@ -10,6 +10,7 @@ import io
 from lowrank_sr.checkpoints.tensors import DTYPES, BytesOf, Storage
 from lowrank_sr.checkpoints.torch_globals import GLOBALS, storage_from_persistent_id
 from lowrank_sr.checkpoints.unpickle import MAX_BYTES, restricted_load
+from lowrank_sr.checkpoints.wrong_files import HALF_A_DOWNLOAD
 from lowrank_sr.errors import InputError
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -27,11 +28,11 @@ def parse(data: memoryview) -> tuple[object, BytesOf]:
     Raises InputError where the file is damaged, is another kind of pickle, or contains objects other than tensors and
     plain data.
     """
-    dtypes: dict[str, str] = {}
+    storages: dict[str, Storage] = {}
 
     def persistent_load(persistent_id: object) -> Storage:
         storage = storage_from_persistent_id(persistent_id)
-        if dtypes.setdefault(storage.key, storage.dtype) != storage.dtype:
+        if storages.setdefault(storage.key, storage).dtype != storage.dtype:
             raise InputError("holds one storage as elements of two dtypes")
         return storage
 
@@ -45,19 +46,22 @@ def parse(data: memoryview) -> tuple[object, BytesOf]:
         raise InputError("is not a little-endian file, the only kind that is read")
     saved = restricted_load(stream, GLOBALS, persistent_load)
     keys = restricted_load(stream, GLOBALS, persistent_load)
-    records = _locate(data, stream.tell(), keys, dtypes)
+    records = _locate(data, stream.tell(), keys, storages)
     return saved, lambda storage: records[storage.key]
 
 
-def _locate(data: memoryview, position: int, keys: object, dtypes: dict[str, str]) -> dict[str, memoryview]:
+def _locate(data: memoryview, position: int, keys: object, storages: dict[str, Storage]) -> dict[str, memoryview]:
     """Return the elements of each storage by key; the first record begins at `position`."""
-    if type(keys) is not list or any(type(key) is not str for key in keys) or set(keys) != set(dtypes):
+    if type(keys) is not list or any(type(key) is not str for key in keys) or set(keys) != set(storages):
         raise InputError("lists other storages than its tensors refer to")
+    needed = position + sum(8 + storage.nbytes for storage in storages.values())
     records = {}
     for key in keys:
         start = position + 8
         numel = int.from_bytes(data[position:start], "little")
-        end = start + numel * DTYPES[dtypes[key]].itemsize
+        end = start + numel * DTYPES[storages[key].dtype].itemsize
+        if end > len(data) and (numel == storages[key].numel or start > len(data)):
+            raise InputError(f"holds {len(data)} of the {needed} bytes that its tensors need, {HALF_A_DOWNLOAD}")
         if end > len(data):
             raise InputError(f"claims a storage that ends at byte {end} in a file of {len(data)} bytes")
         records[key] = data[start:end]

@@ -37,6 +37,11 @@ def parse(data: memoryview) -> tuple[object, BytesOf]:
     """
     records = _ZipRecords(data)
     prefix = _prefix(records.names)
+    if f"{prefix}constants.pkl" in records.names:
+        raise InputError(
+            "is a TorchScript program, expected a state dict; with PyTorch, "
+            "torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE) makes one of it"
+        )
     byteorder = f"{prefix}byteorder"  # which PyTorch writes since 2.1
     if byteorder in records.names and bytes(records.bytes_of(byteorder)) != b"little":
         raise InputError("is not a little-endian file, the only kind that is read")
@@ -52,7 +57,8 @@ def _prefix(names: Collection[str]) -> str:
             raise InputError(f"is a zip file with a record named {name[:100]!a}, outside its own folder")
     prefixes = [name.removesuffix("data.pkl") for name in names if f"/{name}".endswith("/data.pkl")]
     if len(prefixes) != 1:
-        raise InputError(f"is a zip file with {len(prefixes)} records named data.pkl, not one")
+        advice = "" if prefixes else "; if it is an archive with the weights in it, unpack it first"
+        raise InputError(f"is a zip file with {len(prefixes)} records named data.pkl, not one{advice}")
     return prefixes[0]
 
 

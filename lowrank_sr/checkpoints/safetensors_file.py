@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from lowrank_sr.checkpoints.tensors import DTYPES, BytesOf, Storage, Tensor, contiguous
+from lowrank_sr.checkpoints.wrong_files import HALF_A_DOWNLOAD
 from lowrank_sr.errors import InputError
 
 _MAX_SPECIFIED_BYTES = 100_000_000
@@ -44,10 +45,10 @@ def parse(data: memoryview) -> tuple[dict[str, Tensor], BytesOf]:
     Raises InputError, naming the tensor, where the header does not describe the rest of the file.
     """
     size = _header_bytes(data)
-    if size > min(_MAX_HEADER_BYTES, len(data) - 8):
-        raise InputError(
-            f"claims a header of {size} bytes, more than the file holds or the {_MAX_HEADER_BYTES} that are read"
-        )
+    if size > len(data) - 8:
+        raise InputError(f"claims a header of {size} bytes and holds {len(data) - 8} of them, {HALF_A_DOWNLOAD}")
+    if size > _MAX_HEADER_BYTES:
+        raise InputError(f"claims a header of {size} bytes, more than the {_MAX_HEADER_BYTES} that are read")
     try:
         header = json.loads(bytes(data[8 : 8 + size]))
     except (ValueError, RecursionError) as error:
@@ -80,7 +81,8 @@ def _require_no_gaps(places: dict[str, tuple[int, int]], size: int) -> None:
             raise InputError(f"puts {name[:100]!a} at byte {begin} of its tensors where {position} comes next")
         position = end
     if position != size:
-        raise InputError(f"describes {position} bytes of tensors and holds {size}")
+        reason = f", {HALF_A_DOWNLOAD}" if size < position else ""
+        raise InputError(f"describes {position} bytes of tensors and holds {size}{reason}")
 
 
 def _tensor(name: str, entry: dict[str, Any], place: tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
+from lowrank_sr.checkpoints.wrong_files import HALF_A_DOWNLOAD
 from lowrank_sr.errors import InputError
 
 MAX_BYTES = 2**20
@@ -38,6 +39,10 @@ def restricted_load(stream: BinaryIO, allowed: Mapping[str, object], persistent_
     except InputError:
         raise
     except (ValueError, IndexError, KeyError) as error:  # from genops, an empty stack, a memo never written
+        if not stream.read(1) and stream.tell() < MAX_BYTES:
+            raise InputError(
+                f"its pickle is damaged: it breaks off after {stream.tell()} bytes, {HALF_A_DOWNLOAD}"
+            ) from error
         raise InputError(f"its pickle is damaged, or longer than {MAX_BYTES} bytes") from error
 
 

@@ -10,11 +10,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 
+from lowrank_sr.checkpoints.wrong_files import mapped, what_it_is
 from lowrank_sr.errors import InputError
 
 _DAMAGE = (  # all that NumPy and zipfile raise for files that are no such archive
@@ -71,11 +71,10 @@ def _read_header(content: IO[bytes]) -> Header:
 def opened(path: str | os.PathLike[str]) -> Iterator[Archive]:
     """Open an archive of plain arrays for the block; raises InputError where there is none or it is damaged."""
     try:
-        with Path(path).open("rb") as file:
-            if file.read(len(_SINGLE_ARRAY)) == _SINGLE_ARRAY:
-                raise InputError("a single .npy array: expected an .npz archive of weights")
-            with zipfile.ZipFile(file) as archive:
-                yield Archive(archive)
+        if mapped(path)[: len(_SINGLE_ARRAY)] == _SINGLE_ARRAY:
+            raise InputError("a single .npy array: expected an .npz archive of weights")
+        with zipfile.ZipFile(path) as archive:
+            yield Archive(archive)
     except InputError:
         raise
     except FileNotFoundError:
@@ -83,4 +82,5 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Archive]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}") from error
     except _DAMAGE as error:
-        raise InputError("not a weights file: expected an .npz archive of plain arrays") from error
+        otherwise = "not a weights file: expected an .npz archive of plain arrays"
+        raise InputError(what_it_is(mapped(path)) or otherwise) from error

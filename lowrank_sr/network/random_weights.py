@@ -7,7 +7,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
 from lowrank_sr.network.architecture import Architecture
 
-SCALES = (1, 2, 4, 8)
+SCALES = (1, 2, 4, 8, 16)
 CHANNELS = 3  # RGB
 BIAS_DEVIATION = 0.1
 
@@ -17,10 +17,10 @@ def random_layers(num_feat: int, num_block: int, num_grow_ch: int, scale: int, s
 
     The variance of a weight is 2 / (C d²), so that the magnitude of feature maps stays the same from layer to layer.
 
-    Raises InputError for sizes that are no whole numbers from 1, and for a scale other than 1, 2, 4 or 8.
+    Raises InputError for sizes that are no whole numbers from 1, and for a scale other than 1, 2, 4, 8 or 16.
     """
     if scale not in SCALES:
-        raise InputError(f"scale {scale}: expected 1, 2, 4 or 8")
+        raise InputError(f"scale {scale}: expected 1, 2, 4, 8 or 16")
     for name, size in {"num_feat": num_feat, "num_block": num_block, "num_grow_ch": num_grow_ch}.items():
         if not (isinstance(size, (int, np.integer)) and size >= 1):
             raise InputError(f"{name} {size}: expected a whole number from 1")

@@ -84,7 +84,7 @@ class RRDBNet:
     ) -> "RRDBNet":
         """A network of ESRGAN's size, or another, with random weights (He et al. 2015), for timing and tests.
 
-        Raises InputError for sizes that are no whole numbers from 1, and for a scale other than 1, 2, 4 or 8.
+        Raises InputError for sizes that are no whole numbers from 1, and for a scale other than 1, 2, 4, 8 or 16.
         """
         layers = random_layers(num_feat, num_block, num_grow_ch, scale, seed)
         return cls(layers, method, {"source": f"random, seed {seed}"})
