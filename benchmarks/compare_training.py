@@ -2,7 +2,7 @@
 
     python benchmarks/compare_training.py --rounds 5
 
-Contestants are timed in turn, in one process, on the same threads: the bundled network dense, its SVD x4 form, and the
+Contestants are timed in turn, in one process, on the same threads: psnr-small dense, its SVD x4 form, and the
 dense network in PyTorch, float32, in both of its layouts; ratios are to the faster of the two. Quartiles stand beside
 the medians. `peak extra` is what one step, with everything that it keeps
 between steps, needs above what the process held before.

@@ -1,4 +1,4 @@
-"""Whole networks: ESRGAN's 23 blocks with random weights, and the bundled 3 blocks, by every method."""
+"""Whole networks: ESRGAN's 23 blocks with random weights, and the 3 blocks of psnr-small, by every method."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ import lowrank_sr as lsr
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.network.auto import AUTO
 
-NETWORKS = {"bundled": (lsr.load, (64, 128)), "ESRGAN": (lsr.RRDBNet.random, (64,))}
+NETWORKS = {"psnr-small": (partial(lsr.load, "psnr-small"), (64, 128)), "ESRGAN": (lsr.RRDBNet.random, (64,))}
 CASES = [(name, side) for name, (_, sides) in NETWORKS.items() for side in sides]
 
 

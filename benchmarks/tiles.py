@@ -21,7 +21,7 @@ HEIGHT, WIDTH = 64, 160
 def main() -> None:
     """Print the table."""
     pictures = [read_image(path).pixels[20 : 20 + HEIGHT, 20 : 20 + WIDTH] for path in images_in(IMAGES)[:3]]
-    networks = {"bundled": lsr.load(method="winograd")}
+    networks = {"psnr-small": lsr.load("psnr-small", method="winograd")}
     for blocks in (3, 8, 23):
         for seed in (0, 1):
             name = f"random, {blocks} blocks, seed {seed}"

@@ -173,13 +173,13 @@ for name, stage in zip(names, stages, strict=True):
 # Peak memory, with and without
 # -----------------------------
 #
-# Now the bundled network's tail, with its 64 channels. Without bands each layer runs over its whole input, and a map is
+# Now the tail of `psnr-small`, with its 64 channels. Without bands each layer runs over its whole input, and a map is
 # dropped as soon as nothing needs it. Even so two maps of the output's resolution exist at the same time, the input of
 # `HRconv` and its output: 8 KB for each pixel of low resolution. `tracemalloc` counts what NumPy and the compiled loops
 # allocate, at its peak. The result, the features and the kernels are not counted: both ways need them.
 
-bundled = lsr.load()
-tail = [bundled.layers[name] for name in names]
+small = lsr.load("psnr-small")
+tail = [small.layers[name] for name in names]
 runs = [run_of(layer, factor) for layer, factor in zip(tail, factors, strict=True)]
 ready = stages_of(tail)
 

@@ -129,11 +129,11 @@ print(f"at full rank, K = {d * min(C, N)}, the pair is exact: {np.abs(W - exact)
 # What the singular values say
 # ----------------------------
 #
-# Here are the singular values of three layers of the bundled network, and those of a kernel of noise. If a few are
+# Here are the singular values of three layers of `psnr-small`, and those of a kernel of noise. If a few are
 # large and the rest is small, a low rank loses little: such a spectrum is called *steep*. Noise has no structure for
 # a low rank to find, and serves for comparison.
 
-net = lsr.load()
+net = lsr.load("psnr-small")
 shown = {
     "RRDB_trunk.0.RDB1.conv1": ("C0", "-", "o"),
     "RRDB_trunk.1.RDB1.conv5": ("C1", "--", "s"),
@@ -210,7 +210,7 @@ for name, layer in contestants.items():
 # ---------
 #
 # **1.** The pair could as well go along the rows first and down the columns second. Which matrix has this pair's rank?
-# Has it the same singular values? Compare the two orders on all layers of the bundled network, at half the cost.
+# Has it the same singular values? Compare the two orders on all layers of `psnr-small`, at half the cost.
 #
 # .. dropdown:: Solution
 #
@@ -218,7 +218,7 @@ for name, layer in contestants.items():
 #
 # **2.** One may split the kernel elsewhere: first d x d taps from C to R channels, then 1 x 1 from R to N
 # :cite:p:`zhang2015`. Which matrix is it now, and where is the break-even rank? At half the cost, which of the two
-# splits comes closer to the kernels of the bundled network?
+# splits comes closer to the kernels of `psnr-small`?
 #
 # .. dropdown:: Solution
 #

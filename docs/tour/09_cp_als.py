@@ -89,7 +89,7 @@ def multiplied_out(factors):
 # :data:`lowrank_sr.lowrank.cp_als.TERM_RIDGE`, and shares some products between them. Both begin with the same factors:
 # for each axis the directions that matter most, then noise.
 
-net = lsr.load()
+net = lsr.load("psnr-small")
 layer = net.layers["RRDB_trunk.0.RDB1.conv1"]
 kernel = layer.weight  # (32, 64, 3, 3)
 T = kernel.transpose(1, 2, 3, 0).astype(np.float64)  # (64, 3, 3, 32)

@@ -4,7 +4,7 @@ Condition numbers mark the wrong layers
 
 Which layers of a network can be replaced by low-rank ones? The poster that this project began with marks layers by the
 condition number of their kernels: those above a threshold are decomposed. It looks plausible. This chapter does it with
-the bundled network, and measures what each layer costs the picture.
+`psnr-small`, and measures what each layer costs the picture.
 """
 
 # %%
@@ -84,13 +84,13 @@ for name, values in examples.items():
     print(f"{name:18} effective rank {conditioning.effective_rank(values):.1f} of {len(values)}")
 
 # %%
-# The bundled network
-# -------------------
+# A trained network
+# -----------------
 #
-# Now all layers but the first and the last, which have three channels on one side and stay dense. The threshold is put
-# where the condition numbers leave the widest gap; layers above it are *marked*.
+# Now all layers of `psnr-small` but the first and the last, which have three channels on one side and stay dense. The
+# threshold is put where the condition numbers leave the widest gap; layers above it are *marked*.
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 names = [name for name in net.layers if name not in ("conv_first", "conv_last")]
 spectra = {name: svd.singular_values(net.layers[name].weight) for name in names}
 kappas = {name: conditioning.condition_number(sigma) for name, sigma in spectra.items()}

@@ -58,7 +58,7 @@ from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 SIDE = 24  # of the crops, in pixels of low resolution
 crops = calibration.crops(calibration.read_pictures(), scale=4).low[:, :SIDE, :SIDE]  # (4, 24, 24, 3)
 print(f"{len(crops)} crops of {SIDE} x {SIDE} pixels of the bundled calibration pictures")

@@ -2,7 +2,7 @@
 Ranks for a whole network
 =========================
 
-A network is to become twice as cheap.
+A network, `psnr-small`, is to become twice as cheap.
 It has 49 layers that can be factorised, and each may get a rank of its own.
 Which ranks cost the picture least?
 """
@@ -75,7 +75,7 @@ from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 # conv_first and conv_last have 3 channels on one side and stay dense
 names = [name for name in net.layers if name not in ("conv_first", "conv_last")]
 crops = calibration.crops(calibration.read_pictures(), net.scale).low  # (4, 64, 64, 3), of four photographs

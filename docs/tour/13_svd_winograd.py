@@ -213,7 +213,7 @@ for name in ("dense", 16, 48):
 #
 # **1.** Below which rank does a pair by F(6, 3) take fewer multiplications than the dense layer by
 # :math:`F(6 \times 6, 3 \times 3)`? Express it by the break-even rank :math:`3 N C / (N + C)`, and check it with
-# :func:`lowrank_sr.flops.multiplications` for the layer shapes of the bundled network.
+# :func:`lowrank_sr.flops.multiplications` for the layer shapes of `psnr-small`.
 #
 # .. dropdown:: Solution
 #

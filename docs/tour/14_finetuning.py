@@ -194,12 +194,12 @@ print("three steps of a tiny network: the loop above and lsr.finetune agree to t
 # What twenty steps bring back
 # ----------------------------
 #
-# The bundled network, every layer as an SVD pair of its kernel at half the FLOPs, loses much of the picture
+# `psnr-small`, every layer as an SVD pair of its kernel at half the FLOPs, loses much of the picture
 # (:doc:`/auto_tour/11_fitting`). Twenty steps with four crops of 12 x 12 pixels each are very few for a training. Here
 # is what they do. The photograph that is measured is not among those trained on. The loss goes up and down because each
 # step sees other crops.
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 low_rank = lsr.compress(net, speedup=2, images=())  # (): of the kernels alone
 pictures = photographs(calibration_pictures, net.scale, 12, with_teacher=False)
 steps = 20

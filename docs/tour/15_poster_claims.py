@@ -12,10 +12,10 @@ Which of them hold here, in a few seconds of computing?
 # ----------------------------------------------
 #
 # The poster measured one picture, which it does not name, and does not say which ranks it used or what its threshold
-# did. Here everything is small as well: one detail of one photograph, and a network with 3 of ESRGAN's 23 blocks. That
-# is enough to see each mechanism, not to settle a question about pictures. ``lowrank-sr study -o report/`` asks the
-# same questions with six photographs, confidence intervals and a rule for each verdict. Where the two disagree, believe
-# the study.
+# did. Here everything is small as well: one detail of one photograph, and `psnr-small`, with 3 of ESRGAN's 23 blocks.
+# That is enough to see each mechanism, not to settle a question about pictures. ``lowrank-sr study -o report/`` asks
+# the same questions with six photographs, confidence intervals and a rule for each verdict. Where the two disagree,
+# believe the study.
 #
 # FLOPs for each pixel of a layer with :math:`C` input channels, :math:`N` output channels and a :math:`d \times d`
 # kernel:
@@ -45,7 +45,7 @@ from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.study.measure.spectra import condition_numbers
 
-net = lsr.load(method="direct")
+net = lsr.load("psnr-small", method="direct")
 inner = [name for name in net.layers if name not in ("conv_first", "conv_last")]
 photograph = read_image(IMAGES / "chelsea.png").pixels[60:188, 130:258]  # (128, 128, 3)
 small = np.rint(255 * lsr.imresize(photograph, 1 / 4).clip(0, 1)).astype(np.float32) / 255  # (32, 32, 3)

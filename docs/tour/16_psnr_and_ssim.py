@@ -185,7 +185,7 @@ print(f"tinted: PSNR {quality(tinted, 'y')[0]:.2f} dB on luma, {quality(tinted)[
 # as the picture was enlarged by. To see what the border alone does, the same detail is enlarged twice: cut out first,
 # and cut out of a larger picture that was enlarged as a whole.
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 wider = (
     read_image(IMAGES / "chelsea.png").pixels[28:220, 98:290].astype(float)
 )  # (192, 192, 3), the detail in its middle

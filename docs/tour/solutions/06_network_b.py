@@ -7,7 +7,7 @@ from lowrank_sr.layers import Dense
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 photo = read_image(IMAGES / "chelsea.png").pixels[40:232, 90:282]  # (192, 192, 3)
 image = lsr.imresize(photo, 1 / 4).astype(np.float32)  # (48, 48, 3)
 

@@ -8,7 +8,7 @@ from lowrank_sr.lowrank import svd
 
 # Horizontal first: W'[n, c, i, j] = Σ_k V[n, k, i] H[k, c, j], so (c, j) belong together, and (i, n). That is the first
 # order for the kernel with its taps transposed.
-net = lsr.load()
+net = lsr.load("psnr-small")
 better = {"vertical first": 0, "horizontal first": 0}
 largest = 0.0
 for layer in net.layers.values():

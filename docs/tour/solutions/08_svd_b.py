@@ -8,7 +8,7 @@ from lowrank_sr.lowrank import svd
 
 # W'[n, c, i, j] = Σ_r P[n, r] S[r, c, i, j]: the matrix has a row for each n and a column for each (c, i, j).
 # It costs R (d² C + N), so the break-even rank is d² N C / (d² C + N); full rank is min(N, d² C) = N.
-net = lsr.load()
+net = lsr.load("psnr-small")
 closer = {"d x 1, 1 x d": [], "d x d, 1 x 1": []}
 for name, layer in net.layers.items():
     N, C, d = layer.shape

@@ -5,7 +5,7 @@ import numpy as np
 import lowrank_sr as lsr
 from lowrank_sr.lowrank import cp_als
 
-kernel = lsr.load().layers["RRDB_trunk.0.RDB1.conv1"].weight
+kernel = lsr.load("psnr-small").layers["RRDB_trunk.0.RDB1.conv1"].weight
 T = kernel.transpose(1, 2, 3, 0).astype(np.float64)  # (64, 3, 3, 32)
 
 

@@ -9,7 +9,7 @@ from lowrank_sr.lowrank import conditioning, svd
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 layer = net.layers["upconv2"]
 M = svd.matricise(layer.weight.astype(np.float64))  # (C d, d N)
 U, sigma, Qt = np.linalg.svd(M, full_matrices=False)

@@ -4,7 +4,7 @@ import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.lowrank import ranks, svd
 
-net = lsr.load()
+net = lsr.load("psnr-small")
 names = [name for name in net.layers if name not in ("conv_first", "conv_last")]
 spectra = {name: svd.singular_values(net.layers[name].weight) for name in names}
 dense = {name: flops.per_pixel(net.layers[name]) * net.architecture.area(name) for name in names}

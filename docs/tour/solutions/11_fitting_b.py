@@ -11,7 +11,7 @@ from lowrank_sr.lowrank.data_norm import relative_error
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 kernel = net.layers["HRconv"].weight.astype(np.float64)
 
 

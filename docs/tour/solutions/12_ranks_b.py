@@ -8,7 +8,7 @@ import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.compression.ranks import TARGETS, candidates, within_cost
 
-net = lsr.load(method="direct")
+net = lsr.load("psnr-small", method="direct")
 names = [name for name in net.layers if name not in ("conv_first", "conv_last")]
 every = candidates(net, dict.fromkeys(names), "svd", TARGETS["flops"])  # None: no weight was measured
 ranks = within_cost(every, speedup=2)

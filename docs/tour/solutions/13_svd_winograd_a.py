@@ -13,7 +13,7 @@ import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.layers import random_layer
 
-net = lsr.load(method="direct")
+net = lsr.load("psnr-small", method="direct")
 for shape in sorted({layer.shape for layer in net.layers.values()}):
     dense = flops.multiplications(random_layer(shape), "winograd")
     limit = flops.break_even("svd", *shape) * 4 / 9

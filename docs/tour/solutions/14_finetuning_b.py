@@ -1,6 +1,6 @@
 """Biases alone: set in one pass, and trained.
 
-The biases of the bundled network are off by far more than a few steps can mend: Adam moves a number by about its rate
+The biases of `psnr-small` are off by far more than a few steps can mend: Adam moves a number by about its rate
 in each step, 0.0002 here, whatever its gradient. The many numbers of the kernels, all moved by so little, together
 change an output by much more than its one bias does.
 """
@@ -19,7 +19,7 @@ from lowrank_sr.training.loss import loss_and_gradient
 from lowrank_sr.training.parameters import arrays_of, to_layers, to_vector
 from lowrank_sr.training.walk import Walk
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 low_rank = lsr.compress(net, speedup=2, images=())
 crops = calibration.crops(calibration.read_pictures(), net.scale).low
 refitted = refit_biases(net, low_rank, crops[:, 24:40, 24:40])

@@ -8,7 +8,7 @@ from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
-net = lsr.load(method="winograd")
+net = lsr.load("psnr-small", method="winograd")
 photograph = read_image(IMAGES / "chelsea.png").pixels[60:188, 130:258]
 small = np.rint(255 * lsr.imresize(photograph, 1 / 4).clip(0, 1)).astype(np.float32) / 255
 original = net(small)
