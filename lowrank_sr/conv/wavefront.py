@@ -21,6 +21,13 @@ First, part p of layer k transforms map k there, the one that no layer before it
 parts are kept, in a ring: layer m writes part p over the one that layer n - 1 has just used. Threads take turns in the
 order of steps, layers and parts. A turn depends on earlier ones only, and waits for those that are not done. B is two
 for each thread, so that waiting is rare.
+
+Part p of layer k awaits parts p - S to p + S of layer k - 1, and where its slot of the ring holds the transform of part
+q, part q of layer n - 1. By induction over the layers that is enough. Part p of layer k - 1 has awaited part p of layer
+k - 2, and so on: when it is done, so is part p of every layer before, and the transforms of maps 0 to k - 1 are there.
+In the same way, when part q of layer n - 1 is done, so is part q of every layer, and nobody reads transforms of part q
+any more; until then nobody writes over them. A flag is set after what its turn has written, and who has seen it sees
+that and all that its turn had seen. No turn waits for ever: the first one that is not done awaits only what is done.
 """
 
 import numpy as np
@@ -82,6 +89,7 @@ def place(turn: int, behind: int, n: int, workers: int) -> tuple[int, int]:
 def await_parts(done: np.ndarray, slots: int, layer: int, part: int, behind: int) -> None:
     """Wait for what `part` of `layer` reads, and until one of the `slots` of its own map is free for it.
 
+    For the layer before, and for the last that reads the slot: all others are done by then, as the module's text says.
     `done` (n, parts) int64 are flags, which are set when a part of a layer is computed.
     """
     n, parts = done.shape
