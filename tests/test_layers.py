@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lowrank_sr as lsr
@@ -12,6 +12,7 @@ FORMS = [(None, Dense), ("svd", Separable), ("cp", CP)]
 
 
 @pytest.mark.parametrize(("form", "kind"), FORMS)
+@settings(deadline=None)
 @given(n=st.integers(1, 5), c=st.integers(1, 5), d=st.sampled_from([1, 3, 5]), rank=st.integers(1, 6), data=st.data())
 def test_one_length_that_does_not_fit_is_refused(form, kind, n, c, d, rank, data):
     layer = random_layer((n, c, d), form, rank)

@@ -12,6 +12,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank import ranks
 
 
+@settings(deadline=None)
 @given(st.integers(1, 256), st.integers(1, 256), st.floats(1, 8))
 def test_speedup_rank_is_the_largest_that_keeps_the_promise(N, C, speedup):
     for break_even in (flops.break_even(form, N, C, 3) for form in ("svd", "cp")):

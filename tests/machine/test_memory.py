@@ -3,7 +3,7 @@ import mmap
 import numpy as np
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
@@ -28,6 +28,7 @@ def test_what_is_no_size(text):
         parse_size(text)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**12))
 def test_the_text_of_a_size_is_a_size_that_is_enough(size):
     assert size <= parse_size(size_text(size)) <= 1.1 * size + 1
