@@ -1,9 +1,12 @@
 """RRDBNet in PyTorch, its layers named in each way that checkpoints name them, to compare with."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+
+from lowrank_sr.checkpoints import read_checkpoint
 
 _NAMES = {
     "ESRGAN release": {
@@ -141,3 +144,14 @@ def save(saved, path, file_format):
     else:
         torch.save(saved, path, _use_new_zipfile_serialization=file_format == "zip")
     return path
+
+
+def assert_reads(path, expected, **facts):
+    """Assert that the checkpoint holds these tensors under the release's names, and these facts about it."""
+    checkpoint = read_checkpoint(path)
+    assert list(checkpoint.arrays) == list(expected)
+    for name, array in checkpoint.arrays.items():
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+        np.testing.assert_array_equal(array, expected[name].float().numpy(), strict=True)
+    assert {fact: getattr(checkpoint, fact) for fact in facts} == facts

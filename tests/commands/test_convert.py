@@ -41,12 +41,24 @@ def test_23_blocks(tmp_path):
     assert_same_pictures(lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct"), twin)
 
 
-@pytest.mark.parametrize(("num_upsample", "unshuffle"), [(0, 1), (1, 1), (3, 1), (2, 2), (2, 4), (1, 2), (3, 2)])
+@pytest.mark.parametrize(
+    ("num_upsample", "unshuffle"), [(0, 1), (1, 1), (3, 1), (4, 1), (2, 2), (2, 4), (1, 2), (3, 2)]
+)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_scales_and_pixel_unshuffle(tmp_path, scheme, num_upsample, unshuffle):
     twin = network(scheme, num_upsample=num_upsample, unshuffle=unshuffle)
     net = lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct")
     assert net.scale == 2**num_upsample // unshuffle
+    assert_same_pictures(net, twin)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_grey_and_four_channels(tmp_path, scheme, unshuffle, channels):
+    twin = network(scheme, in_channels=channels, out_channels=channels, unshuffle=unshuffle)
+    net = lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct")
+    assert (net.architecture.image_channels, net.architecture.out_channels) == (channels, channels)
     assert_same_pictures(net, twin)
 
 
@@ -67,10 +79,10 @@ def test_float16_on_disk(tmp_path, capsys):
         assert stored["HRconv.weight"].dtype == np.float16
 
     with torch.no_grad():
-        twin.HRconv.bias[0] = 1e6
+        twin.HRconv.weight[0, 0, 0, 0] = 1e6
     save(twin.state_dict(), source, "zip")
     assert main(["convert", str(source), str(target), "--dtype", "float16"]) == 2
-    assert "HRconv.bias has values beyond the range of float16" in capsys.readouterr().err
+    assert "HRconv.weight has values beyond the range of float16" in capsys.readouterr().err
     assert main(["convert", str(source), str(target)]) == 0
 
 

@@ -13,7 +13,9 @@ X4 = Architecture(num_feat=8, num_block=2, num_grow_ch=4, upsamplings=2, in_chan
     [
         X4,
         replace(X4, upsamplings=0),
-        replace(X4, upsamplings=3),
+        replace(X4, upsamplings=4),
+        replace(X4, in_channels=1, out_channels=1),
+        replace(X4, in_channels=4, out_channels=4),
         replace(X4, in_channels=12),
         replace(X4, num_block=11),
     ],
@@ -31,6 +33,13 @@ def test_architecture_follows_from_the_shapes_in_any_order(design):
         (3, 3, 2, 1, 4),
         (3, 3, 0, 1, 1),
         (3, 3, 3, 1, 8),
+        (3, 3, 4, 1, 16),
+        (12, 3, 4, 2, 8),
+        (48, 3, 4, 4, 4),
+        (1, 1, 2, 1, 4),
+        (4, 4, 2, 1, 4),
+        (16, 4, 2, 2, 2),
+        (64, 4, 2, 4, 1),
         (12, 3, 2, 2, 2),  # Real-ESRGAN x2
         (48, 3, 2, 4, 1),  # Real-ESRGAN x1
         (12, 3, 1, 2, 1),

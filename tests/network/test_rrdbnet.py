@@ -202,7 +202,7 @@ def test_random_is_reproducible():
     a, b, c = (lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, seed=seed) for seed in (1, 1, 2))
     assert all((a.layers[name].weight == b.layers[name].weight).all() for name in a.layers)
     assert (a.layers["conv_first"].weight != c.layers["conv_first"].weight).any()
-    with pytest.raises(lsr.InputError, match="scale 3: expected 1, 2, 4 or 8"):
+    with pytest.raises(lsr.InputError, match="scale 3: expected 1, 2, 4, 8 or 16"):
         lsr.RRDBNet.random(scale=3)
 
 
