@@ -6,6 +6,7 @@ Each is read, or refused by an InputError; anything else is printed, and makes t
 import collections
 import io
 import pathlib
+import re
 import struct
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import traceback
 import numpy as np
 import PIL.Image
 import tifffile
+from ncnn_models import Model, Style
 
 import lowrank_sr as lsr
 from lowrank_sr.pictures.images import read_image
@@ -66,7 +68,8 @@ def whole_files():
         files["net.npz"] = path.with_suffix(".npz").read_bytes()
         state = {f"{name}.{key}": array for name, layer in net.layers.items() for key, array in layer.arrays().items()}
         files.update(checkpoints(state, path.parent))
-    return files
+    model = Model(net, Style())
+    return files | {"net.param": model.text().encode(), "net.bin": b"".join(model.weights)}
 
 
 def checkpoints(state, folder):
@@ -111,6 +114,33 @@ def mutated(content, rng):
     return bytes(damaged)
 
 
+def mutated_words(content, rng):
+    """A text with one to four damages to its lines and words: left out, repeated, exchanged, or other numbers."""
+    lines = [line.split(" ") for line in content.decode().split("\n")]
+    numbers = ["0", "1", "2", "-1", "-233", "0.2", "1e38", "nan", *map(str, EXTREMES), "9" * 400, ""]
+    for _ in range(rng.integers(1, 5)):
+        here, there = rng.integers(0, len(lines), 2)
+        line, other = lines[here], lines[there]
+        i, j = rng.integers(0, len(line)), rng.integers(0, len(other))
+        match int(rng.integers(0, 7)):
+            case 0:
+                line[i] = other[j]
+            case 1:
+                line[i], other[j] = other[j], line[i]
+            case 2:
+                lines[here], lines[there] = other, line
+            case 3:
+                lines.insert(here, list(other))
+            case 4:
+                line.insert(i, other[j])
+            case 5:
+                line[i] = re.sub("[0-9.]+", numbers[rng.integers(0, len(numbers))], line[i], count=1)
+            case 6:
+                del line[i : i + 1 + rng.integers(0, 3)]
+                line.append("")
+    return "\n".join(map(" ".join, lines)).encode()
+
+
 def main(count, seed=0):
     """Read `count` damaged files; return 1 where one came out otherwise than it may."""
     rng = np.random.default_rng(seed)
@@ -121,7 +151,10 @@ def main(count, seed=0):
         for number in range(count):
             name = list(files)[number % len(files)]
             path = pathlib.Path(folder) / name
-            path.write_bytes(mutated(files[name], rng))
+            for half in (".param", ".bin"):  # of an ncnn model; the other one is whole
+                path.with_name(f"net{half}").write_bytes(files[f"net{half}"])
+            in_words = name == "net.param" and rng.random() < 0.5
+            path.write_bytes((mutated_words if in_words else mutated)(files[name], rng))
             start = time.perf_counter()
             try:
                 if name.startswith(("net", "legacy")):

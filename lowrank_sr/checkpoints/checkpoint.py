@@ -4,11 +4,12 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lowrank_sr.checkpoints import pth_legacy, pth_zip, safetensors_file
+from lowrank_sr.checkpoints import ncnn, pth_legacy, pth_zip, safetensors_file
 from lowrank_sr.checkpoints.schemes import rename
 from lowrank_sr.checkpoints.state_dicts import unwrap
 from lowrank_sr.checkpoints.tensors import BytesOf, Tensor, as_float32
@@ -49,20 +50,26 @@ class Checkpoint:
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read an ESRGAN generator from a `.pth` (zip or legacy) or `.safetensors` file, told apart by their content.
 
+    Or from an ncnn model: `path` is one of its two files, a `.param` and a `.bin` of the same name beside it.
+
     Raises InputError, naming `path`, where the file cannot be read, is in another format, is damaged, contains objects
     other than tensors and plain data, or holds another network.
     """
     try:
-        return _parse(mapped(path))
+        files = ncnn.files_of(Path(path))
+        if files is not None:
+            arrays, dtype = ncnn.read(Path(path), files)
+            return Checkpoint(arrays, "ncnn", dtype, "")
+        return _parse(Path(path), mapped(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _parse(data: memoryview) -> Checkpoint:
+def _parse(path: Path, data: memoryview) -> Checkpoint:
     try:
-        saved, bytes_of = _parser_of(data)(data)
+        saved, bytes_of = _parser_of(path, data)(data)
     except InputError as error:
         raise InputError(what_it_is(data) or error) from error
     state, wrapper = unwrap(saved)
@@ -73,10 +80,12 @@ def _parse(data: memoryview) -> Checkpoint:
     return Checkpoint(arrays, scheme, dtype, wrapper)
 
 
-def _parser_of(data: memoryview) -> _Parser:
+def _parser_of(path: Path, data: memoryview) -> _Parser:
     for recognises, parse in _FORMATS:
         if recognises(data):
             return parse
+    if ncnn.may_be_weights(path):
+        raise ncnn.without_param(path, data)
     raise InputError(f"is neither a PyTorch checkpoint nor safetensors: it begins with {bytes(data[:16])!r}")
 
 
