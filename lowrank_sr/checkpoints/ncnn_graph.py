@@ -20,6 +20,8 @@ CONCAT, SUM, SCALED, ENLARGED, UNSHUFFLED = "concat", "sum", "scaled", "enlarged
 
 _MOST_PARTS = 5  # of a Concat in an RRDBNet; Concats of Concats could double with every line
 
+_MOST_NAMES = 6  # in a sentence
+
 _DECIMALS = 6  # of factors: they have been written as text, as 2.000000e-01
 
 _NO_ACTIVATION, _RELU, _LEAKY_RELU, _CLIP = range(4)  # of a convolution, option 9
@@ -49,16 +51,15 @@ class Graph:
         self._blobs: dict[str, int] = {}
         unread: dict[str, None] = {}
         for layer in layers:
-            operands = []
             for blob in layer.inputs:
                 if blob not in self._blobs:
                     raise InputError(f"has {layer} read blob {quoted(blob)}, which no layer before it makes")
-                operands.append(self._blobs[blob])
                 unread.pop(blob, None)
+            operands = tuple(map(self._blobs.__getitem__, layer.inputs))
             for i, blob in enumerate(layer.outputs):
                 if blob in self._blobs:
                     raise InputError(f"has {layer} make blob {quoted(blob)}, which there is already")
-                self._blobs[blob] = value = self._value(layer, tuple(operands), i)
+                self._blobs[blob] = value = self._value(layer, operands, i)
                 self._names.setdefault(value, blob)
                 unread[blob] = None
         self.unread: list[str] = list(unread)
@@ -88,7 +89,8 @@ class Graph:
             value = rule(self, layer, operands)
             if value is not None:
                 return value
-        return self.add(Value(f"layer {layer.kind}", operands, (layer.line, output)), layer)
+        # operands once: many blobs read and as many made would cost the square of what their line does
+        return self.add(Value(f"layer {layer.kind}", () if output else operands, (layer.line, output)), layer)
 
     def describe(self, number: int) -> str:
         """Say what a value is, in the names of the file, after the blob that holds it."""
@@ -101,11 +103,13 @@ class Graph:
 
     def formula(self, value: Value) -> str:
         """Say how a value is computed, in the names of the blobs."""
-        names = [self._name(operand) for operand in value.operands]
+        names = [self._name(operand) for operand in value.operands[:_MOST_NAMES]]
+        if len(value.operands) > _MOST_NAMES:
+            names.append(f"{len(value.operands) - _MOST_NAMES} others")
         if value.operation == CONCAT:
             return f"the concatenation of {', '.join(names[:-1])} and {names[-1]}"
         if value.operation in (SUM, SCALED):
-            return " + ".join(f"{factor:g} x {name}" for factor, name in zip(value.numbers, names, strict=True))
+            return " + ".join(f"{factor:g} x {name}" for factor, name in zip(value.numbers, names, strict=False))
         return f"{value.operation} {' '.join(f'{number:g}' for number in value.numbers)} of {', '.join(names)}"
 
     def _name(self, number: int) -> str:
