@@ -151,6 +151,7 @@ def test_less_layers(param):
         assert "is not an RRDBNet: " in refusal(param)
 
 
+@pytest.mark.slow
 def test_every_edge_matters(param):
     """No model of which one layer reads another blob than before is loaded."""
     changes = 0
