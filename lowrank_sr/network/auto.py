@@ -8,26 +8,22 @@ of the kernels' sources.
 """
 
 import hashlib
-import json
-import logging
 import math
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import numba
 import numpy as np
-import platformdirs
 
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import FeatureMap, allocate, from_array
 from lowrank_sr.conv.methods import METHODS, convolution, dense_block_convolution
 from lowrank_sr.errors import InputError
-from lowrank_sr.files import write_json
 from lowrank_sr.layers import Dense, Layer, random_layer
 from lowrank_sr.machine.compiled import kernels_digest
 from lowrank_sr.machine.cpu import cpu_model
+from lowrank_sr.machine.remembered import remembered
 from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.machine.timing import interleaved
 
@@ -35,9 +31,6 @@ AUTO = "auto"
 TIMING_SIDE = 96  # pixels: so large that a run takes longer than the turns in which a busy machine deals out its cores
 TIMING_SECONDS = 0.4  # of measuring for a shape, and no fewer than
 TIMING_ROUNDS = 5
-
-_log = logging.getLogger(__name__)
-_known: dict[Path | None, dict[str, dict[str, float]]] = {}
 
 
 def check_method(method: str, source: str = "method") -> None:
@@ -86,57 +79,19 @@ def of_dense_block(layers: Sequence[Layer], method: str) -> list[str]:
 
 def _remembered(key: str, names: Collection[str], measure: Callable[[], dict[str, float]]) -> dict[str, float]:
     """The seconds by each of `names` that this machine's table has for `key`, or else those that `measure` returns."""
-    path = _path()
-    if path not in _known:
-        _known[path] = _stored(path)
-    table = _known[path]
-    if set(table.get(key, ())) != set(names):
-        if not table:
-            _log.info("timing the methods on this machine, once ...")
-        table[key] = measure()
-        _store(path, table)
-    return table[key]
+
+    def valid(times: Any) -> bool:
+        numbers = isinstance(times, dict) and all(type(t) in (int, float) and math.isfinite(t) for t in times.values())
+        return numbers and set(times) == set(names)
+
+    times: dict[str, float] = remembered(_file(), key, valid, measure, "timing the methods on this machine, once ...")
+    return times
 
 
-def _store(path: Path | None, table: dict[str, dict[str, float]]) -> None:
-    """Write the figures; where that cannot be, say once which folder is at fault: every run would measure again."""
-    try:
-        if path is None:
-            raise InputError("there is no home folder: expected HOME or XDG_CACHE_HOME to name one")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not os.access(path, os.R_OK):
-            path.unlink()  # else the new file would get its permissions
-        write_json(path, table)
-    except (InputError, OSError) as error:
-        _warn_once(f"the timings cannot be kept, and the next run will measure again: {error}")
-
-
-@cache
-def _warn_once(sentence: str) -> None:
-    _log.warning(sentence)
-
-
-def _path() -> Path | None:
-    """The file with the figures of this machine, thread count and build; None for a user without a home folder."""
+def _file() -> str:
+    """The name of the file with the figures of this machine, thread count and build."""
     machine = f"{cpu_model()}, {thread_count()} threads, {kernels_digest()}, Numba {numba.__version__}"
-    name = f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
-    try:
-        folder = Path(platformdirs.user_cache_dir("lowrank-sr", appauthor=False))
-    except RuntimeError:
-        return None
-    return folder / name if folder.is_absolute() else None  # some versions of platformdirs leave a "~" in it
-
-
-def _stored(path: Path | None) -> dict[str, dict[str, float]]:
-    """The figures in a file; nothing where there is no such file or it is not one of ours."""
-    if path is None:
-        return {}
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        whole = all(math.isfinite(t) for times in table.values() for t in times.values())
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return {}
-    return table if whole else {}
+    return f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
 
 
 def _measure(shape: tuple[int, int, int]) -> dict[str, float]:

@@ -5,6 +5,7 @@ import lowrank_sr as lsr
 from lowrank_sr.commands.info import describe
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.layers import random_layer
+from lowrank_sr.machine import remembered
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.network import auto
 
@@ -13,7 +14,7 @@ from lowrank_sr.network import auto
 def empty_cache(tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO", "lowrank_sr")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(auto, "_known", {})
+    monkeypatch.setattr(remembered, "_known", {})
     monkeypatch.setattr(auto, "TIMING_SECONDS", 0)
     return tmp_path / "lowrank-sr"
 
@@ -26,21 +27,21 @@ def test_every_method_is_measured_once_and_remembered(empty_cache, monkeypatch):
 
     monkeypatch.setattr(auto, "_measure", lambda shape: pytest.fail("measured again"))
     assert auto.seconds_by_method((4, 5, 3)) == times
-    monkeypatch.setattr(auto, "_known", {})  # another process
+    monkeypatch.setattr(remembered, "_known", {})  # another process
     assert auto.seconds_by_method((4, 5, 3)) == times
     assert len(list(empty_cache.iterdir())) == 1
 
 
 def test_figures_are_kept_for_each_machine_kernels_and_thread_count(monkeypatch):
-    paths = {auto._path()}
+    names = {auto._file()}
     monkeypatch.setattr(auto, "cpu_model", lambda: "another")
-    paths.add(auto._path())
+    names.add(auto._file())
     monkeypatch.setattr(auto, "kernels_digest", lambda: "99")
-    paths.add(auto._path())
+    names.add(auto._file())
     if numba.config.NUMBA_NUM_THREADS > 1:
         with limited(numba.config.NUMBA_NUM_THREADS):
-            paths.add(auto._path())
-    assert len(paths) == 3 + (numba.config.NUMBA_NUM_THREADS > 1)
+            names.add(auto._file())
+    assert len(names) == 3 + (numba.config.NUMBA_NUM_THREADS > 1)
 
 
 @pytest.mark.parametrize(
@@ -49,38 +50,8 @@ def test_figures_are_kept_for_each_machine_kernels_and_thread_count(monkeypatch)
 )
 def test_a_damaged_file_is_measured_anew(empty_cache, content):
     empty_cache.mkdir()
-    auto._path().write_text(content)
+    (empty_cache / auto._file()).write_text(content)
     assert set(auto.seconds_by_method((4, 5, 3))) == set(METHODS)
-
-
-def test_a_cache_that_cannot_be_written_does_no_harm_and_is_said_once(empty_cache, caplog):
-    empty_cache.write_text("a file where the folder should be")
-    assert auto.fastest((4, 5, 3)) in METHODS
-    auto.fastest((5, 4, 3))
-    (said,) = caplog.messages[1:]  # the first: that methods are timed
-    assert str(empty_cache) in said
-
-
-def test_a_user_without_a_home_measures_without_a_cache(monkeypatch, caplog):
-    def no_home(*arguments, **options):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(auto.platformdirs, "user_cache_dir", no_home)
-    times = auto.seconds_by_method((4, 5, 3))
-    assert auto.seconds_by_method((4, 5, 3)) == times
-    auto.fastest((5, 4, 3))
-    (said,) = caplog.messages[1:]
-    assert "there is no home folder" in said
-
-
-def test_a_file_that_cannot_be_read_is_replaced_by_one_that_can(empty_cache, monkeypatch):
-    empty_cache.mkdir()
-    auto._path().touch(mode=0o000)
-    monkeypatch.setattr(auto.os, "access", lambda path, mode: bool(auto.os.stat(path).st_mode & 0o400))  # as for a user
-    times = auto.seconds_by_method((4, 5, 3))
-    assert auto._path().stat().st_mode & 0o400
-    monkeypatch.setattr(auto, "_known", {})  # another process
-    assert auto.seconds_by_method((4, 5, 3)) == times
 
 
 @pytest.mark.parametrize(("together", "in_blocks"), [(0.5, "winograd"), (2.0, "kn2row")])
