@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lowrank_sr.errors import InputError
     from lowrank_sr.layers import CP, Dense, Separable
     from lowrank_sr.network.enlarge import enlarge
+    from lowrank_sr.network.interpolate import interpolate
     from lowrank_sr.network.rrdbnet import RRDBNet, load
     from lowrank_sr.pictures.metrics import psnr, ssim
     from lowrank_sr.pictures.resize import imresize
@@ -26,6 +27,7 @@ __all__ = [
     "enlarge",
     "finetune",
     "imresize",
+    "interpolate",
     "load",
     "psnr",
     "ssim",
@@ -42,6 +44,7 @@ _MODULES = {
     "enlarge": "network.enlarge",
     "finetune": "training.finetune",
     "imresize": "pictures.resize",
+    "interpolate": "network.interpolate",
     "load": "network.rrdbnet",
     "psnr": "pictures.metrics",
     "ssim": "pictures.metrics",

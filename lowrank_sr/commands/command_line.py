@@ -3,13 +3,24 @@
 import argparse
 
 from lowrank_sr._version import __version__
-from lowrank_sr.commands import compress, convert, evaluate, finetune, info, plot_benchmarks, study, upscale
+from lowrank_sr.commands import (
+    compress,
+    convert,
+    evaluate,
+    finetune,
+    info,
+    interpolate,
+    plot_benchmarks,
+    study,
+    upscale,
+)
 from lowrank_sr.commands.announce import announced
 from lowrank_sr.commands.options import Command
 from lowrank_sr.files import check_writable
 from lowrank_sr.machine.threads import limited
 
-COMMANDS = (upscale, info, evaluate, convert, compress, finetune, study, plot_benchmarks)  # in the order of --help
+# in the order of --help
+COMMANDS = (upscale, info, evaluate, convert, interpolate, compress, finetune, study, plot_benchmarks)
 
 
 def run(arguments: list[str] | None) -> int:
