@@ -1,4 +1,4 @@
-"""The command `convert`: a checkpoint in, a weights file out."""
+"""The command `convert`: a checkpoint or an ncnn model in, a weights file out."""
 
 import argparse
 
@@ -11,11 +11,11 @@ DTYPES = {"float16": np.float16, "float32": np.float32}
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
-    text = "Turn a checkpoint, .pth or .safetensors, into a weights file, .npz."
+    text = "Turn a checkpoint (.pth, .safetensors) or an ncnn model (.param and .bin) into a weights file, .npz."
     parser = add_command(subparsers, "convert", run, text)
-    parser.add_argument("input", type=given_path, metavar="IN", help="checkpoint of an ESRGAN generator")
+    parser.add_argument("input", type=given_path, metavar="IN", help="checkpoint or ncnn model of an ESRGAN generator")
     parser.add_argument("output", type=given_path, metavar="OUT.npz", help="weights file to write")
-    parser.add_argument("--dtype", choices=list(DTYPES), default="float32", help="(default: %(default)s)")
+    parser.add_argument("--dtype", choices=list(DTYPES), default="float32", help="of kernels (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:

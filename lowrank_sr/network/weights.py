@@ -61,7 +61,8 @@ def _is_weights_file(path: str | os.PathLike[str]) -> bool:
 
 def _read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Layer], dict[str, Any]]:
     checkpoint = read_checkpoint(path)
-    source = f"{Path(path).name}: {checkpoint.scheme} names, {checkpoint.dtype}"
+    names = "an ncnn model" if checkpoint.scheme == "ncnn" else f"{checkpoint.scheme} names"
+    source = f"{Path(path).name}: {names}, {checkpoint.dtype}"
     headers = {key: Header(array.shape, array.dtype) for key, array in checkpoint.arrays.items()}
     with _naming(path):
         layers = _layers(headers, checkpoint.arrays.__getitem__)

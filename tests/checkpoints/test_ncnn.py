@@ -144,4 +144,4 @@ def test_real_networks(shared, tmp_path, capsys, oracle, name, blocks, size):
     assert main(["convert", str(param), str(target)]) == 0
     converted = lsr.load(target, method="direct")
     assert_same(converted, net)
-    assert converted.meta["source"] == f"{name}.param: ncnn names, float16"
+    assert converted.meta["source"] == f"{name}.param: an ncnn model, float16"
