@@ -1,45 +1,99 @@
-"""How far the network looks: what a picture loses beyond which distance from a cut.
+"""How far networks look, and what of it is seen where a picture is cut into tiles.
 
-    python benchmarks/tiles.py
+    python benchmarks/tiles.py                  how far each bundled network looks
+    python benchmarks/tiles.py --write          the same, into data/weights/overlaps.json, for networks that are new
+    python benchmarks/tiles.py --pictures       every bundled picture in tiles, in three amounts of memory
 
-A picture is enlarged whole and from column CUT on. Of the difference, the largest beyond each distance from the cut is
-printed, in steps of 8 bits (255 over the range that the network gives): the bound for an overlap of that many pixels.
+The first table has, for each network, the largest change beyond each distance from a cut through the calibration
+pictures, in steps of 8 bits, and the overlap that follows. The second compares pictures in tiles with the whole, as they
+are stored: the largest difference, and how many of the values differ by more than 1 step.
 """
+
+import argparse
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 import lowrank_sr as lsr
+from lowrank_sr.network.enlarge import needed_bytes, plan_picture
+from lowrank_sr.network.footprint import alignment
+from lowrank_sr.network.overlap import digest, largest_changes, overlap_from, overlap_of
+from lowrank_sr.network.tiles import TilePlan, least_plan
 from lowrank_sr.pictures.images import images_in, read_image
-from lowrank_sr.resources import IMAGES
+from lowrank_sr.resources import IMAGES, NETWORKS, OVERLAPS
 from lowrank_sr.text import table
 
-CUT = 24  # a multiple of 4: Winograd's tiles lie as in the whole
-DISTANCES = (0, 4, 8, 12, 16, 24, 32, 48, 64)
-HEIGHT, WIDTH = 64, 160
+DISTANCES = (0, 6, 12, 24, 36, 48, 60, 72, 78, 84, 96)
 
 
 def main() -> None:
-    """Print the table."""
-    pictures = [read_image(path).pixels[20 : 20 + HEIGHT, 20 : 20 + WIDTH] for path in images_in(IMAGES)[:3]]
-    networks = {"psnr-small": lsr.load("psnr-small", method="winograd")}
-    for blocks in (3, 8, 23):
-        for seed in (0, 1):
-            name = f"random, {blocks} blocks, seed {seed}"
-            networks[name] = lsr.RRDBNet.random(num_block=blocks, seed=seed, method="winograd")
-    rows = []
+    """Print the table that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--pictures", action="store_true")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    options = parser.parse_args()
+    networks = {name: lsr.load(name, method="winograd") for name in options.networks}
+    if options.pictures:
+        print_pictures(networks)
+    else:
+        print_reach(networks, options.write)
+
+
+def print_reach(networks: dict[str, lsr.RRDBNet], write: bool) -> None:
+    """The first table; with `write` into the file that comes with the package."""
+    rows, overlaps = [], {}
     for name, net in networks.items():
-        moved = np.max([_moved(net, picture) for picture in pictures], axis=0)
-        rows.append([name, *(f"{moved[distance:].max():.2g}" for distance in DISTANCES)])
-    print(table(["pixels from the cut", *map(str, DISTANCES)], rows))
+        changes = largest_changes(net)
+        overlaps[digest(net)] = overlap_from(changes, net)
+        rows.append([name, *(f"{changes[d:].max():.2f}" for d in DISTANCES), str(overlaps[digest(net)])])
+    print(table(["pixels from the cut", *map(str, DISTANCES), "overlap"], rows))
+    if write:
+        OVERLAPS.write_text(json.dumps(overlaps, indent=2) + "\n", encoding="utf-8")
 
 
-def _moved(net: lsr.RRDBNet, picture: np.ndarray) -> np.ndarray:
-    """The largest difference in each column of pixels from the cut on, in steps of 8 bits."""
-    whole = net(picture)
-    difference = np.abs(net(picture[:, CUT:]) - whole[:, net.scale * CUT :])
-    low, high = np.percentile(whole, [0.1, 99.9])
-    columns = difference.reshape(difference.shape[0], -1, net.scale, 3).max(axis=(0, 2, 3))
-    return columns / (high - low) * 255
+def print_pictures(networks: dict[str, lsr.RRDBNet]) -> None:
+    """The second table, a row as soon as it is there."""
+    for name, net in networks.items():
+        for path in images_in(IMAGES):
+            image = np.rint(255 * read_image(path).pixels).astype(np.uint8)
+            for tiled in in_tiles(net, image):
+                print(f"{name}  {path.stem:10}  {tiled}", flush=True)
+
+
+class Tiled(NamedTuple):
+    """A picture in tiles beside the whole: differences are in steps of 8 bits, `many` pixels differ by more than 1."""
+
+    memory: int  # bytes
+    tiles: int
+    computed: float  # pixels, of those of the picture
+    most: int
+    many: float  # of all pixels
+
+    def __str__(self) -> str:
+        return (
+            f"{self.memory / 1e6:4.0f} MB  {self.tiles:2} tiles  {self.computed:.2f} times the pixels  "
+            f"differs by {self.most} at most, by more than 1 in {self.many:.1e} of the pixels"
+        )
+
+
+def in_tiles(net: lsr.RRDBNet, image: np.ndarray) -> Iterator[Tiled]:
+    """A picture, (H, W, 3) uint8, in the least memory, and a quarter and half of the way to what the whole needs."""
+    height, width = image.shape[:2]
+    needs = partial(needed_bytes, net, 3, image.dtype, 0)
+    whole = lsr.enlarge(net, image, memory=10**11).astype(int)
+    least = needs(least_plan(height, width, overlap_of(net), alignment(net.architecture)))
+    most = needs(TilePlan(height, width, height, width, 0))
+    for part in (0, 0.25, 0.5):
+        memory = int(least + part * (most - least))
+        plan = plan_picture(net, height, width, needs, memory)
+        steps = np.abs(lsr.enlarge(net, image, memory=memory) - whole).max(axis=2)  # (4 H, 4 W)
+        yield Tiled(
+            memory, plan.count, plan.computed_pixels / (height * width), int(steps.max()), float((steps > 1).mean())
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / 
 
 IMAGES = DATA / "images"
 CALIBRATION = DATA / "calibration"
+OVERLAPS = DATA / "weights" / "overlaps.json"  # of the bundled networks' tiles, by the networks' digests
 
 NETWORKS = {
     "realesrgan-x4plus": "photographs: sharp, paints the texture that it expects (Real-ESRGAN's, the default)",

@@ -27,8 +27,8 @@ from lowrank_sr.commands.options import (
     open_pool,
     report,
 )
-from lowrank_sr.commands.upscale_file import check_rgb
 from lowrank_sr.errors import InputError
+from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.images import Image
@@ -95,7 +95,7 @@ def evaluate(
     Raises
     ------
     InputError
-        As `find_pairs`, `Pair.read_images` and `Pool.run` do, for a network that does not take RGB, and where the
+        As `find_pairs`, `Pair.read_images` and `Pool.run` do, for a network that is not one for pictures, and where the
         networks enlarge by different scales.
     """
     scales = {net.scale for net in networks.values()}
@@ -103,7 +103,7 @@ def evaluate(
         raise InputError(f"networks of scales {sorted(scales)}: expected one scale to compare at")
     (scale,) = scales
     for net in networks.values():
-        check_rgb(net)
+        check_channels(net.architecture)
     pairs = find_pairs(folder)
     for pair in pairs:
         pair.read_images(scale)  # a picture that cannot be used is refused before the first is enlarged
@@ -166,7 +166,7 @@ def _measure_sent(net: RRDBNet | None, name: str, files: list[SentFile], scale: 
 def _warm_up(net: RRDBNet | None) -> None:
     """Compile, choose methods and prepare kernels before anything is timed."""
     if net is not None:
-        net(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.float32))
+        enlarge(net, np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.float32))
 
 
 def _measure(net: RRDBNet | None, low: Image, high: Image, scale: int) -> dict[str, float]:

@@ -30,7 +30,11 @@ def add_parser(subparsers: Subparsers) -> None:
     add_method(parser)
     add_threads(parser)
     parser.add_argument(
-        "weights", nargs="?", type=given_path, metavar="WEIGHTS", help="a bundled network, a weights file or a checkpoint"
+        "weights",
+        nargs="?",
+        type=given_path,
+        metavar="WEIGHTS",
+        help="a bundled network, a weights file or a checkpoint",
     )
     add_json(parser)
 

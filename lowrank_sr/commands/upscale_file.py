@@ -7,6 +7,7 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import resident_bytes, size_text
+from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows, memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
@@ -16,14 +17,7 @@ from lowrank_sr.pictures.resize import resized_rows, resized_side, resizing_byte
 from lowrank_sr.pictures.writing import Shape, check_format, listed, write_rows
 
 PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loops
-_PARAMETER_BYTES = 4 + 16  # as it is, and prepared for Winograd's algorithm
-
-
-def check_rgb(net: RRDBNet) -> None:
-    """Raise InputError where the network does not take and give RGB."""
-    taken, given = net.architecture.image_channels, net.architecture.out_channels
-    if (taken, given) != (3, 3):
-        raise InputError(f"the network takes {taken} channels and gives {given}: expected 3 and 3, for RGB pictures")
+_PARAMETER_BYTES = 4 + 4  # as it is, and in the order in which the loops read it
 
 
 def writable_shape(net: RRDBNet, picture: PictureFile, target: Path, outscale: float | None) -> Shape:
@@ -77,7 +71,7 @@ def upscale_file(
         Naming the file at fault: before anything is computed where the picture does not fit into the memory or its
         format, the header of `source` says what cannot be read, or the overlap is negative.
     """
-    check_rgb(net)
+    check_channels(net.architecture)
     picture = PictureFile(source, frame)
     shape = writable_shape(net, picture, target, outscale)
     bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8

@@ -167,7 +167,11 @@ def _select(conditions: Mapping[str, float], pattern: str, threshold: float | No
 
 def _crops(net: RRDBNet, images: Sequence[np.ndarray] | None, seed: int) -> Crops | None:
     pictures = calibration.read_pictures() if images is None else images
-    return calibration.crops(pictures, net.scale, seed) if len(pictures) else None
+    if not len(pictures):
+        return None
+    if (channels := net.architecture.image_channels) != 3:
+        raise InputError(f"a network of {channels} channels, and calibration pictures of RGB: expected no calibration")
+    return calibration.crops(pictures, net.scale, seed)
 
 
 def _candidates(

@@ -1,8 +1,7 @@
 """Enlarge a picture in the memory that there is: whole where it fits, in overlapping tiles where it does not.
 
-A picture here is an (H, W, C) array: the channels that the network takes or, for a network of RGB, those that picture
-files store: C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha. Grey passes as three equal channels, of which the mean
-is taken, and so does alpha, as in Real-ESRGAN.
+A picture here is an (H, W, C) array: the channels that the network takes, or those that picture files store, which
+pass through it as `channels.py` says.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,9 @@ import numpy as np
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import free_bytes, size_text
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.footprint import alignment, call_bytes, default_overlap
+from lowrank_sr.network.channels import passes
+from lowrank_sr.network.footprint import alignment, call_bytes
+from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
 
@@ -56,13 +57,13 @@ def enlarge(
     net : RRDBNet
         The network.
     image : (H, W, C) array of floats, 0..1, or of uint8 or uint16
-        The channels that the network takes; for a network of RGB also 1 grey, 2 grey + alpha, 4 RGB + alpha.
+        The channels that the network takes, or 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha.
     memory : int, optional
         Bytes. By default 2 GB, or 80% of what is free where that is less. An image that does not fit is cut into
         overlapping tiles, as large as fit.
     overlap : int, optional
-        Pixels of context around a tile. By default 16 (times the factor of a network that unshuffles its input), or the
-        receptive field where that is less: the image of the whole, but for differences below 0.001 / 255 of its range.
+        Pixels of context around a tile. By default as many as the network needs for no tile to be seen, by
+        `overlap.overlap_of`, which measures that once.
     progress : function of float, optional
         Called after each step with the share of the work that was done in it.
 
@@ -82,8 +83,8 @@ def enlarge(
         raise InputError(
             f"image of {image.dtype} of shape {image.shape}: expected (height, width, channels) floats, uint8 or uint16"
         )
-    _parts(net, image[:1, :1])
     height, width, channels = image.shape
+    passes(channels, net.architecture)
     needs = partial(needed_bytes, net, channels, dtype, 0)
     plan = plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
     out = np.empty((net.scale * height, net.scale * width, channels), dtype)
@@ -125,8 +126,11 @@ def plan_picture(
     """
     if overlap is not None and overlap < 0:
         raise InputError(f"an overlap of {overlap} pixels: expected 0 or more")
-    chosen = default_overlap(net.architecture) if overlap is None else overlap
     step = alignment(net.architecture)
+    whole = TilePlan(height, width, height, width, 0)
+    if needs(whole) <= budget:
+        return whole
+    chosen = overlap_of(net) if overlap is None else overlap
     plan = cheapest_plan(height, width, chosen, step, needs, budget)
     if plan is None:
         least = needs(least_plan(height, width, chosen, step))
@@ -202,26 +206,16 @@ def enlarge_piece(net: RRDBNet, piece: Piece, progress: Progress | None = None) 
             (kept.left, kept.right, computed.left),
         )
     )
-    parts = _parts(net, piece.values)
-    report = _scaled(progress, 1 / (len(parts) * net.flops(computed.height, computed.width)))
+    calls = passes(piece.values.shape[2], net.architecture)
+    report = _scaled(progress, 1 / (len(calls) * net.flops(computed.height, computed.width)))
+    values = _as_floats(piece.values)
     out = np.empty((net.scale * kept.height, net.scale * kept.width, piece.values.shape[2]), piece.dtype)
-    for channels in parts:
-        image = _as_floats(piece.values[:, :, channels])
-        grey = image.shape[2] < net.architecture.image_channels
-        larger = net(np.repeat(image, 3, axis=2) if grey else image, report)[inner]
-        _store(larger.mean(axis=2, keepdims=True) if grey else larger, out[:, :, channels])
+    for call in calls:
+        larger = net(call.given(values), report)[inner]
+        for channel, made in call.made.items():
+            shade = larger[:, :, made[0]] if len(made) == 1 else larger[:, :, made].mean(axis=2)
+            _store(shade, out[:, :, channel])
     return out
-
-
-def _parts(net: RRDBNet, values: np.ndarray) -> list[slice]:
-    """The channels that pass through the network together; raises InputError for a number that does not fit."""
-    channels, taken = values.shape[2], net.architecture.image_channels
-    if channels == taken:
-        return [slice(0, channels)]
-    if taken != 3 or channels not in (1, 2, 4):
-        raise InputError(f"image of {channels} channels: the network takes {taken}")
-    colours = 3 if channels == 4 else 1
-    return [slice(start, end) for start, end in ((0, colours), (colours, channels)) if start < end]
 
 
 def _as_floats(values: np.ndarray) -> np.ndarray:
@@ -233,13 +227,13 @@ def _as_floats(values: np.ndarray) -> np.ndarray:
 
 
 def _store(values: np.ndarray, out: np.ndarray) -> None:
-    """Write float32 `values` into `out`: as they are, or clipped and rounded to its whole numbers."""
+    """Write float32 `values`, (h, w), into `out`: as they are, or clipped and rounded to its whole numbers."""
     if out.dtype.kind == "f":
         out[:] = values
         return
     if not np.isfinite(values).all():
         raise InputError("some enlarged values are infinite or not a number")
     most = np.iinfo(out.dtype).max
-    rows = max(1, _CHUNK // (values.shape[1] * values.shape[2]))
+    rows = max(1, _CHUNK // values.shape[1])
     for start in range(0, len(values), rows):
         out[start : start + rows] = np.rint(np.clip(values[start : start + rows], 0, 1) * most)

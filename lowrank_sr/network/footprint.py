@@ -14,13 +14,6 @@ from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import GROWTHS, RRDBNet
 from lowrank_sr.network.tail import largest_band, tail_bytes
 
-CONTEXT = 16  # pixels of features
-"""The context around a tile beyond which nothing reaches the picture.
-
-A cut 16 pixels away moves a value by less than 0.001 of a step of 8 bits, no more than float32 rounds: measured on the
-bundled network and on He-initialised ones of 3, 8 and 23 blocks, 8 pixels away by up to 0.25, 12 by 0.005
-(benchmarks/tiles.py).
-"""
 _CACHES_A_THREAD = 4  # what the loops keep in second-level caches, and what is lost between allocations
 
 
@@ -40,11 +33,6 @@ def receptive_field(design: Architecture) -> int:
 def alignment(design: Architecture) -> int:
     """Pixels of the image: tiles that begin at multiples of them are folded and transformed as the whole would be."""
     return OUTPUT_TILE * design.unshuffle
-
-
-def default_overlap(design: Architecture) -> int:
-    """CONTEXT in pixels of the image, or the receptive field where that is less."""
-    return min(CONTEXT * design.unshuffle, receptive_field(design))
 
 
 def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:

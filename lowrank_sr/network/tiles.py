@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LEAST_SIDE = 32  # pixels kept: no more tiles than of this side; smaller ones would be mostly context
+LEAST_SIDE = 32  # pixels kept; smaller tiles would be mostly context
 
 
 class Rectangle(NamedTuple):
@@ -99,7 +99,7 @@ def cheapest_plan(
     """
     overlap += -overlap % alignment
     best = None
-    for columns in range(1, -(-width // LEAST_SIDE) + 1):
+    for columns in range(1, -(-width // least_side(overlap)) + 1):
         tile_width = _side(width, columns, alignment)
         if best and columns > 1 and height * (width + 2 * overlap * (columns - 1)) >= best.computed_pixels:
             break  # even tiles as high as the picture would cost more
@@ -109,10 +109,16 @@ def cheapest_plan(
     return best
 
 
+def least_side(overlap: int) -> int:
+    """The side of the smallest tiles: as much as the overlap, of which nine times what is kept is computed."""
+    return max(LEAST_SIDE, overlap)
+
+
 def least_plan(height: int, width: int, overlap: int, alignment: int) -> TilePlan:
     """The plan with the smallest tiles."""
-    side = LEAST_SIDE + -LEAST_SIDE % alignment
-    return TilePlan(height, width, min(height, side), min(width, side), overlap + -overlap % alignment)
+    overlap += -overlap % alignment
+    side = least_side(overlap) + -least_side(overlap) % alignment
+    return TilePlan(height, width, min(height, side), min(width, side), overlap)
 
 
 def _highest(plan: TilePlan, alignment: int, needs: Callable[[TilePlan], int], budget: int) -> TilePlan | None:
@@ -121,7 +127,7 @@ def _highest(plan: TilePlan, alignment: int, needs: Callable[[TilePlan], int], b
     def with_rows(count: int) -> TilePlan:
         return TilePlan(plan.height, plan.width, _side(plan.height, count, alignment), plan.tile_width, plan.overlap)
 
-    fewest, most = 1, max(1, -(-plan.height // LEAST_SIDE))
+    fewest, most = 1, max(1, -(-plan.height // least_side(plan.overlap)))
     if needs(with_rows(most)) > budget:
         return None
     while fewest < most:

@@ -1,0 +1,61 @@
+"""The channels of pictures that a network of 1, 3 or 4 channels enlarges.
+
+A picture has 1 channel (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGB + alpha). A grey network is given one channel after
+the other. A network of RGB is given a single channel as three equal ones, of whose results the mean is taken, and so it
+is given alpha, as in Real-ESRGAN. A network of RGB + alpha is given an opaque picture where there is no alpha.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lowrank_sr.errors import InputError
+from lowrank_sr.network.architecture import Architecture
+
+PICTURE_CHANNELS = (1, 2, 3, 4)
+NETWORK_CHANNELS = (1, 3, 4)
+_OPAQUE = -1
+
+
+class Pass(NamedTuple):
+    """One call of the network.
+
+    `taken` are the picture's channels that the network is given, _OPAQUE where it is given ones; `made` are, for each
+    channel of the picture that it makes, the channels of its result of which the mean is taken.
+    """
+
+    taken: tuple[int, ...]
+    made: dict[int, tuple[int, ...]]
+
+    def given(self, values: np.ndarray) -> np.ndarray:
+        """The network's (h, w, C) input, from the picture's (h, w, channels) `values`, floats of 0..1."""
+        if self.taken == tuple(range(values.shape[2])):
+            return values
+        opaque = np.ones_like(values[:, :, 0])
+        return np.stack([opaque if i == _OPAQUE else values[:, :, i] for i in self.taken], axis=2)
+
+
+def check_channels(design: Architecture) -> None:
+    """Raise InputError where a network is not one for pictures: grey, RGB or RGB + alpha in and out."""
+    taken, made = design.image_channels, design.out_channels
+    if taken != made or taken not in NETWORK_CHANNELS:
+        raise InputError(f"the network takes {taken} channels and gives {made}: expected 1, 3 or 4, the same number")
+
+
+def passes(channels: int, design: Architecture) -> list[Pass]:
+    """How a picture of `channels` goes through a network; raises InputError where it cannot."""
+    taken = design.image_channels
+    if channels == taken == design.out_channels:
+        return [Pass(tuple(range(channels)), {i: (i,) for i in range(channels)})]
+    check_channels(design)
+    if channels not in PICTURE_CHANNELS:
+        raise InputError(f"image of {channels} channels: the network takes {taken}")
+    if taken == 1:
+        return [Pass((i,), {i: (0,)}) for i in range(channels)]
+    alpha = channels - 1 if channels in (2, 4) else _OPAQUE
+    colours = (0, 1, 2) if channels >= 3 else (0, 0, 0)
+    made: dict[int, tuple[int, ...]] = {i: (i,) for i in colours} if channels >= 3 else {0: (0, 1, 2)}
+    if taken == 4:
+        return [Pass((*colours, alpha), made if alpha == _OPAQUE else made | {alpha: (3,)})]
+    colour = Pass(colours, made)
+    return [colour] if alpha == _OPAQUE else [colour, Pass((alpha,) * 3, {alpha: (0, 1, 2)})]
