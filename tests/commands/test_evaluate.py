@@ -22,7 +22,7 @@ def mean(rows, network):
 @pytest.fixture(scope="module")
 def bundled():
     """By one method: those of test_rrdbnet.py differ from PyTorch by less than any digit here shows, each of them."""
-    return lsr.load(method="winograd")
+    return lsr.load("psnr-small", method="winograd")
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def test_the_callers_settings_are_restored(method):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_thread_count_changes_nothing_but_rounding(method):
-    net = lsr.load(method=method)
+    net = lsr.load("psnr-small", method=method)
     image = np.random.default_rng(0).random((31, 33, 3))
     with limited(1):
         alone = net(image)
@@ -113,7 +113,7 @@ def test_thread_counts_that_do_not_exist(monkeypatch, wrong):
         return  # the variable is clamped
     monkeypatch.setenv(VARIABLE, wrong)
     with pytest.raises(lsr.InputError, match=rf"^{VARIABLE} {wrong}: expected a number of threads"):
-        lsr.load(method="direct")(np.zeros((4, 4, 3), np.float32))
+        lsr.load("psnr-small", method="direct")(np.zeros((4, 4, 3), np.float32))
     with pytest.raises(lsr.InputError, match=rf"^{VARIABLE} {wrong}"), limited(None):
         pass
 
