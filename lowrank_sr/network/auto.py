@@ -22,7 +22,7 @@ from lowrank_sr.conv.methods import METHODS, convolution, dense_block_convolutio
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, Layer, random_layer
 from lowrank_sr.machine.compiled import kernels_digest
-from lowrank_sr.machine.cpu import cpu_model
+from lowrank_sr.machine.cpu import LANES, cpu_model
 from lowrank_sr.machine.remembered import remembered
 from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.machine.timing import interleaved
@@ -90,7 +90,7 @@ def _remembered(key: str, names: Collection[str], measure: Callable[[], dict[str
 
 def _file() -> str:
     """The name of the file with the figures of this machine, thread count and build."""
-    machine = f"{cpu_model()}, {thread_count()} threads, {kernels_digest()}, Numba {numba.__version__}"
+    machine = f"{cpu_model()}, {LANES} lanes, {thread_count()} threads, {kernels_digest()}, Numba {numba.__version__}"
     return f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
 
 

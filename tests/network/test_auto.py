@@ -33,15 +33,15 @@ def test_every_method_is_measured_once_and_remembered(empty_cache, monkeypatch):
 
 
 def test_figures_are_kept_for_each_machine_kernels_and_thread_count(monkeypatch):
-    names = {auto._file()}
-    monkeypatch.setattr(auto, "cpu_model", lambda: "another")
-    names.add(auto._file())
-    monkeypatch.setattr(auto, "kernels_digest", lambda: "99")
-    names.add(auto._file())
-    if numba.config.NUMBA_NUM_THREADS > 1:
-        with limited(numba.config.NUMBA_NUM_THREADS):
+    names = set()
+    counts = {1, numba.config.NUMBA_NUM_THREADS}
+    for count in counts:
+        with limited(count), monkeypatch.context() as patch:
             names.add(auto._file())
-    assert len(names) == 3 + (numba.config.NUMBA_NUM_THREADS > 1)
+            for name, value in {"cpu_model": lambda: "another", "LANES": 99, "kernels_digest": lambda: "99"}.items():
+                patch.setattr(auto, name, value)
+                names.add(auto._file())
+    assert len(names) == 4 * len(counts)
 
 
 @pytest.mark.parametrize(
