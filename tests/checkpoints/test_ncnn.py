@@ -9,6 +9,8 @@ from ncnn_models import FLOAT16, PNNX, STYLES, Model, Style, ncnn_picture, rando
 
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
+from lowrank_sr.pictures.images import Image, read_image, write_image
+from lowrank_sr.resources import IMAGES
 
 
 @pytest.fixture
@@ -126,6 +128,20 @@ def test_noop_dropout_and_same_padding(tmp_path):
     model.lines[-1] = (kind, name, ["kept"], outputs, options.replace("4=1", "4=-233"))
     model.lines[-1:-1] = [("Noop", "noop", inputs, ["same"], ""), ("Dropout", "dropout", ["same"], ["kept"], "")]
     assert_same(lsr.load(model.write(tmp_path / "model.param"), method="direct"), net)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesrgan-x4plus-anime"])
+def test_what_upscale_makes_of_a_picture(shared, tmp_path, oracle, name):
+    """By Winograd's algorithm, whose rounding a picture of noise of 13 x 17 pixels would show more of."""
+    source, target = tmp_path / "eye.png", tmp_path / "eye_x4.png"
+    photo = read_image(IMAGES / "chelsea.png").pixels[100:141, 120:187]
+    write_image(source, Image(np.ascontiguousarray(photo)))
+    expected = ncnn_picture(shared / "weights" / "ncnn" / f"{name}.param", photo)
+    allowed = 3e-5 * np.ptp(expected)
+    assert np.abs(lsr.load(name, "winograd")(photo) - expected).max() <= allowed
+    assert main(["upscale", str(source), "--weights", name, "--method", "winograd"]) == 0
+    np.testing.assert_allclose(read_image(target).pixels, expected.clip(0, 1), rtol=0, atol=0.5 / 255 + allowed)
 
 
 @pytest.mark.slow

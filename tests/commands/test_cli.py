@@ -13,6 +13,7 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.pictures.images import Image, read_image, write_image
+from lowrank_sr.resources import NETWORKS
 
 COMMAND = [sys.executable, "-m", "lowrank_sr"]
 
@@ -50,7 +51,7 @@ def test_upscale_beside_the_input(tmp_path, capsys):
     source = picture(tmp_path / "photo.png")
     assert main(["upscale", str(source)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'photo_x4.png'}\n"
-    expected = lsr.load("psnr-small")(read_image(source).pixels)
+    expected = lsr.load()(read_image(source).pixels)
     got = read_image(tmp_path / "photo_x4.png").pixels
     np.testing.assert_allclose(got, expected.clip(0, 1), atol=0.5 / 255 + 1e-6)
 
@@ -76,7 +77,8 @@ def test_upscale_keeps_what_the_file_was(tmp_path, tiny):
     grey = np.repeat(alpha[:, :, None], 3, axis=2)
     write_image(tmp_path / "grey.png", Image(grey, grey=True, bits=16))
     picture(tmp_path / "alpha.png", alpha=alpha, icc=None)
-    assert main(["upscale", str(tmp_path / "grey.png"), str(tmp_path / "alpha.png"), "--method", "winograd"]) == 0
+    both = [str(tmp_path / "grey.png"), str(tmp_path / "alpha.png")]
+    assert main(["upscale", *both, "--weights", "psnr-small", "--method", "winograd"]) == 0
     larger = read_image(tmp_path / "grey_x4.png")
     assert (larger.grey, larger.bits, larger.alpha) == (True, 16, None)
     larger = read_image(tmp_path / "alpha_x4.png")
@@ -139,10 +141,10 @@ def test_bad_arguments(tmp_path, tiny, capsys):
 def test_bad_weights(tmp_path, capsys):
     source = str(picture(tmp_path / "a.png"))
     bad = tmp_path / "bad.npz"
-    for content in (b"", b"text"):
+    for content, words in ((b"", "is empty"), (b"text", "not a weights file")):
         bad.write_bytes(content)
         assert main(["upscale", source, "--weights", str(bad)]) == 2
-        assert f"{bad}: not a weights file" in only_sentence(capsys)
+        assert f"{bad}: {words}" in only_sentence(capsys)
 
 
 def test_no_command_is_a_usage_error():
@@ -152,7 +154,7 @@ def test_no_command_is_a_usage_error():
 
 
 def test_info(tmp_path, tiny, capsys):
-    assert main(["info", "--method", "direct"]) == 0
+    assert main(["info", "psnr-small", "--method", "direct"]) == 0
     said = capsys.readouterr().out
     assert "2,309,507 parameters" in said
     assert "RRDB_trunk.2.RDB3.conv5" in said
@@ -162,6 +164,17 @@ def test_info(tmp_path, tiny, capsys):
     assert described["parameters"] == net.parameters
     assert described["flops_per_pixel"] * 77 == net.flops(7, 11)
     assert [layer["name"] for layer in described["layers"]] == list(net.layers)
+
+
+def test_info_lists_the_bundled_networks(tmp_path, capsys):
+    assert main(["info", "--json", str(tmp_path / "info.json")]) == 0
+    said = capsys.readouterr().out
+    for name, description in NETWORKS.items():
+        assert f"{name}: {description}" in said
+    assert "16,697,987" in said
+    listed = json.loads((tmp_path / "info.json").read_text())
+    assert [entry["network"] for entry in listed] == list(NETWORKS)
+    assert [entry["num_block"] for entry in listed] == [23, 6, 3]
 
 
 def test_evaluate_json(tmp_path, tiny, capsys):
@@ -217,7 +230,7 @@ def test_import_compiles_nothing_and_loads_no_framework():
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT as POSIX has it")
 def test_interrupt_leaves_no_partial_file(tmp_path):
     small, large = picture(tmp_path / "a.png"), picture(tmp_path / "b.png", 800, 800)
-    command = [*COMMAND, "upscale", str(small), str(large), "--method", "direct"]
+    command = [*COMMAND, "upscale", str(small), str(large), "--weights", "psnr-small", "--method", "direct"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline() == f"{tmp_path / 'a_x4.png'}\n"  # from now on it is at the large one
@@ -269,7 +282,7 @@ def test_output_that_cannot_be_written(tmp_path, tiny, unwritable, capsys):
     source = str(picture(tmp_path / "a.png", 50, 50))
     assert main(["upscale", source, "-o", str(unwritable / "out.png"), "--weights", tiny]) == 2
     assert f"{unwritable / 'out.png'}: cannot be written" in only_sentence(capsys)
-    assert main(["info", "--method", "direct", "--json", str(unwritable / "info.json")]) == 2
+    assert main(["info", "psnr-small", "--method", "direct", "--json", str(unwritable / "info.json")]) == 2
     assert f"{unwritable / 'info.json'}: cannot be written" in only_sentence(capsys)
     assert leftovers(unwritable) == []
 

@@ -55,7 +55,7 @@ ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"
 def test_signals_clean_up(tmp_path, name):
     large = tmp_path / "b.png"
     write_image(large, Image(np.zeros((800, 800, 3), np.float32)))
-    command = [*COMMAND, "upscale", "-", "--method", "direct"]
+    command = [*COMMAND, "upscale", "-", "--weights", "psnr-small", "--method", "direct"]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
     (tmp_path / "temporary").mkdir()
     with (

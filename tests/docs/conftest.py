@@ -7,6 +7,7 @@ from checkpoint_bytes import valid
 from PIL import Image as Pillow
 from tiny_study import tiny_network
 
+from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.images import Image, read_image, write_image
 
 PROGRAMS = {
@@ -36,6 +37,8 @@ def reader(tmp_path, monkeypatch):
     pages = [Pillow.new("RGB", (9, 7), colour) for colour in ("red", "blue")]
     pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
     tiny_network().save(tmp_path / "net.npz")
+    for seed, name in enumerate(("smooth", "sharp")):
+        RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, seed=seed).save(tmp_path / f"{name}.npz")
     (tmp_path / "model.pth").write_bytes(valid("zip", num_feat=8, num_grow_ch=4))
     (tmp_path / "benchmarks").symlink_to(os.path.abspath("benchmarks"))
     programs = tmp_path / "bin"

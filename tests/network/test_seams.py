@@ -12,7 +12,7 @@ from lowrank_sr.resources import IMAGES, NETWORKS
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
-from tiles import in_tiles  # noqa: E402
+from tiles import in_tiles
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowrank_sr.network.tiles import LEAST_SIDE, TilePlan, cheapest_plan, least_plan
+from lowrank_sr.network.tiles import LEAST_SIDE, TilePlan, cheapest_plan, least_plan, least_side
 
 STEPS = st.sampled_from([6, 12, 24])
 
@@ -62,7 +62,8 @@ def test_the_cheapest_plan_fits(height, width, overlap, step, budget):
     if height * width <= budget:
         assert plan.count == 1
     for side, whole in ((plan.tile_height, height), (plan.tile_width, width)):
-        assert side == whole or (side % step == 0 and side > LEAST_SIDE / 2)  # 33 pixels in two tiles, not 32 and 1
+        # 33 pixels in two tiles, not 32 and 1
+        assert side == whole or (side % step == 0 and side > least_side(plan.overlap) / 2)
 
 
 def test_no_plan_of_even_tiles_is_cheaper():
@@ -73,6 +74,14 @@ def test_no_plan_of_even_tiles_is_cheaper():
     others = [TilePlan(900, 1300, h, w, 16) for h in range(32, 901, 4) for w in range(32, 1301, 4)]
     cheapest = min(plan.computed_pixels for plan in others if needs(plan) <= 150_000)
     assert best.computed_pixels <= 1.05 * cheapest  # uneven tiles may be a little cheaper
+
+
+def test_the_smallest_tiles_are_as_large_as_their_context():
+    assert least_side(0) == least_side(LEAST_SIDE) == LEAST_SIDE
+    assert least_side(78) == 78
+    plan = least_plan(900, 1300, 75, 6)
+    assert (plan.overlap, plan.tile_height, plan.tile_width) == (78, 78, 78)
+    assert least_plan(50, 1300, 75, 6).tile_height == 50
 
 
 def test_a_budget_of_nothing():

@@ -3,6 +3,7 @@ import pickle
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import lowrank_sr as lsr
 from lowrank_sr.layers import CP, Separable
 from lowrank_sr.network import weights
 from lowrank_sr.network.architecture import Architecture
+from lowrank_sr.resources import NETWORKS
 
 
 @pytest.fixture
@@ -71,6 +73,42 @@ def test_factorised_layers_round_trip(tmp_path):
         assert type(again[name]) is type(layers[name])
         assert again[name].shape == (8, 8, 3)
         np.testing.assert_array_equal(again[name].kernel(), layers[name].kernel())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_bundled_network_is_meant_by_its_name(tmp_path, monkeypatch, name):
+    net = lsr.load(name)
+    assert net.scale == 4
+    monkeypatch.chdir(tmp_path)
+    other = lsr.RRDBNet.random(4, 1, 2)
+    for file in (f"{name}.npz", name):
+        with open(file, "wb") as there:
+            there.write(b"something else")
+    assert lsr.load(name).parameters == lsr.load(Path(name)).parameters == net.parameters
+    other.save(f"{name}.npz")
+    assert lsr.load(f"{name}.npz").parameters == other.parameters
+
+
+def test_the_default_network():
+    default = lsr.load()
+    assert default.architecture == Architecture(64, 23, 32, 2, 3, 3)
+    np.testing.assert_array_equal(
+        default.layers["conv_last"].weight, lsr.load("realesrgan-x4plus").layers["conv_last"].weight
+    )
+
+
+def test_a_name_that_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(lsr.InputError, match=r"^esrgan: no such file, and no bundled network: expected .*psnr-small"):
+        lsr.load("esrgan")
+
+
+@pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesrgan-x4plus-anime"])
+def test_bundled_networks_are_ncnns_to_the_bit(shared, name):
+    ours, theirs = lsr.load(name), lsr.load(shared / "weights" / "ncnn" / f"{name}.param")
+    for layer in ours.layers:
+        for field, array in ours.layers[layer].arrays().items():
+            np.testing.assert_array_equal(array, getattr(theirs.layers[layer], field))
 
 
 def test_the_bundled_weights():
