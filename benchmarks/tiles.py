@@ -5,8 +5,8 @@
     python benchmarks/tiles.py --pictures       every bundled picture in tiles, in three amounts of memory
 
 The first table has, for each network, the largest change beyond each distance from a cut through the calibration
-pictures, in steps of 8 bits, and the overlap that follows. The second compares pictures in tiles with the whole, as they
-are stored: the largest difference, and how many of the values differ by more than 1 step.
+pictures, in steps of 8 bits, and the overlap that follows. The second compares pictures in tiles with the whole, as
+they are stored: the largest difference, and how many of the pixels differ by more than 1 step.
 """
 
 import argparse

@@ -1,0 +1,76 @@
+"""A batch of more than a minute is announced once, early, with the network that would be faster."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+import lowrank_sr as lsr
+from lowrank_sr.commands import batch_run, expectation
+from lowrank_sr.commands.batch import FileOptions, Outcome, Plan, Task
+from lowrank_sr.commands.expectation import watched
+from lowrank_sr.commands.upscale import _faster
+from lowrank_sr.pictures.images import Image, write_image
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is set by hand."""
+    now = [100.0]
+    monkeypatch.setattr(expectation.time, "perf_counter", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    """A picture of 100 pixels, one of 300, one that is none."""
+    for name, width in (("a", 10), ("b", 30)):
+        write_image(tmp_path / f"{name}.png", Image(np.zeros((10, width, 3), np.float32)))
+    (tmp_path / "c.png").write_text("no picture")
+    return [Task(tmp_path / f"{name}.png", tmp_path / f"{name}_x4.png", 0, FileOptions("fail")) for name in "abc"]
+
+
+def test_the_rate_of_the_first_seconds_is_that_of_all_pixels(clock, tasks):
+    done, told = [], []
+    report = watched(done.append, tasks, told.append)
+    clock[0] += 50  # compiling
+    for _ in range(11):  # the first says only that it has begun; then 2 seconds for a tenth of a picture
+        report(0.1)
+        clock[0] += 2
+    assert len(done) == 11
+    ((seconds),) = told
+    assert seconds == pytest.approx(4 / (0.2 * 100 / 401))  # what is no picture counts as a pixel
+
+
+def test_across_pictures(clock, tasks):
+    told = []
+    report = watched(lambda share: None, tasks, told.append)
+    report(0)
+    clock[0] += 10
+    report(1.5)  # the first, and half of the second
+    assert told == []  # 16 seconds in all
+    report(0.1)
+    assert told == []
+
+
+def test_a_long_batch_says_so_once_and_names_the_faster_network(clock, tasks, monkeypatch):
+    def execute(net, tasks, progress):
+        for task in tasks:
+            progress(0)
+            clock[0] += 1000
+            progress(1)
+            yield Outcome(task.source, task.target, 0, "enlarged")
+
+    for faster, quiet in (("psnr-small", False), ("psnr-small", True), (None, False)):
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        batch_run.run_batch(None, Plan(tasks, [], []), [], quiet, execute=execute, faster=faster)
+        said = sys.stderr.getvalue()
+        expected = "lowrank-sr: about 67 minutes; --weights psnr-small would take a quarter of that, and is smoother\n"
+        assert said == (expected if faster and not quiet else "")
+
+
+def test_only_the_default_network_has_a_faster_one():
+    assert _faster(None) == _faster(lsr.resources.DEFAULT_NETWORK) == "psnr-small"
+    assert _faster("psnr-small") is None
+    assert _faster("model.npz") is None
