@@ -1,15 +1,15 @@
-"""The README's tables of speed and memory: methods, factorised networks and peers on ESRGAN's network.
+"""The tables of speed and memory: methods, factorised networks and peers on Real-ESRGAN's network.
 
     python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
 
 All in one process, in turn; seconds are medians with their quartiles, and so are the ratios to a peer, which are taken
-within each round. "SVD x4" and "CP x4" have every layer of the dense blocks factorised at a theoretical speed-up of 4,
-and dense layers beside them by `auto`; "whole SVD x4" and "whole CP x4" have all layers but the first and the last
-factorised, at ranks in steps of 8 as `compress` chooses them, of a speed-up of 4 or more. The error is the largest
-difference from direct convolution over the range of its picture; low-rank networks have other weights, so none. Peak
-memory is that of a process of its own for each contestant, everything included: interpreter, libraries, weights and
-picture; in a peer's process this package is loaded too, because it makes up the weights. Peers that are not installed
-are left out by name.
+within each round; s/MP are seconds for a megapixel of the result. "SVD x4" and "CP x4" have every layer of the dense
+blocks factorised at a theoretical speed-up of 4, and dense layers beside them by `auto`; "whole SVD x4" and "whole CP
+x4" have all layers but the first and the last factorised, at ranks in steps of 8 as `compress` chooses them, of a
+speed-up of 4 or more. The error is the largest difference from direct convolution over the range of its picture;
+low-rank networks have other weights, so none. Peak memory is that of a process of its own for each contestant,
+everything included: interpreter, libraries, weights and picture; in a peer's process this package is loaded too,
+because it reads the weights. Peers that are not installed are left out by name.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from lowrank_sr.machine.cpu import describe
 from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO
+from lowrank_sr.resources import DEFAULT_NETWORK
 from lowrank_sr.study.measure.full_size import factorised, wholly_factorised
 from lowrank_sr.study.measure.speed import noise, quartiles, ratios
 from lowrank_sr.study.technique import DIRECT
@@ -72,6 +73,7 @@ def speeds(names, net, size, rounds):
     for name, taken in times.items():
         seconds = quartiles(taken)
         row = {"name": name, "size": size, "seconds": seconds, "gflops": net.flops(size, size) / seconds[0] / 1e9}
+        row["seconds a megapixel"] = seconds[0] / ((net.scale * size) ** 2 / 1e6)
         row |= {f"times {other}": quartiles(ratios(times[other], taken)) for other in REFERENCES if other in times}
         if name in (AUTO, *METHODS, *PEERS):
             row["error"] = float(np.abs(runs[name]() - expected).max() / np.ptp(expected))
@@ -90,9 +92,9 @@ def resolved(net):
     return "auto is " + ", ".join(f"{method} in {count} of {len(methods)} layers" for method, count in counts.items())
 
 
-def peak_memory(name, size, blocks):
+def peak_memory(name, size, network):
     """Bytes that a process of its own needs at most to enlarge one picture, interpreter and weights included."""
-    command = [sys.executable, __file__, "--sizes", str(size), "--blocks", str(blocks), "--only", name]
+    command = [sys.executable, __file__, "--sizes", str(size), *network, "--only", name]
     printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     return int(printed.splitlines()[-1])  # peers print lines of their own before it
 
@@ -120,6 +122,7 @@ def cells(row, peaks):
         row["name"],
         f"{row['size']} x {row['size']}",
         spread("seconds", 3),
+        number("seconds a megapixel", "{:.2f}"),
         number("gflops", "{:.0f}"),
         *(spread(f"times {other}", 2) for other in REFERENCES),
         number("theoretical", "{:.2f}"),
@@ -131,14 +134,15 @@ def cells(row, peaks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[96, 192], help="of the pictures (default: 96 192)")
-    parser.add_argument("--blocks", type=int, default=23, help="num_block (default: %(default)s, ESRGAN's)")
+    parser.add_argument("--network", default=DEFAULT_NETWORK, help="(default: %(default)s)")
+    parser.add_argument("--blocks", type=int, help="instead of it one of so many blocks, with random weights")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--names", nargs="+", default=NAMES, metavar="NAME", help="contestants (default: all)")
     parser.add_argument("--memory-size", type=int, help="measure peak memory at this size too")
     parser.add_argument("--json", help="write the figures to this file")
     parser.add_argument("--only", help=argparse.SUPPRESS)  # in a process of its own: run once, print the peak
     options = parser.parse_args()
-    net = lsr.RRDBNet.random(num_block=options.blocks)
+    net = lsr.load(options.network) if options.blocks is None else lsr.RRDBNet.random(num_block=options.blocks)
     if options.only:
         with limited(None):
             run = contestant(options.only, net, options.sizes[0])
@@ -152,9 +156,10 @@ def main():
         peaks, machine, words = {}, describe(), resolved(net)
         if options.memory_size:
             names = dict.fromkeys(row["name"] for row in rows)
-            peaks = {name: peak_memory(name, options.memory_size, options.blocks) for name in names}
+            network = ["--network", options.network] if options.blocks is None else ["--blocks", str(options.blocks)]
+            peaks = {name: peak_memory(name, options.memory_size, network) for name in names}
     print(json.dumps(machine, indent=2))
-    header = ["", "size", "seconds", "GFLOP/s", *(f"times {name}" for name in REFERENCES), "in theory", "error"]
+    header = ["", "size", "seconds", "s/MP", "GFLOP/s", *(f"times {name}" for name in REFERENCES), "in theory", "error"]
     print(table([*header, f"peak MB, {options.memory_size}" if peaks else "peak MB"], [cells(r, peaks) for r in rows]))
     if AUTO in options.names:
         print(words)
