@@ -21,7 +21,7 @@ Memory for each pixel of low resolution, in floats, with U upsamplings and n blo
     K1 + K2 + K3 + K4                                    and what its SVD pairs of ranks K keep
     3 (1 + 4 + ... + 4^U)                  x num_feat    three maps at each enlargement
 
-For the bundled network that is 22 KB, of which the tail has 16; what the layers need for themselves comes on top.
+For psnr-small that is 22 KB, of which the tail has 16; what the layers need for themselves comes on top.
 """
 
 from collections.abc import Callable, Mapping
