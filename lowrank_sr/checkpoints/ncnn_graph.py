@@ -22,7 +22,7 @@ _MOST_PARTS = 5  # of a Concat in an RRDBNet; Concats of Concats could double wi
 
 _MOST_NAMES = 6  # in a sentence
 
-_DECIMALS = 6  # of factors: they have been written as text, as 2.000000e-01
+_DECIMALS = 3  # of factors: they are written as text, and some were rounded to float16 before: 1.999512e-01
 
 _NO_ACTIVATION, _RELU, _LEAKY_RELU, _CLIP = range(4)  # of a convolution, option 9
 _ADD, _MULTIPLY = 0, 2  # of BinaryOp, option 0

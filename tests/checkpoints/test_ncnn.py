@@ -121,6 +121,14 @@ def test_a_bom_blank_lines_and_shape_hints(tmp_path):
     assert_same(lsr.load(param, method="direct"), net)
 
 
+def test_factors_that_were_rounded_to_float16(tmp_path):
+    net = random_network(num_block=1)
+    for style in (Style(), PNNX):
+        param = Model(net, style).write(tmp_path / "model.param")
+        param.write_text(param.read_text().replace("2.000000e-01", f"{np.float16(0.2):e}"))
+        assert_same(lsr.load(param, method="direct"), net)
+
+
 def test_noop_dropout_and_same_padding(tmp_path):
     net = random_network(num_block=1)
     model = Model(net, Style(splits=False))
