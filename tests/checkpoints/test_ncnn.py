@@ -99,7 +99,7 @@ def test_either_file_stands_for_both(tmp_path):
         for name in (param, weights):
             loaded = lsr.load(tmp_path / name, method="direct")
             assert_same(loaded, net)
-            assert loaded.meta["source"].startswith(f"{name}: ncnn")
+            assert loaded.meta["source"].startswith(f"{name}: an ncnn model")
 
 
 def test_convert(tmp_path, capsys):
