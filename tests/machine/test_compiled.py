@@ -53,10 +53,10 @@ def test_an_edit_to_an_inlined_file_is_seen_at_once(tmp_path):
 
 
 def test_the_digest_is_in_the_keys_of_what_is_remembered(monkeypatch):
-    before = auto._path()
+    before = auto._file()
     assert describe()["kernels"] == compiled.kernels_digest()
     monkeypatch.setattr(auto, "kernels_digest", lambda: "0" * 16)
-    assert auto._path() != before
+    assert auto._file() != before
 
 
 def test_without_a_place_for_a_cache(monkeypatch):
