@@ -52,7 +52,8 @@ def print_reach(networks: dict[str, lsr.RRDBNet], write: bool) -> None:
         rows.append([name, *(f"{changes[d:].max():.2f}" for d in DISTANCES), str(overlaps[digest(net)])])
     print(table(["pixels from the cut", *map(str, DISTANCES), "overlap"], rows))
     if write:
-        OVERLAPS.write_text(json.dumps(overlaps, indent=2) + "\n", encoding="utf-8")
+        known = json.loads(OVERLAPS.read_text(encoding="utf-8"))
+        OVERLAPS.write_text(json.dumps(known | overlaps, indent=2) + "\n", encoding="utf-8")
 
 
 def print_pictures(networks: dict[str, lsr.RRDBNet]) -> None:

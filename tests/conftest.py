@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items):
 def quick_timings():
     """`auto` may choose any method here, and measures on maps of a sixteenth of the size, for no longer than it must.
 
-    The bundled network's shapes would take four seconds in every process of the tests, the smallest ones as many.
+    psnr-small's shapes would take four seconds in every process of the tests, the smallest ones as many.
     """
     from lowrank_sr.network import auto
 

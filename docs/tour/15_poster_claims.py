@@ -13,7 +13,7 @@ Which of them hold here, in a few seconds of computing?
 #
 # The poster measured one picture, which it does not name, and does not say which ranks it used or what its threshold
 # did. Here everything is small as well: one detail of one photograph, and `psnr-small`, with 3 of ESRGAN's 23 blocks.
-# That is enough to see each mechanism, not to settle a question about pictures. ``lowrank-sr study -o report/`` asks
+# That is enough to see each mechanism, not to settle a question about pictures. ``lowrank-sr study`` asks
 # the same questions with six photographs, confidence intervals and a rule for each verdict. Where the two disagree,
 # believe the study.
 #

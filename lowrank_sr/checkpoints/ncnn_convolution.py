@@ -99,7 +99,7 @@ def _locate(
 ) -> dict[str, tuple[str, int, int, int]]:
     """By layer the dtype of its weights, and where they begin, its biases begin and both end."""
     places = {}
-    position, dtype = 0, "float16"  # as all are stored where the file ends before the first tag
+    position, dtype = 0, "float16"  # assumed where the file ends before the first tag
     for name, layer in sorted(convolutions.items(), key=lambda item: item[1].line):
         begin = position + _TAG_BYTES
         if begin <= len(data):
@@ -109,8 +109,8 @@ def _locate(
         places[name] = dtype, begin, middle, position
     if position > len(data):
         raise InputError(
-            f"is cut short: it has {len(data)} bytes and the layers in {param} need {position}, so it is half a "
-            "download, to be made again, or belongs to another model"
+            f"is cut short: it has {len(data)} bytes and the layers in {param} need {position}, so the "
+            "download broke off, or it belongs to another model"
         )
     if position < len(data):
         raise InputError(

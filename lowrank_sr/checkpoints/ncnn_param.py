@@ -12,7 +12,6 @@ Format: https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure and 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from lowrank_sr.errors import InputError
 
@@ -103,11 +102,12 @@ def parse(data: memoryview) -> list[Layer]:
     claimed = int(counts[0])
     if claimed > _MAX_LAYERS:
         raise InputError(f"says that there are {claimed} layers: expected {_MAX_LAYERS} at most")
-    layers = [_layer(number, words) for number, words in islice(lines, claimed)]
-    listed = len(layers) + sum(1 for _ in lines)
-    if listed != claimed:
-        raise InputError(f"lists {listed} layers and says that there are {claimed}: it is damaged, or half a download")
-    return layers
+    listed = list(lines)
+    if len(listed) != claimed:
+        raise InputError(
+            f"lists {len(listed)} layers and says that there are {claimed}: it is damaged, or half a download"
+        )
+    return [_layer(number, words) for number, words in listed]
 
 
 def _lines(data: memoryview) -> Iterator[tuple[int, list[str]]]:

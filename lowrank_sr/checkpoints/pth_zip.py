@@ -39,7 +39,7 @@ def parse(data: memoryview) -> tuple[object, BytesOf]:
     prefix = _prefix(records.names)
     if f"{prefix}constants.pkl" in records.names:
         raise InputError(
-            "is a TorchScript program, expected a state dict; with PyTorch, "
+            "is a TorchScript program: expected a state dict; with PyTorch, "
             "torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE) makes one of it"
         )
     byteorder = f"{prefix}byteorder"  # which PyTorch writes since 2.1

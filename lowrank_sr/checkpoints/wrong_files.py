@@ -24,12 +24,12 @@ def mapped(path: str | os.PathLike[str]) -> memoryview:
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError("is not a file but a folder, expected a network's weights; name the file in it that has them")
+        raise InputError("is not a file but a folder: expected a network's weights; name the file in it that has them")
     if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
-        raise InputError("is not a file, expected a network's weights")
+        raise InputError("is not a file: expected a network's weights")
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:  # mmap refuses an empty file
-            raise InputError("is empty, expected a network's weights; download or copy the file again")
+            raise InputError("is empty: expected a network's weights; download or copy the file again")
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
@@ -37,7 +37,7 @@ def what_it_is(data: memoryview) -> str | None:
     """Return what a file that could not be read is and what to do about it, or None where it is none of these kinds."""
     for recognises, kind, advice in _KINDS:
         if recognises(data):
-            return f"is {kind}, expected a network's weights; {advice}"
+            return f"is {kind}: expected a network's weights; {advice}"
     return None
 
 

@@ -1,8 +1,12 @@
 """A batch of pictures as plain data: what is to be done, and what became of it."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+Progress = Callable[[float], object]
+"""progress(share): called after each step with the share of a picture that was done in it."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.cluster.sent_file import SentFile, received, with_names
 from lowrank_sr.cluster.tiles import tiles_on
-from lowrank_sr.commands.batch import Outcome, Task, blocked
-from lowrank_sr.commands.batch_run import Executor, Progress, run_task
+from lowrank_sr.commands.batch import Outcome, Progress, Task, blocked
+from lowrank_sr.commands.batch_run import Executor, run_task
 from lowrank_sr.commands.upscale_file import PROCESS_BYTES
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing

@@ -3,16 +3,13 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from lowrank_sr.commands.batch import Outcome, Plan, Task, blocked
+from lowrank_sr.commands.batch import Outcome, Plan, Progress, Task, blocked
 from lowrank_sr.commands.expectation import watched
 from lowrank_sr.commands.upscale_file import upscale_file
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.enlarge import Compute
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import complain, progress, say
-
-Progress = Callable[[float], object]
-"""progress(share): called after each step with the share of a picture that was done in it."""
 
 Executor = Callable[[RRDBNet, Sequence[Task], Progress], Iterable[Outcome]]
 """execute(net, tasks, progress): the outcome of each task as it is there, in any order."""

@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.cluster.sent_file import SentFile, received
 from lowrank_sr.commands.options import (
     DATA_HELP,
+    WEIGHTS_HELP,
     Subparsers,
     add_cluster,
     add_command,
@@ -31,11 +30,12 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES
+from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
 
 # The numbers of a row, with the table's header and format.
@@ -46,7 +46,6 @@ MEASURES = {
     "ssim_rgb": ("SSIM RGB", "{:.4f}"),
     "seconds": ("seconds", "{:.3f}"),
 }
-_WARM_UP_SIDE = 8  # pixels of the picture that every network enlarges before any is timed
 
 Row = dict[str, Any]
 
@@ -63,7 +62,7 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="*",
         type=given_path,
         metavar="WEIGHTS",
-        help=f"bundled networks, weights files or checkpoints (default: {DEFAULT_NETWORK})",
+        help=WEIGHTS_HELP,
     )
     parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
     add_json(parser)
@@ -128,7 +127,8 @@ def _measured_here(
 ) -> Iterator[tuple[int, str, dict[str, float]]]:
     """The number of a pair, the name of a contestant, and its MEASURES there."""
     for net in contestants.values():
-        _warm_up(net)
+        if net is not None:
+            warm_up(net)
     for number, pair in enumerate(pairs):
         low, high = pair.read_images(scale)
         for name, net in contestants.items():
@@ -158,15 +158,10 @@ def _sent_files(pair: Pair, shared: bool) -> list[SentFile]:
 
 
 def _measure_sent(net: RRDBNet | None, name: str, files: list[SentFile], scale: int) -> dict[str, float]:
-    _warm_up(net)
+    if net is not None:
+        warm_up(net)
     with received(*files) as (high, *low):
         return _measure(net, *Pair(name, high, low[0] if low else None).read_images(scale), scale)
-
-
-def _warm_up(net: RRDBNet | None) -> None:
-    """Compile, choose methods and prepare kernels before anything is timed."""
-    if net is not None:
-        enlarge(net, np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.float32))
 
 
 def _measure(net: RRDBNet | None, low: Image, high: Image, scale: int) -> dict[str, float]:

@@ -3,47 +3,46 @@
 import time
 from collections.abc import Callable, Sequence
 
-from lowrank_sr.commands.batch import Task
+import numpy as np
+
+from lowrank_sr.commands.batch import Progress, Task
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.reading import PictureFile
 
-Progress = Callable[[float], object]
-
-SECONDS_WATCHED = 3  # from the first step on, when everything is compiled and chosen
+SECONDS_WATCHED = 3
 LONG_SECONDS = 60
 
 
 def watched(progress: Progress, tasks: Sequence[Task], tell: Callable[[float], object]) -> Progress:
     """`progress`, which calls `tell` once with the seconds that the batch will take, where that is more than a minute.
 
-    The pixels done in the first SECONDS_WATCHED seconds say how long the others take.
+    The pixels done in the SECONDS_WATCHED seconds after the first step say how long the others take. Everything has to
+    be compiled before.
     """
-    start: float | None = None
-    done, told = 0.0, False  # done: pictures
+    start: tuple[float, float] | None = None  # seconds, and pictures done by then
+    done, told = 0.0, False
 
     def report(share: float) -> None:
         nonlocal start, done, told
         progress(share)
+        done += share
         now = time.perf_counter()
         if start is None:
-            start = now
-            return
-        done += share
-        if not told and now - start >= SECONDS_WATCHED:
+            start = now, done
+        elif not told and now - start[0] >= SECONDS_WATCHED and done > start[1]:
             told = True
-            seconds = (now - start) / _share_of_pixels(tasks, done)
+            seconds = (now - start[0]) * _pixels_of(tasks, len(tasks)) / _pixels_of(tasks, done, start[1])
             if seconds > LONG_SECONDS:
                 tell(seconds)
 
     return report
 
 
-def _share_of_pixels(tasks: Sequence[Task], done: float) -> float:
-    """What part of all pixels is done when `done` pictures are, the first ones."""
-    pixels = [_pixels(task) for task in tasks]
-    whole = int(done)
-    finished = sum(pixels[:whole]) + (done - whole) * sum(pixels[whole : whole + 1])
-    return finished / sum(pixels)
+def _pixels_of(tasks: Sequence[Task], done: float, before: float = 0) -> float:
+    """The pixels of the first `done` pictures without those of the first `before`."""
+    pixels = np.array([_pixels(task) for task in tasks], float)
+    first = np.arange(len(tasks))
+    return float(pixels @ (np.clip(done - first, 0, 1) - np.clip(before - first, 0, 1)))
 
 
 def _pixels(task: Task) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lowrank_sr.commands.options import (
+    NETWORK_HELP,
     Subparsers,
     add_command,
     add_json,
@@ -52,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
     text = "Train a network further, dense or low-rank, on photographs or towards a teacher."
     parser = add_command(subparsers, "finetune", run, text)
     add_threads(parser)
-    parser.add_argument("weights", type=given_path, metavar="WEIGHTS", help="weights file or checkpoint to begin with")
+    parser.add_argument("weights", type=given_path, metavar="WEIGHTS", help=f"to begin with: {NETWORK_HELP}")
     parser.add_argument(
         "-o", "--output", type=given_path, required=True, metavar="OUT.npz", help="weights file to write"
     )
@@ -60,7 +61,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--teacher",
         type=given_path,
-        metavar="DENSE.npz",
+        metavar="DENSE",
         help="towards what this network makes of the pictures; they may then be of low resolution",
     )
     length = parser.add_mutually_exclusive_group(required=True)

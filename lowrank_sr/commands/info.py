@@ -5,6 +5,7 @@ from typing import Any
 
 from lowrank_sr import flops
 from lowrank_sr.commands.options import (
+    NETWORK_HELP,
     Subparsers,
     add_command,
     add_json,
@@ -17,7 +18,7 @@ from lowrank_sr.commands.options import (
 )
 from lowrank_sr.layers import CP, Separable
 from lowrank_sr.network import auto
-from lowrank_sr.network.auto import AUTO
+from lowrank_sr.network.auto import AUTO, check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import NETWORKS, weights_file
 from lowrank_sr.text import table
@@ -34,7 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="?",
         type=given_path,
         metavar="WEIGHTS",
-        help="a bundled network, a weights file or a checkpoint",
+        help=NETWORK_HELP,
     )
     add_json(parser)
 
@@ -42,6 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> None:
     """Describe the network, or list the bundled ones."""
     if options.weights is None:
+        check_method(options.method, "--method")
         bundled = [_entry(name) for name in NETWORKS]
         report(_listed(bundled), bundled, options.json)
         return

@@ -2,17 +2,24 @@
 
 import argparse
 
-from lowrank_sr.commands.options import Subparsers, add_command, check_weights_output, given_path, load_network
+from lowrank_sr.commands.options import (
+    NETWORK_HELP,
+    Subparsers,
+    add_command,
+    check_weights_output,
+    given_path,
+    load_network,
+)
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.interpolate import interpolate
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
-    text = "Make a network between two of one architecture: between smooth and sharp, or more and less denoising."
+    text = "Make a network between two of one architecture, such as a smooth one and a sharp one."
     parser = add_command(subparsers, "interpolate", run, text)
-    parser.add_argument("a", type=given_path, metavar="A", help="weights file or checkpoint")
-    parser.add_argument("b", type=given_path, metavar="B", help="weights file or checkpoint")
+    parser.add_argument("a", type=given_path, metavar="A", help=NETWORK_HELP)
+    parser.add_argument("b", type=given_path, metavar="B", help=NETWORK_HELP)
     parser.add_argument(
         "--alpha", type=float, required=True, metavar="X", help="how much of B: 0 is A, 1 is B, 0.8 four fifths of B"
     )

@@ -29,7 +29,8 @@ def given_path(text: str) -> Path:
     return Path(text)
 
 
-WEIGHTS_HELP = f"a bundled network ({', '.join(NETWORKS)}), a weights file or a checkpoint (default: {DEFAULT_NETWORK})"
+NETWORK_HELP = f"a bundled network ({', '.join(NETWORKS)}), a weights file, a checkpoint or an ncnn model"
+WEIGHTS_HELP = f"{NETWORK_HELP} (default: {DEFAULT_NETWORK})"
 DATA_HELP = "pictures, or pairs NAME_HR.png and NAME_LR.png (default: the bundled ones)"
 
 

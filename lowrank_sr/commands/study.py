@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lowrank_sr.commands.options import (
     DATA_HELP,
-    WEIGHTS_HELP,
+    NETWORK_HELP,
     Subparsers,
     add_cluster,
     add_command,
@@ -16,6 +16,7 @@ from lowrank_sr.commands.options import (
 )
 from lowrank_sr.conv.methods import METHODS
 from lowrank_sr.errors import InputError
+from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
 from lowrank_sr.study.run import study, summary
 from lowrank_sr.study.technique import FORMS
 from lowrank_sr.text import say
@@ -35,7 +36,8 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="FOLDER",
         help="report.html, report.md, results.json and figures; an interrupted study goes on (default: %(default)s)",
     )
-    parser.add_argument("--weights", type=given_path, metavar="W", help=WEIGHTS_HELP)
+    defaults = f"(default: {DEFAULT_NETWORK}, with --quick {SMALL_NETWORK})"
+    parser.add_argument("--weights", type=given_path, metavar="W", help=f"{NETWORK_HELP} {defaults}")
     parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
     parser.add_argument(
         "--photos",

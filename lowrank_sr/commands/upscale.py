@@ -29,6 +29,7 @@ from lowrank_sr.files import write_json
 from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.formats import SUFFIXES
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
@@ -56,9 +57,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "--overlap",
         type=int,
         metavar="PIXELS",
-        help="what a tile sees of its neighbours (default: measured for the network, once: the distance beyond which no"
-        " cut through the calibration pictures changes a value by more than a step of 8 bits; 78 pixels for"
-        " realesrgan-x4plus, 60 for realesrgan-x4plus-anime, 12 for psnr-small)",
+        help="what a tile sees of its neighbours; by default as much as the network needs for no value to differ by"
+        " more than about a step of 8 bits from that of the picture in one piece, measured once on cuts through the"
+        " calibration pictures (78 for realesrgan-x4plus, 60 for realesrgan-x4plus-anime, 12 for psnr-small)",
     )
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
     parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
@@ -100,9 +101,12 @@ def run(options: argparse.Namespace) -> int:
             _check_report(options.json, plan)
         outcomes: list[Outcome] = []
         with open_pool(options) as pool:
+            faster = _faster(options.weights) if pool is None else None
+            if faster is not None and plan.tasks:
+                warm_up(net)
             execute = run_here if pool is None else on_workers(pool)
             try:
-                run_batch(net, plan, outcomes, options.quiet, streams.shown, execute, _faster(options.weights))
+                run_batch(net, plan, outcomes, options.quiet, streams.shown, execute, faster)
             finally:  # after Ctrl-C too, and where the scheduler is lost
                 if options.json is not None:
                     write_json(options.json, _rows(outcomes, streams))

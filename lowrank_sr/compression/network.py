@@ -170,7 +170,7 @@ def _crops(net: RRDBNet, images: Sequence[np.ndarray] | None, seed: int) -> Crop
     if not len(pictures):
         return None
     if (channels := net.architecture.image_channels) != 3:
-        raise InputError(f"a network of {channels} channels, and calibration pictures of RGB: expected no calibration")
+        raise InputError(f"the network takes {channels} channels, calibration pictures are RGB: expected none of them")
     return calibration.crops(pictures, net.scale, seed)
 
 

@@ -31,7 +31,7 @@ def remembered(file: str, key: str, valid: Callable[[Any], bool], measure: Calla
             _said.add(waiting)
             _log.info(waiting)
         table[key] = measure()
-        _store(file, table)
+        _store(file, table | _stored(file) | {key: table[key]})  # another process may have written it meanwhile
     return table[key]
 
 

@@ -130,15 +130,17 @@ def plan_picture(
     whole = TilePlan(height, width, height, width, 0)
     if needs(whole) <= budget:
         return whole
-    chosen = overlap_of(net) if overlap is None else overlap
-    plan = cheapest_plan(height, width, chosen, step, needs, budget)
-    if plan is None:
+    least = needs(least_plan(height, width, overlap or 0, step))
+    if least <= budget:  # else no overlap would do, and none need be measured
+        chosen = overlap_of(net) if overlap is None else overlap
+        plan = cheapest_plan(height, width, chosen, step, needs, budget)
+        if plan is not None:
+            return plan
         least = needs(least_plan(height, width, chosen, step))
-        raise InputError(
-            f"{width} x {height} pixels need {size_text(held + least)} of memory even in small tiles:"
-            f" {size_text(max(held + budget, 0))} can be used"
-        )
-    return plan
+    raise InputError(
+        f"{width} x {height} pixels need {size_text(held + least)} of memory even in small tiles:"
+        f" {size_text(max(held + budget, 0))} can be used"
+    )
 
 
 def enlarged_rows(

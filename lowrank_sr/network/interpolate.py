@@ -16,8 +16,8 @@ def interpolate(a: RRDBNet, b: RRDBNet, alpha: float) -> RRDBNet:
 
         theta = (1 - alpha) theta_a + alpha theta_b
 
-    Factors of layers of one form and rank are parameters, too: that is meant for a compressed network and what
-    `finetune` has made of it; of networks compressed apart the factors have nothing in common.
+    Factors of layers of one form and rank are parameters, too. This suits a compressed network and its fine-tuned
+    version; factors of separately compressed networks have nothing in common.
 
     Raises InputError for networks of different architecture, or with a layer of different form or rank, and for an
     alpha outside 0 to 1.

@@ -117,8 +117,10 @@ def least_side(overlap: int) -> int:
 def least_plan(height: int, width: int, overlap: int, alignment: int) -> TilePlan:
     """The plan with the smallest tiles."""
     overlap += -overlap % alignment
-    side = least_side(overlap) + -least_side(overlap) % alignment
-    return TilePlan(height, width, min(height, side), min(width, side), overlap)
+    tile_height, tile_width = (
+        _side(length, -(-length // least_side(overlap)), alignment) for length in (height, width)
+    )
+    return TilePlan(height, width, tile_height, tile_width, overlap)
 
 
 def _highest(plan: TilePlan, alignment: int, needs: Callable[[TilePlan], int], budget: int) -> TilePlan | None:

@@ -91,7 +91,7 @@ KINDS = [
 @pytest.mark.parametrize("name", ["model.pth", "model.npz", "model"])
 @pytest.mark.parametrize(("content", "kind", "advice"), KINDS)
 def test_kinds(tmp_path, name, content, kind, advice):
-    assert refusal(tmp_path / name, content) == f"is {kind}, expected a network's weights; {advice}"
+    assert refusal(tmp_path / name, content) == f"is {kind}: expected a network's weights; {advice}"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_real_torchscript(tmp_path):
     stream = io.BytesIO()
     torch.jit.save(torch.jit.trace(torch.nn.Conv2d(3, 3, 3), torch.zeros(1, 3, 4, 4)), stream)
     assert refusal(tmp_path / "model.pth", stream.getvalue()) == (
-        "is a TorchScript program, expected a state dict; with PyTorch, "
+        "is a TorchScript program: expected a state dict; with PyTorch, "
         "torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE) makes one of it"
     )
 
@@ -149,7 +149,7 @@ def test_zip_file_with_the_weights_in_it(tmp_path):
 @pytest.mark.parametrize(("name", "content"), [("model.pth", valid("zip")), ("model.npz", npz())])
 def test_half_a_zip_file(tmp_path, name, content):
     for size in (4, len(content) // 2, len(content) - 22):
-        expected = f"is a zip file that breaks off, expected a network's weights; {HALF}"
+        expected = f"is a zip file that breaks off: expected a network's weights; {HALF}"
         assert refusal(tmp_path / name, content[:size]) == expected
 
 
@@ -181,12 +181,12 @@ def test_half_a_safetensors_file(tmp_path):
 def test_nothing_a_folder_and_a_named_pipe(tmp_path, name):
     empty, folder, pipe = (tmp_path / kind / name for kind in ("empty", "folder", "pipe"))
     empty.parent.mkdir()
-    assert refusal(empty, b"") == "is empty, expected a network's weights; download or copy the file again"
+    assert refusal(empty, b"") == "is empty: expected a network's weights; download or copy the file again"
     folder.mkdir(parents=True)
-    with pytest.raises(lsr.InputError, match="is not a file but a folder, expected a network's weights; name the file"):
+    with pytest.raises(lsr.InputError, match="is not a file but a folder: expected a network's weights; name the file"):
         lsr.load(folder)
     if hasattr(os, "mkfifo"):
         pipe.parent.mkdir()
         os.mkfifo(pipe)  # which is not waited for
-        with pytest.raises(lsr.InputError, match="is not a file, expected a network's weights"):
+        with pytest.raises(lsr.InputError, match="is not a file: expected a network's weights"):
             lsr.load(pipe)

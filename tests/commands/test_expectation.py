@@ -34,11 +34,11 @@ def tasks(tmp_path):
 def test_the_rate_of_the_first_seconds_is_that_of_all_pixels(clock, tasks):
     done, told = [], []
     report = watched(done.append, tasks, told.append)
-    clock[0] += 50  # compiling
-    for _ in range(11):  # the first says only that it has begun; then 2 seconds for a tenth of a picture
+    clock[0] += 50
+    for _ in range(10):  # the first says only that it has begun; then 2 seconds for a tenth of a picture
         report(0.1)
         clock[0] += 2
-    assert len(done) == 11
+    assert len(done) == 10
     ((seconds),) = told
     assert seconds == pytest.approx(4 / (0.2 * 100 / 401))  # what is no picture counts as a pixel
 
@@ -46,11 +46,22 @@ def test_the_rate_of_the_first_seconds_is_that_of_all_pixels(clock, tasks):
 def test_across_pictures(clock, tasks):
     told = []
     report = watched(lambda share: None, tasks, told.append)
-    report(0)
-    clock[0] += 10
-    report(1.5)  # the first, and half of the second
-    assert told == []  # 16 seconds in all
+    report(0.5)
+    clock[0] += 40
+    report(0)  # nothing is done: nothing can be said
+    assert told == []
+    report(1)  # half of the first, half of the second: 200 pixels of 401
+    assert told == [pytest.approx(40 * 401 / 200)]
     report(0.1)
+    assert len(told) == 1
+
+
+def test_a_short_batch_says_nothing(clock, tasks):
+    told = []
+    report = watched(lambda share: None, tasks, told.append)
+    for _ in range(3):
+        report(1)
+        clock[0] += 10
     assert told == []
 
 

@@ -57,7 +57,7 @@ def test_ranks_of_narrow_layers_are_one_apart():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_six_times_fewer_flops_from_the_kernels_alone(form):
-    net = lsr.RRDBNet.random(num_block=1, method="im2col")  # the bundled network's shapes, and a third of its layers
+    net = lsr.RRDBNet.random(num_block=1, method="im2col")  # psnr-small's shapes, and a third of its layers
     chosen = ranks.within_cost(ranks.candidates(net, inner(net), form, TARGETS["flops"]), 6.0)
     after = sum(
         net.architecture.area(name) * flops.factorised(form, *layer.shape, chosen[name])

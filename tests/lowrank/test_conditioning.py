@@ -1,4 +1,4 @@
-"""Condition number, effective rank, and the paper's choice of layers, tested on the bundled network."""
+"""Condition number, effective rank, and the paper's choice of layers, tested on psnr-small."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_selection():
 
 @pytest.fixture(scope="module")
 def sigmas(shared):
-    """Return the singular values of every layer of the bundled network, and the ranks of a theoretical x2."""
+    """Return the singular values of every layer of psnr-small, and the ranks of a theoretical x2."""
     with np.load(shared / "weights" / "rrdb_x4_nb3.npz") as weights:
         kernels = {n.removesuffix(".weight"): weights[n] for n in weights if n.endswith(".weight")}
     return {

@@ -68,3 +68,21 @@ def test_a_file_that_cannot_be_read_is_replaced_by_one_that_can(folder, monkeypa
     assert path_of("figures.json").stat().st_mode & 0o400
     another_process(monkeypatch)
     assert figure("a", never) == 1
+
+
+def test_processes_keep_each_others_figures(monkeypatch):
+    figure("a", lambda: 1)
+    another_process(monkeypatch)
+    figure("b", lambda: figure_of_another_process())
+    another_process(monkeypatch)
+    assert (figure("a", never), figure("b", never), figure("c", never)) == (1, 2, 3)
+
+
+def figure_of_another_process():
+    """Meanwhile it writes the file, too."""
+    known = dict(module._known)
+    module._known.clear()
+    figure("c", lambda: 3)
+    module._known.clear()
+    module._known.update(known)
+    return 2

@@ -84,7 +84,7 @@ def test_networks_of_other_things_than_pictures(tmp_path, capsys):
 
 
 def test_compress_and_finetune_say_that_they_need_rgb(tmp_path):
-    with pytest.raises(lsr.InputError, match="a network of 1 channels, and calibration pictures of RGB"):
+    with pytest.raises(lsr.InputError, match="the network takes 1 channels, calibration pictures are RGB"):
         lsr.compress(NETS[1], rank=1)
     assert lsr.compress(NETS[1], rank=1, images=()).layers["trunk_conv"].rank == 1
     with pytest.raises(lsr.InputError, match="expected RGB"):

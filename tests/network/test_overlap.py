@@ -1,5 +1,6 @@
 """How far a network looks, measured."""
 
+import argparse
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from test_rrdbnet import random_net
 
 import lowrank_sr as lsr
+from lowrank_sr.commands import upscale
 from lowrank_sr.machine import remembered
 from lowrank_sr.network import overlap as module
 from lowrank_sr.network.architecture import Architecture
@@ -68,19 +70,14 @@ def test_the_bundled_figures_are_those_of_the_bundled_networks():
 
 
 def help_of_upscale():
-    import argparse
-
-    from lowrank_sr.commands import upscale
-
     parsers = argparse.ArgumentParser().add_subparsers()
     upscale.add_parser(parsers)
-    text = " ".join(parsers.choices["upscale"].format_help().split()).replace("- ", "-")
-    return text.replace("78 pixels for", "78 for")
+    return " ".join(parsers.choices["upscale"].format_help().split()).replace("- ", "-")
 
 
 def test_an_overlap_is_measured_once(monkeypatch, elsewhere):
     calls = []
-    monkeypatch.setattr(module, "measure_overlap", lambda net, progress: calls.append(net) or 12)
+    monkeypatch.setattr(module, "measure_overlap", lambda net: calls.append(net) or 12)
     assert overlap_of(TINY) == overlap_of(lsr.RRDBNet(TINY.layers, "direct")) == 12
     assert len(calls) == 1
     monkeypatch.setattr(remembered, "_known", {})  # another process
@@ -99,12 +96,26 @@ def test_no_number_of_a_network_may_change_unseen():
 
 @pytest.mark.parametrize("kept", ["many", -6, 1.5, 10**6, None, True])
 def test_a_figure_that_cannot_be_is_measured_anew(monkeypatch, elsewhere, kept):
-    monkeypatch.setattr(remembered, "_known", {OVERLAPS.name: {digest(TINY): kept}})
-    monkeypatch.setattr(module, "measure_overlap", lambda net, progress: 6)
+    monkeypatch.setattr(remembered, "_known", {module._file(): {digest(TINY): kept}})
+    monkeypatch.setattr(module, "measure_overlap", lambda net: 6)
     assert overlap_of(TINY) == 6
 
 
+def test_figures_measured_otherwise_do_not_count(monkeypatch):
+    name = module._file()
+    monkeypatch.setattr(module, "TOLERANCE", 2)
+    assert module._file() != name
+
+
+def test_networks_of_other_channels_in_tiles(elsewhere):
+    net = random_net(Architecture(4, 1, 2, 1, 6, 6))
+    image = np.random.default_rng(0).random((150, 120, 6), dtype=np.float32)
+    with pytest.raises(lsr.InputError, match="even in small tiles"):
+        lsr.enlarge(net, image, memory=10**5)  # which no overlap would change: nothing is measured
+    assert overlap_of(net) <= receptive_field(net.architecture) + 6
+
+
 def test_a_picture_that_fits_whole_needs_no_overlap(monkeypatch):
-    monkeypatch.setattr(module, "measure_overlap", lambda net, progress: pytest.fail("measured"))
+    monkeypatch.setattr(module, "measure_overlap", lambda net: pytest.fail("measured"))
     fresh = random_net(TINY.architecture, seed=99)
     assert lsr.enlarge(fresh, np.zeros((9, 8, 3), np.uint8)).shape == (18, 16, 3)
