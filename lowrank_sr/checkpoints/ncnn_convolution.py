@@ -110,7 +110,7 @@ def _locate(
     if position > len(data):
         raise InputError(
             f"is cut short: it has {len(data)} bytes and the layers in {param} need {position}, so the "
-            "download broke off, or it belongs to another model"
+            "download broke off, or it belongs to another model: download it again"
         )
     if position < len(data):
         raise InputError(

@@ -322,8 +322,8 @@ def test_weights_of_another_length(param):
     for length in (len(content) - 1, len(content) // 2, 40, 3):
         weights.write_bytes(content[:length])
         assert refusal(weights) == (
-            f"is cut short: it has {length} bytes and the layers in model.param need {len(content)}, so it is half a "
-            "download, to be made again, or belongs to another model"
+            f"is cut short: it has {length} bytes and the layers in model.param need {len(content)}, so the "
+            "download broke off, or it belongs to another model: download it again"
         )
         assert refusal(param).startswith("model.bin is cut short: ")
     weights.write_bytes(content + b"\0\0")

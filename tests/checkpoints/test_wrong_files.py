@@ -125,7 +125,7 @@ def test_real_onnx(tmp_path):
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "net", [value], [value])
     model = onnx.helper.make_model(graph, producer_name="pytorch", producer_version="2.0.1", doc_string="text " * 100)
-    assert "is an ONNX model, " in refusal(tmp_path / "model.pth", model.SerializeToString())
+    assert "is an ONNX model: " in refusal(tmp_path / "model.pth", model.SerializeToString())
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch means to leave TorchScript behind

@@ -54,7 +54,7 @@ def test_what_is_measured_falls_off_and_ends_with_the_receptive_field(unshuffle)
     assert changes.shape == (126 * unshuffle,)
     reach = receptive_field(net.architecture)
     assert changes[0] > 1 > changes[reach:].max()  # beyond it float32 rounds tiles that lie differently
-    overlap = measure_overlap(net)
+    overlap = overlap_from(changes, net)
     assert 0 < overlap <= reach + alignment(net.architecture)
     assert overlap % alignment(net.architecture) == 0
 
