@@ -26,7 +26,7 @@ from lowrank_sr.pictures.images import images_in, read_image
 from lowrank_sr.resources import IMAGES, NETWORKS, OVERLAPS
 from lowrank_sr.text import table
 
-DISTANCES = (0, 6, 12, 24, 36, 48, 60, 72, 78, 84, 96)
+DISTANCES = (0, 6, 12, 24, 36, 48, 60, 66, 78, 84, 90)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
 MEMORY = 2 * 10**9  # bytes that a call needs at most where nobody says otherwise
 SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
 _CHUNK = 2**20  # values that are rounded at a time
+_YIELDED_ROWS = 64  # at a time, copied: whoever holds them does not hold a whole row of tiles
 
 Progress = Callable[[float], object]
 """progress(share): called after each step with the share of the work that was done in it; together about 1."""
@@ -104,10 +105,10 @@ def needed_bytes(net: RRDBNet, channels: int, dtype: np.dtype, source_bytes: int
     """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
 
     That is one tile's `call_bytes` and the rows of a row of tiles, finished and as they are read: of `source_bytes` a
-    value, 0 where the picture is in memory anyway.
+    value, 0 where the picture is in memory anyway; and the last rows that were yielded.
     """
     read = 2 * source_bytes * plan.computed_height * plan.width * channels  # the next rows meet those before
-    finished = 2 * net.scale**2 * plan.tile_height * plan.width * channels * dtype.itemsize
+    finished = net.scale * plan.width * channels * dtype.itemsize * (net.scale * plan.tile_height + _YIELDED_ROWS)
     return read + finished + call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
 
 
@@ -151,7 +152,7 @@ def enlarged_rows(
     progress: Progress | None = None,
     compute: Compute | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield the enlarged picture from the top, as many rows at a time as a row of tiles gives: (h, W, C) of `dtype`.
+    """Yield the enlarged picture from the top, some rows at a time: (h, W, C) of `dtype`.
 
     `read(top, bottom)` gives the rows of the picture, (h, W, C); `top` does not decrease. `compute` computes the tiles
     somewhere else.
@@ -177,7 +178,8 @@ def enlarged_rows(
             if compute and progress:
                 progress(share(tile))
         assert done is not None
-        yield done
+        for top in range(0, len(done), _YIELDED_ROWS):
+            yield done[top : top + _YIELDED_ROWS].copy()
 
 
 def _share(plan: TilePlan, tile: Tile) -> float:

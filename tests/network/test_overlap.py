@@ -30,13 +30,13 @@ def elsewhere(tmp_path, monkeypatch):
     ("changes", "overlap"),
     [
         ([0] * 126, 0),
-        ([9] * 13 + [0.9] * 113, 18),  # the first whole tile beyond
-        ([9] * 12 + [1] * 114, 12),
+        ([9] * 13 + [0.2] * 113, 18),  # the first whole tile beyond
+        ([9] * 12 + [0.25] * 114, 12),
         ([0] * 100 + [2] + [0] * 25, 102),  # farther counts, too
         ([9] * 126, 126),  # receptive field, in whole tiles
     ],
 )
-def test_the_overlap_is_where_nothing_beyond_moves_by_more_than_a_step(changes, overlap):
+def test_the_overlap_is_where_nothing_beyond_moves_by_more_than_the_tolerance(changes, overlap):
     assert receptive_field(DEEP.architecture) == 124
     assert overlap_from(np.array(changes, float), DEEP) == overlap
 
