@@ -30,13 +30,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "info", run, text)
     add_method(parser)
     add_threads(parser)
-    parser.add_argument(
-        "weights",
-        nargs="?",
-        type=given_path,
-        metavar="WEIGHTS",
-        help=NETWORK_HELP,
-    )
+    parser.add_argument("weights", nargs="?", type=given_path, metavar="WEIGHTS", help=NETWORK_HELP)
     add_json(parser)
 
 

@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
             _check_report(options.json, plan)
         outcomes: list[Outcome] = []
         with open_pool(options) as pool:
-            faster = _faster(options.weights) if pool is None else None
+            faster = None if options.quiet or pool is not None else _faster(options.weights)
             if faster is not None and plan.tasks:
                 warm_up(net)
             execute = run_here if pool is None else on_workers(pool)

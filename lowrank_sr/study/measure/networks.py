@@ -1,11 +1,11 @@
 """The network of each technique in Table 1; what is computed for it is kept in networks/."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.study.measure import low_rank
 from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
@@ -98,12 +98,3 @@ def _tuned(study: Study, technique: Technique) -> RRDBNet:
     teacher = None if technique.form is None else study.net
     pictures = folder.read(study.training_set.paths, net.scale, finetune.SIDE, with_teacher=False)
     return finetune.trained(net, pictures, teacher, Length(None, study.extent.minutes), study.settings.seed)
-
-
-def digest(net: RRDBNet) -> str:
-    """Of the network's numbers."""
-    hashed = hashlib.sha256()
-    for name, layer in net.layers.items():
-        for key, array in layer.arrays().items():
-            hashed.update(f"{name}.{key} {array.shape}".encode() + array.tobytes())
-    return hashed.hexdigest()[:16]

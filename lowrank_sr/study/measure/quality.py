@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from lowrank_sr.network.enlarge import enlarge
+from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.metrics import psnr
 from lowrank_sr.pictures.quality import measure_quality
@@ -56,7 +57,7 @@ def of_technique(study: Study, technique: Technique) -> Quality:
 
 def of_network(study: Study, net: RRDBNet) -> Quality:
     """PSNR and SSIM of a network, as `evaluate` reports them; once for networks with the same layers and method."""
-    known, key = _measured.setdefault(study, {}), (networks.digest(net), net.method)
+    known, key = _measured.setdefault(study, {}), (digest(net), net.method)
     if key not in known:
         is_dense = all(layer.rank is None for layer in net.layers.values())
         dense = None if is_dense else dense_pictures(study)
