@@ -26,7 +26,7 @@ import numpy as np
 from peers import PEERS
 
 import lowrank_sr as lsr
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.machine.cpu import describe
 from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved

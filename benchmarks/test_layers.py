@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from lowrank_sr import flops
+from lowrank_sr.conv import algorithms
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import METHODS, convolution
+from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Dense, random_layer
 
 TRUNK = [(64, 3), (32, 64), (32, 96), (32, 128), (32, 160), (64, 192), (64, 64)]
@@ -34,6 +36,6 @@ def test_layer(report, n, c, side, method):
         contestants,
         work,
         bytes=touched,
-        multiplications=flops.multiplications(random_layer((n, c, 3)), method) * side**2,
+        multiplications=algorithms.multiplications(random_layer((n, c, 3)), method) * side**2,
         shape=[n, c, 3, side, side],
     )

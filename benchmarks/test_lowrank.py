@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from lowrank_sr import flops
+from lowrank_sr.conv import algorithms
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import METHODS, convolution
+from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL, SVD_KERNEL_WINOGRAD, Technique
@@ -53,7 +55,7 @@ def test_layer(report, n, c, side, technique, speedup):
         flops.per_pixel(timed) * side**2,
         method=technique.name,
         bytes=4 * (side**2 * (c + n) + timed.parameters),
-        multiplications=flops.multiplications(timed, technique.method) * side**2,
+        multiplications=algorithms.multiplications(timed, technique.method) * side**2,
         shape=[n, c, 3, side, side],
         rank=timed.rank,
         effective_flops=flops.dense(n, c, 3) * side**2,

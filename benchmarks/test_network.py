@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.network.auto import AUTO
 
 NETWORKS = {"psnr-small": (partial(lsr.load, "psnr-small"), (64, 128)), "ESRGAN": (lsr.RRDBNet.random, (64,))}

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from lowrank_sr import flops
+from lowrank_sr.conv import algorithms
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import METHODS, convolution
+from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Dense, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.machine.threads import limited, thread_count
@@ -61,7 +63,7 @@ def described(name, channels, side, sweep, x, **more):
     return {
         "method": name,
         "bytes": 4 * (2 * side**2 * channels + timed.parameters),
-        "multiplications": flops.multiplications(timed, technique.method) * side**2,
+        "multiplications": algorithms.multiplications(timed, technique.method) * side**2,
         "shape": [channels, channels, 3, side, side],
         "rank": timed.rank,
         "sweep": sweep,

@@ -9,7 +9,7 @@ N output channels, C input channels, a d x d kernel, rank K or R. At the break-e
 layer does; their cost is proportional to the rank, so at 1/S of it they cost 1/S as much.
 """
 
-from lowrank_sr.layers import CP, Dense, Layer, Separable
+from lowrank_sr.layers import CP, Dense, Layer
 
 
 def dense(n: int, c: int, d: int) -> int:
@@ -45,26 +45,3 @@ def per_pixel(layer: Layer) -> int:
     if isinstance(layer, Dense):
         return dense(*layer.shape)
     return factorised("cp" if isinstance(layer, CP) else "svd", *layer.shape, layer.rank)
-
-
-def multiplications(layer: Layer, method: str) -> float:
-    """Multiplications a pixel that `method` does: half the FLOPs, but for Winograd's algorithm.
-
-    F(6 x 6, 3 x 3) takes 64 for the 36 x 9 of a dense layer's tile and channel, F(6, 3) takes 8 for the 6 x 3 of an SVD
-    pair's, the multiplications of its transforms not counted.
-    """
-    direct = per_pixel(layer) / 2
-    if method != "winograd" or isinstance(layer, CP):
-        return direct
-    return direct * 64 / 324 if isinstance(layer, Dense) else direct * 8 / 18
-
-
-def upsampled_share(layer: Layer, method: str) -> float:
-    """The share of `multiplications` that `conv/upsampled.py` does where the layer reads an enlarged map.
-
-    2 x 2 taps instead of 3 x 3 directly, 7 of 8 elements in each direction by Winograd's algorithm; the other methods
-    multiply by the zeros as well.
-    """
-    if method == "winograd" and isinstance(layer, Separable):
-        return 7 / 8
-    return {"direct": 4 / 9, "winograd": 49 / 64}.get(method, 1.0) if isinstance(layer, Dense) else 1.0

@@ -43,11 +43,11 @@ def quick_timings():
 
     psnr-small's shapes would take four seconds in every process of the tests, the smallest ones as many.
     """
-    from lowrank_sr.network import auto
+    from lowrank_sr.conv import timing
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auto, "TIMING_SIDE", 24)
-        patch.setattr(auto, "TIMING_SECONDS", 0)
+        patch.setattr(timing, "SIDE", 24)
+        patch.setattr(timing, "SECONDS", 0)
         yield
 
 

@@ -45,7 +45,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lowrank_sr import flops
+from lowrank_sr.conv import algorithms
 from lowrank_sr.conv import toom_cook as package
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
@@ -323,7 +323,7 @@ def call(method, n, c, side=36):
 
 
 dense = random_layer((64, 64, 3))
-promised = flops.multiplications(dense, "direct") / flops.multiplications(dense, "winograd")
+promised = algorithms.multiplications(dense, "direct") / algorithms.multiplications(dense, "winograd")
 with limited(1):
     for n, c in [(64, 3), (32, 64), (32, 160), (64, 64), (64, 192)]:
         times = interleaved({method: call(method, n, c) for method in ("direct", "winograd")}, rounds=30)

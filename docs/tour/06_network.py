@@ -50,9 +50,10 @@ import numpy as np
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import from_array, unpadded
-from lowrank_sr.conv.methods import METHODS, convolution
+from lowrank_sr.conv.methods import convolution
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.pictures.images import read_image

@@ -43,7 +43,7 @@ from statistics import median
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lowrank_sr import flops
+from lowrank_sr.conv import algorithms
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve
@@ -120,10 +120,10 @@ print(f"largest error: direct {np.abs(directly - by_numpy).max():.1e}, by F(6, 3
 print(f"the bound, where it is smallest: {bound.min():.1e}")
 
 # %%
-# :func:`lowrank_sr.flops.multiplications` counts for every form and method. FLOPs by the usual formulas do not change
-# with the method, and so do not see what Winograd's algorithm saves.
+# :func:`lowrank_sr.conv.algorithms.multiplications` counts for every form and method. FLOPs by the usual formulas do
+# not change with the method, and so do not see what Winograd's algorithm saves.
 
-assert flops.multiplications(layer, "winograd") * height * width == count
+assert algorithms.multiplications(layer, "winograd") * height * width == count
 
 # %%
 # What the pair has to beat
@@ -172,9 +172,9 @@ times = interleaved(runs, rounds=9, sample=0.01)  # short calls are repeated for
 
 def against_dense(name, method):
     """Multiplications and seconds of a layer over those of the dense one computed directly."""
-    multiplications = flops.multiplications(layers[name], method) / flops.multiplications(layers["dense"], "direct")
+    own, dense = algorithms.multiplications(layers[name], method), algorithms.multiplications(layers["dense"], "direct")
     pairs = zip(times[f"{name} {method}"], times["dense direct"], strict=True)
-    return multiplications, median(own / dense for own, dense in pairs)
+    return own / dense, median(seconds / of_dense for seconds, of_dense in pairs)
 
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 4.5), sharey=True, layout="constrained")
@@ -213,7 +213,7 @@ for name in ("dense", 16, 48):
 #
 # **1.** Below which rank does a pair by F(6, 3) take fewer multiplications than the dense layer by
 # :math:`F(6 \times 6, 3 \times 3)`? Express it by the break-even rank :math:`3 N C / (N + C)`, and check it with
-# :func:`lowrank_sr.flops.multiplications` for the layer shapes of `psnr-small`.
+# :func:`lowrank_sr.conv.algorithms.multiplications` for the layer shapes of `psnr-small`.
 #
 # .. dropdown:: Solution
 #

@@ -16,7 +16,9 @@ from lowrank_sr.commands.options import (
     network_name,
     report,
 )
-from lowrank_sr.layers import CP, Separable
+from lowrank_sr.conv import timing
+from lowrank_sr.conv.algorithms import algorithms_of
+from lowrank_sr.layers import Dense
 from lowrank_sr.network import auto
 from lowrank_sr.network.auto import AUTO, check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
@@ -108,11 +110,11 @@ def describe(net: RRDBNet, name: str) -> dict[str, Any]:
 def _computation(net: RRDBNet, name: str) -> dict[str, Any]:
     """The method that computes a layer, where there are several, and, where it was timed, the GFLOP/s of all."""
     layer, method = net.layers[name], net.methods[name]
-    if isinstance(layer, CP):
+    if len(algorithms_of(type(layer))) == 1:
         return {}
-    if net.method != AUTO or isinstance(layer, Separable):
+    if net.method != AUTO or not isinstance(layer, Dense):
         return {"method": method}
-    layer_flops = flops.per_pixel(layer) * auto.TIMING_SIDE**2
+    layer_flops = flops.per_pixel(layer) * timing.SIDE**2
     gflops = {each: layer_flops / seconds / 1e9 for each, seconds in auto.seconds_by_method(layer.shape).items()}
     return {"method": method, "gflops": gflops}
 

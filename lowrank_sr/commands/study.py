@@ -14,7 +14,7 @@ from lowrank_sr.commands.options import (
     given_path,
     open_pool,
 )
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
 from lowrank_sr.study.run import study, summary

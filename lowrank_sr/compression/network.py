@@ -121,7 +121,8 @@ def compress(
             if rule == "speedup":
                 ranks = within_cost(_candidates(net, selected, form, TARGETS[target], low, seed, bar.update), value)
             else:
-                ranks = by_rule({name: dense[name] for name in selected}, form, TARGETS[target].costs, rule, value)
+                choices = {name: dense[name] for name in selected}
+                ranks = by_rule(net, choices, form, TARGETS[target].costs, rule, value)
             small, errors = fit.factorised(net, form, ranks, low, seed, bar.update, fitted)
 
     small.meta["compression"] = {

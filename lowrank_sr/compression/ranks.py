@@ -7,16 +7,14 @@ does dense stays dense.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.compression.sensitivity import Sensitivity
-from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import convolution
+from lowrank_sr.conv import timing
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, random_layer
 from lowrank_sr.lowrank.ranks import allocate as allocate_budget
@@ -24,19 +22,20 @@ from lowrank_sr.lowrank.ranks import condition_rank, energy_rank
 from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.machine.cpu import LANES
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.machine.timing import interleaved
-from lowrank_sr.network.auto import AUTO, concrete
+from lowrank_sr.network.auto import AUTO, of_dense_block
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 RANK_STEP = 8  # between candidate ranks: two vectors of the narrowest processors, half of one of the widest
 LEAST_SHARE = 1 / 40  # of the break-even rank: below that a layer hardly costs anything any more
-TIMED_SIDE = 96  # pixels, of the maps that layers are timed on
-TIMED_ROUNDS = 5
-TIMED_SECONDS = 0.4
+TIMED_ROUNDS = 15  # the time of a layer in its block is a small difference of larger ones
 
 Shape = tuple[int, int, int]
-Costs = Callable[[Shape, str, Sequence[int]], list[float]]
-"""costs(shape, form, ranks): of a dense layer (N, C, d), then of its factors in `form`, at each of the ranks."""
+Ranks = Mapping[str, Sequence[int]]
+Costs = Callable[[RRDBNet, str, Ranks], dict[str, list[float]]]
+"""costs(net, form, ranks): of each layer in `ranks` as dense, then of its factors in `form`, at each of its ranks.
+
+For each pixel that the layer writes.
+"""
 
 
 class Target(NamedTuple):
@@ -46,28 +45,63 @@ class Target(NamedTuple):
     ranks: Callable[[float], list[int]]
 
 
-def in_flops(shape: Shape, form: str, ranks: Sequence[int]) -> list[float]:
+def in_flops(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
     """FLOPs for each pixel of the layer's output."""
-    return [flops.dense(*shape), *(flops.factorised(form, *shape, rank) for rank in ranks)]
+    shapes = {name: net.layers[name].shape for name in ranks}
+    return {
+        name: [flops.dense(*shape), *(flops.factorised(form, *shape, rank) for rank in ranks[name])]
+        for name, shape in shapes.items()
+    }
 
 
-def in_seconds(shape: Shape, form: str, ranks: Sequence[int]) -> list[float]:
-    """Seconds for each pixel of the layer's output, with the threads in use now; dense by the fastest method."""
-    times = _seconds(shape, form, tuple(ranks), thread_count())
-    return [seconds / TIMED_SIDE**2 for seconds in times]
+def in_seconds(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
+    """Seconds for each pixel of the layer's output, with the threads in use now; dense by the fastest method.
+
+    Of the layers of a dense block in that block, of which each has about the same share of its ranks.
+    """
+    blocks = list(net.architecture.dense_blocks().values())
+    in_blocks = {name for names in blocks for name in names}
+    costs: dict[str, list[float]] = {}
+    for names in [*blocks, *([name] for name in net.layers if name not in in_blocks)]:
+        shapes = tuple(net.layers[name].shape for name in names)
+        times = _seconds(shapes, form, tuple(tuple(ranks.get(name, ())) for name in names), thread_count())
+        costs.update({name: [t / timing.SIDE**2 for t in row] for name, row in zip(names, times, strict=True)})
+    return {name: costs[name] for name in ranks}
 
 
 @cache
-def _seconds(shape: Shape, form: str, ranks: tuple[int, ...], threads: int) -> list[float]:
-    """The least time of each, taken in turn on 96 x 96 pixels with `threads` threads, which are in use."""
-    noise = np.random.default_rng(0).standard_normal((TIMED_SIDE, TIMED_SIDE, shape[1]), dtype=np.float32)
-    x, out = from_array(noise), allocate(TIMED_SIDE, TIMED_SIDE, shape[0])
-    layers = [random_layer(shape), *(random_layer(shape, form, rank) for rank in ranks)]
-    runs = {
-        str(i): partial(convolution(layer, concrete(layer, AUTO)), x, out, Epilogue(layer.bias))
-        for i, layer in enumerate(layers)
-    }
-    return [min(times) for times in interleaved(runs, TIMED_ROUNDS, TIMED_SECONDS).values()]
+def _seconds(
+    shapes: tuple[Shape, ...], form: str, ranks: tuple[tuple[int, ...], ...], threads: int
+) -> list[list[float]]:
+    """Of each layer of a dense block, or of one alone, the seconds dense, then at each of its ranks.
+
+    In step i of S each layer has the rank that lies i / S of the way through its ranks: one that has fewer of them than
+    another keeps each for several steps, of which the mean counts. `threads` are in use.
+    """
+    steps = max(map(len, ranks))
+    # of each layer the index of its rank at each step; without ranks it stays dense
+    indices = [[step * len(own) // steps for step in range(steps)] if own else [] for own in ranks]
+    blocks = [_timed(shapes, form, [None] * len(shapes))]
+    for step in range(steps):
+        at = [own[index[step]] if own else None for own, index in zip(ranks, indices, strict=True)]
+        blocks.append(_timed(shapes, form, at))
+    candidates = {f"{i}, {k}": each for i, block in enumerate(blocks) for k, each in enumerate(timing.prefixes(block))}
+    times = timing.least_seconds(candidates, TIMED_ROUNDS)
+    in_block = [timing.seconds_in_block([times[f"{i}, {k}"] for k in range(len(shapes))]) for i in range(len(blocks))]
+    return [
+        [in_block[0][k]]
+        + [float(np.mean([in_block[1 + s][k] for s in range(steps) if indices[k][s] == i])) for i in range(len(own))]
+        for k, own in enumerate(ranks)
+    ]
+
+
+def _timed(shapes: Sequence[Shape], form: str, ranks: Sequence[int | None]) -> timing.Candidate:
+    """Layers of noise at these ranks, dense where that is None, each by the method that "auto" takes for it."""
+    layers = [
+        random_layer(shape) if rank is None else random_layer(shape, form, rank)
+        for shape, rank in zip(shapes, ranks, strict=True)
+    ]
+    return timing.Candidate(layers, of_dense_block(layers, AUTO))
 
 
 def fixed_ranks(break_even: float) -> list[int]:
@@ -90,7 +124,9 @@ def _multiples(step: int, limit: float) -> list[int]:
 TARGETS = {"flops": Target(in_flops, fixed_ranks), "measured": Target(in_seconds, vector_ranks)}
 
 
-def by_rule(layers: Mapping[str, Dense], form: str, costs: Costs, rule: str, value: float) -> dict[str, int]:
+def by_rule(
+    net: RRDBNet, layers: Mapping[str, Dense], form: str, costs: Costs, rule: str, value: float
+) -> dict[str, int]:
     """Ranks of `layers` by name, from "rank", "energy" or "condition".
 
     Energy and condition number speak of singular values and give the rank K of an SVD pair; CP gets the rank R that
@@ -100,17 +136,16 @@ def by_rule(layers: Mapping[str, Dense], form: str, costs: Costs, rule: str, val
     """
     if rule == "rank" and value < 1:
         raise InputError(f"rank {value}: expected at least 1")
-    chosen = {}
+    ranks = {}
     for name, layer in layers.items():
         if rule == "rank":
-            rank = int(value)
+            ranks[name] = int(value)
         else:
             svd_rank = energy_rank if rule == "energy" else condition_rank
             share = svd_rank(singular_values(layer.weight), value) / flops.break_even("svd", *layer.shape)
-            rank = max(1, round(share * flops.break_even(form, *layer.shape)))
-        dense, factorised = costs(layer.shape, form, [rank])
-        if factorised < dense:
-            chosen[name] = rank
+            ranks[name] = max(1, round(share * flops.break_even(form, *layer.shape)))
+    compared = costs(net, form, {name: [rank] for name, rank in ranks.items()})
+    chosen = {name: ranks[name] for name, (dense, factorised) in compared.items() if factorised < dense}
     if not chosen:
         raise InputError(f"{rule} {value:g}: no layer would cost less than it does dense")
     return chosen
@@ -132,17 +167,20 @@ def candidates(
     Where the sensitivity is None, because there were no pictures to measure it with, the loss at a share s of the dense
     cost c is c (1 - s)². The least Σ c (1 - s)² for a given Σ c s leaves every layer the same share.
     """
+    break_evens = {name: flops.break_even(form, *layer.shape) for name, layer in net.layers.items()}
+    every = {
+        name: [rank for rank in target.ranks(most) if rank >= LEAST_SHARE * most] if name in sensitivities else []
+        for name, most in break_evens.items()
+    }
     by_name = {}
-    for name, layer in net.layers.items():
-        break_even = flops.break_even(form, *layer.shape)
-        ranks = target.ranks(break_even) if name in sensitivities else []
-        ranks = [rank for rank in ranks if rank >= LEAST_SHARE * break_even]
-        costs = net.architecture.area(name) * np.array(target.costs(layer.shape, form, ranks))
+    for name, pixel_costs in target.costs(net, form, every).items():
+        ranks, break_even = every[name], break_evens[name]
+        costs = net.architecture.area(name) * np.array(pixel_costs)
         sensitivity = sensitivities.get(name)
         if sensitivity is None:
             losses = costs[0] * (1 - costs / costs[0]) ** 2
         else:
-            losses = np.append(0.0, _losses(sensitivity, np.array(ranks) / break_even, layer.shape))
+            losses = np.append(0.0, _losses(sensitivity, np.array(ranks) / break_even, net.layers[name].shape))
         by_name[name] = Candidates([None, *ranks], costs.tolist(), losses.tolist())
     return by_name
 

@@ -27,12 +27,15 @@ import numpy as np
 from llvmlite.ir import IRBuilder, Value
 from numba import njit, prange
 from numba.core.types import intp
+from numba.extending import register_jitable
 
 from lowrank_sr.conv import simd
+from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import Vector, copy_values, strided
 from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_pieces
+from lowrank_sr.layers import CP
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
@@ -51,13 +54,11 @@ class Factors(NamedTuple):
     cp_out: np.ndarray
 
 
-def prepare(cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.ndarray) -> Factors:
-    """Order the factors of a `layers.CP` for `convolve`; raises ValueError where the kernel is not 3 x 3."""
-    if len(cp_y) != TAPS or len(cp_x) != TAPS:
-        raise ValueError(f"kernel of {len(cp_y)} x {len(cp_x)}: expected 3 x 3")
-    padding = ((0, 0), (0, -cp_in.shape[1] % LANES))
-    y, x, out = (np.pad(factor, padding).astype(np.float32) for factor in (cp_y, cp_x, cp_out))
-    whole_vectors = np.pad(cp_in, ((0, -len(cp_in) % LANES), (0, 0)))
+def prepare(layer: CP, keep_transformed: bool) -> Factors:
+    """Order the factors for `convolve`."""
+    padding = ((0, 0), (0, -layer.rank % LANES))
+    y, x, out = (np.pad(factor, padding) for factor in (layer.cp_y, layer.cp_x, layer.cp_out))
+    whole_vectors = np.pad(layer.cp_in, ((0, -len(layer.cp_in) % LANES), (0, 0)))
     return Factors(cut_panels(whole_vectors), y, x, cut_panels(out.T))
 
 
@@ -80,7 +81,7 @@ def _cp_loops(
     rank_panels, depth, _ = cp_in.shape
     out_panels, rank, _ = cp_out.shape
     width = operands[0].out.width
-    row_room = width + 2 + ROWS  # pixels: `multiply_pieces` writes whole register tiles
+    row_room = _row_room(width)
     plane = 4 * LANES * row_room  # bytes from a vector of ranks to the next
     for worker in prange(workers):
         out = operands[0].out
@@ -135,6 +136,12 @@ def _cp_loops(
                     )
                     count = min(ROWS, width - column)
                     apply_epilogue(target, 4 * PANEL, operands, row, column, count, panel * PANEL)
+
+
+@register_jitable
+def _row_room(width: int) -> int:
+    """Pixels for which a row of `a` or `e` has room: products write whole register tiles."""
+    return width + 2 + ROWS
 
 
 @njit(inline="always")
@@ -193,3 +200,18 @@ def depthwise(
         return [at_x, after_x]
 
     simd.loop(builder, count, 1, [b(0), b(1)], pixel)
+
+
+def _scratch(layer: CP, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+    ranks, channels = layer.rank + -layer.rank % LANES, layer.shape[1] + -layer.shape[1] % LANES
+    return Scratch(workers * 4 * ((TAPS + 1) * ranks * _row_room(width) + ROWS * channels + ROWS * PANEL))
+
+
+ALGORITHM: Algorithm[CP, Factors] = Algorithm(
+    name="direct",
+    form=CP,
+    prepare=prepare,
+    convolve=convolve,
+    scratch=_scratch,
+    multiplications=each_number_once,
+)

@@ -20,11 +20,20 @@ import numpy as np
 from numba import njit, prange
 from numba.extending import register_jitable
 
-from lowrank_sr.conv import wavefront
+from lowrank_sr.conv import wavefront, winograd
+from lowrank_sr.conv.algorithm import DenseBlockAlgorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.tile import multiply_elements
 from lowrank_sr.conv.turns import next_turn, set_flag
-from lowrank_sr.conv.winograd import GROUP_BYTES, Kernels, transform_input_group, transformed_kernels, write_group
+from lowrank_sr.conv.winograd import (
+    GROUP_BYTES,
+    Kernels,
+    transform_input_group,
+    transformed_bytes,
+    transformed_kernels,
+    write_group,
+)
+from lowrank_sr.layers import Dense
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
@@ -147,3 +156,15 @@ def _compute_group(
 @register_jitable
 def _panels(channels: int) -> int:
     return (channels + PANEL - 1) // PANEL
+
+
+def _scratch(layers: Sequence[Dense], height: int, width: int, workers: int) -> Scratch:
+    channels = [layers[0].shape[1], *(layer.shape[0] for layer in layers[:-1])]  # of maps 0 to n - 1
+    depths = LANES * np.cumsum(-(-np.array(channels) // LANES))
+    panel_counts = [-(-layer.shape[0] // PANEL) for layer in layers]
+    kernels = sum(transformed_bytes(each, int(depth)) for each, depth in zip(panel_counts, depths, strict=True))
+    sums = workers * max(panel_counts) * PANEL // LANES * GROUP_BYTES
+    return Scratch(transforms_bytes(height, width, channels, workers) + kernels + sums)
+
+
+ALGORITHM: DenseBlockAlgorithm[Dense, Kernels] = DenseBlockAlgorithm(winograd.ALGORITHM, convolve, _scratch)

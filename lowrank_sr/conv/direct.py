@@ -18,9 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from lowrank_sr.conv.algorithm import Algorithm, Scratch
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.tile import cut_panels, multiply_maps
 from lowrank_sr.conv.turns import next_turn
+from lowrank_sr.layers import Dense
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import PANEL, ROWS
 
@@ -32,12 +34,15 @@ class Kernel(NamedTuple):
     taps: np.ndarray
 
 
-def prepare(kernel: np.ndarray) -> Kernel:
+def order(kernel: np.ndarray) -> Kernel:
     """Order a (N, C, d, d) kernel for `convolve`; either side may be 1 instead of d: d x 1, 1 x d or 1 x 1."""
+    return Kernel(cut_panels(kernel.transpose(2, 3, 1, 0)), np.ascontiguousarray(_taps(kernel)))
+
+
+def _taps(kernel: np.ndarray) -> np.ndarray:
+    """The taps that are not zero for all channels; one at least: the first product is what the sums begin with."""
     taps = np.argwhere(kernel.any((0, 1)))
-    if len(taps) == 0:
-        taps = np.zeros((1, 2), np.int64)  # the first product is what the sums begin with
-    return Kernel(cut_panels(kernel.transpose(2, 3, 1, 0)), np.ascontiguousarray(taps))
+    return taps if len(taps) else np.zeros((1, 2), np.int64)
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: Kernel, workers: int) -> None:
@@ -69,3 +74,13 @@ def _direct_loops(inputs: np.ndarray, operands: np.ndarray, panels: np.ndarray, 
                     count = min(ROWS, out.width - column)
                     apply_epilogue(tile, stride, operands, row, column, count, panel * PANEL)
             row = next_turn(counter.ctypes.data)
+
+
+ALGORITHM: Algorithm[Dense, Kernel] = Algorithm(
+    name="direct",
+    form=Dense,
+    prepare=lambda layer, keep_transformed: order(layer.weight),
+    convolve=convolve,
+    scratch=lambda layer, height, width, workers, keep_transformed: Scratch(workers * 4 * ROWS * PANEL),
+    multiplications=lambda layer: len(_taps(layer.weight)) * layer.shape[0] * layer.shape[1],
+)

@@ -80,8 +80,13 @@ def allocated_bytes(height: int, width: int, channels: int) -> int:
     return math.prod(_padded(height, width)) * channels * np.dtype(DTYPE).itemsize
 
 
+def padded_width(width: int) -> int:
+    """Pixels from a row of a map to the next, border included."""
+    return width + -width % OUTPUT_TILE + 2
+
+
 def _padded(height: int, width: int) -> tuple[int, int]:
-    buffer_width = width + -width % OUTPUT_TILE + 2
+    buffer_width = padded_width(width)
     return height + -height % OUTPUT_TILE + 2 + -(-ROWS // buffer_width), buffer_width
 
 

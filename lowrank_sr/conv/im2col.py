@@ -15,17 +15,19 @@ The tour's chapter :doc:`/auto_tour/02_im2col` computes it in plain NumPy.
 import numpy as np
 from numba import prange
 
+from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import DTYPE, address
 from lowrank_sr.conv.simd import copy_values
+from lowrank_sr.layers import Dense
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import PANEL
 from lowrank_sr.machine.threads import blas_threads
 
 
-def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Order a (N, C, d, d) kernel as the patches are: (N, d d C) float32, in Fortran order as BLAS reads it."""
-    return np.asfortranarray(kernel.transpose(0, 2, 3, 1).reshape(len(kernel), -1), dtype=DTYPE)
+def prepare(layer: Dense, keep_transformed: bool) -> np.ndarray:
+    """Order the kernel as the patches are: (N, d d C) float32, in Fortran order as BLAS reads it."""
+    return np.asfortranarray(layer.weight.transpose(0, 2, 3, 1).reshape(len(layer.weight), -1), dtype=DTYPE)
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
@@ -68,3 +70,18 @@ def _write_sums(operands: np.ndarray, sums: np.ndarray, workers: int) -> None:
             for channel in range(0, operand.out.channels, PANEL):
                 first_sum = sums[row * width, channel:].ctypes.data
                 apply_epilogue(first_sum, sums.strides[0], operands, row, 0, width, channel)
+
+
+def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+    n, c, d = layer.shape
+    return Scratch(4 * height * width * (d * d * c + n))
+
+
+ALGORITHM: Algorithm[Dense, np.ndarray] = Algorithm(
+    name="im2col",
+    form=Dense,
+    prepare=prepare,
+    convolve=convolve,
+    scratch=_scratch,
+    multiplications=each_number_once,
+)

@@ -20,10 +20,12 @@ The tour's chapter :doc:`/auto_tour/03_kn2row` computes it in plain NumPy.
 import numpy as np
 from numba import prange
 
+from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import add_scaled, apply_epilogue
-from lowrank_sr.conv.feature_map import address
+from lowrank_sr.conv.feature_map import address, padded_width
 from lowrank_sr.conv.gemm import GEMM_ARGUMENTS, gemm, load_blas
 from lowrank_sr.conv.turns import next_turn
+from lowrank_sr.layers import Dense
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import PANEL, ROWS
@@ -32,11 +34,11 @@ from lowrank_sr.machine.threads import blas_threads
 STRIPS_A_THREAD = 4  # at least, where the picture has the rows: threads then end at about the same time
 
 
-def prepare(kernel: np.ndarray) -> np.ndarray:
-    """Order a (N, C, d, d) kernel as one matrix for each of its rows: float32 (d, C, d N)."""
+def prepare(layer: Dense, keep_transformed: bool) -> np.ndarray:
+    """Order the kernel as one matrix for each of its rows: float32 (d, C, d N)."""
     load_blas()
-    n, c, d, _ = kernel.shape
-    return np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(d, c, d * n), np.float32)
+    n, c, d = layer.shape
+    return np.ascontiguousarray(layer.weight.transpose(2, 1, 3, 0).reshape(d, c, d * n), np.float32)
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, workers: int) -> None:
@@ -46,10 +48,15 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, worke
     row_pixels = int(x["row_stride"]) // int(x["pixel_stride"])
     if (inputs["row_stride"] // inputs["pixel_stride"] != row_pixels).any():
         raise ValueError("maps side by side whose rows have different lengths in memory")
-    row_bytes = 4 * row_pixels * (channels + product_width)
-    strip_rows = min(l2_bytes() // row_bytes, -(-int(out["height"]) // (STRIPS_A_THREAD * workers)))
+    strip_rows = _strip_rows(row_pixels, channels, product_width, int(out["height"]), workers)
     with blas_threads(1):
-        _kn2row_loops(inputs, operands, kernel, max(1, strip_rows), workers)
+        _kn2row_loops(inputs, operands, kernel, strip_rows, workers)
+
+
+def _strip_rows(row_pixels: int, channels: int, product_width: int, height: int, workers: int) -> int:
+    """How many rows a strip has, whose pixels and products have these widths."""
+    row_bytes = 4 * row_pixels * (channels + product_width)
+    return max(1, min(l2_bytes() // row_bytes, -(-height // (STRIPS_A_THREAD * workers))))
 
 
 @compiled(parallel=True)
@@ -102,3 +109,20 @@ def _kn2row_loops(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, 
                             sums + 4 * channel, 4 * product_width, operands, first_row + row, column, count, channel
                         )
             first_row = strip_rows * next_turn(counter.ctypes.data)
+
+
+def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+    n, c, d = layer.shape
+    row_pixels = padded_width(width)
+    rows = _strip_rows(row_pixels, c, d * n, height, workers)
+    return Scratch(workers * 4 * rows * row_pixels * d * n)
+
+
+ALGORITHM: Algorithm[Dense, np.ndarray] = Algorithm(
+    name="kn2row",
+    form=Dense,
+    prepare=prepare,
+    convolve=convolve,
+    scratch=_scratch,
+    multiplications=each_number_once,
+)

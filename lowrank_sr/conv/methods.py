@@ -1,31 +1,19 @@
-"""The algorithm behind each layer: a dense layer's by name, those of factorised layers by their form."""
+"""Any layer by any method: the algorithm from the table, run on feature maps."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from lowrank_sr import flops
-from lowrank_sr.conv import (
-    cp,
-    dense_block,
-    direct,
-    im2col,
-    kn2row,
-    separable,
-    separable_dense_block,
-    separable_winograd,
-    winograd,
-)
+from lowrank_sr.conv import direct
+from lowrank_sr.conv.algorithms import algorithm_of, dense_block_algorithm_of
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, from_array, records, unpadded
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import CP, Dense, Layer, Separable
+from lowrank_sr.layers import Layer
 from lowrank_sr.machine.threads import parallel_region, thread_count
-
-METHODS: dict[str, ModuleType] = {"direct": direct, "im2col": im2col, "kn2row": kn2row, "winograd": winograd}
 
 FLOPS_A_THREAD = 10_000_000  # a tenth of a millisecond or more: for less, waking another thread does not pay
 
@@ -46,8 +34,7 @@ def convolution(layer: Layer, method: str, keep_transformed: bool = True) -> Con
     computed in each: a cost that does not depend on the size of the picture, some 7% of a layer's time at 96 x 96. Of
     an SVD pair it is kept always: 8/3 of its memory.
 
-    A dense layer is computed by any of METHODS; an SVD pair by F(6, 3) where `method` is "winograd" and directly
-    otherwise; CP in one way. Raises InputError for an unknown method and for a kernel that is not 3 x 3.
+    Raises InputError for an unknown method and for a kernel that is not 3 x 3.
     """
     run = convolutions([layer], method, keep_transformed)
     return lambda x, out, epilogue: run(x, [out], epilogue)
@@ -58,15 +45,17 @@ def convolutions(
 ) -> Callable[[FeatureMap | Sequence[FeatureMap], Sequence[FeatureMap], Epilogue], None]:
     """run(x, outs, epilogue): the convolutions of one input by several layers of one form and shape, as `convolution`.
 
-    Each writes to a map of its own. `winograd` transforms the input of dense layers once for all of them.
+    Each writes to a map of its own. They are computed together where the algorithm can `join` them.
     """
-    _check(layers[0], method)
-    channels = layers[0].shape[1]
-    together = len(layers) if method == "winograd" and isinstance(layers[0], Dense) else 1
-    runs = []
-    for first in range(0, len(layers), together):
-        algorithm, prepared = _prepare(layers[first : first + together], method, keep_transformed)
-        runs.append(partial(_run, algorithm.convolve, prepared, channels, together * flops.per_pixel(layers[first])))
+    for layer in layers:
+        _check_kernel(layer)
+    algorithm = algorithm_of(layers[0], method)
+    prepared = [algorithm.prepare(layer, keep_transformed) for layer in layers]
+    together = len(layers) if algorithm.join else 1
+    if algorithm.join:
+        prepared = [algorithm.join(prepared)]
+    channels, work = layers[0].shape[1], together * flops.per_pixel(layers[0])
+    runs = [partial(_run, algorithm.convolve, each, channels, work) for each in prepared]
 
     def run(x: FeatureMap | Sequence[FeatureMap], outs: Sequence[FeatureMap], epilogue: Epilogue) -> None:
         for i, each in enumerate(runs):
@@ -78,15 +67,16 @@ def convolutions(
 def dense_block_convolution(layers: Sequence[Layer], methods: Sequence[str]) -> DenseBlockConvolution:
     """The convolutions of a dense block by `layers`, each by its method.
 
-    Where all go by `winograd` and are either dense or SVD pairs, they are computed together (`dense_block.py`,
-    `separable_dense_block.py`), otherwise one after the other. Raises InputError as `convolution` does.
+    They are computed together where there is an algorithm for that, and otherwise one after the other. Raises
+    InputError as `convolution` does.
     """
-    for layer, method in zip(layers, methods, strict=True):
-        _check(layer, method)
-    for form, algorithm in ((Dense, dense_block), (Separable, separable_dense_block)):
-        if set(methods) == {"winograd"} and all(isinstance(layer, form) for layer in layers):
-            prepared = [_prepare([layer], "winograd", keep_transformed=False)[1] for layer in layers]
-            return partial(_run_dense_block, algorithm.convolve, layers, prepared)
+    for layer in layers:
+        _check_kernel(layer)
+    algorithms = [algorithm_of(layer, method) for layer, method in zip(layers, methods, strict=True)]
+    together = dense_block_algorithm_of(algorithms)
+    if together is not None:
+        prepared = [together.of.prepare(layer, False) for layer in layers]
+        return partial(_run_dense_block, together.convolve, layers, prepared)
     runs = [convolution(layer, method, keep_transformed=False) for layer, method in zip(layers, methods, strict=True)]
 
     def run(x: FeatureMap, outs: Sequence[FeatureMap], epilogues: Sequence[Epilogue]) -> None:
@@ -96,29 +86,15 @@ def dense_block_convolution(layers: Sequence[Layer], methods: Sequence[str]) -> 
     return run
 
 
-def _check(layer: Layer, method: str) -> None:
-    if method not in METHODS:
-        raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
-    if layer.shape[2] != 3:  # feature maps have a border of one pixel
+def _check_kernel(layer: Layer) -> None:
+    """Raise InputError unless the kernel is 3 x 3: feature maps have a border of one pixel."""
+    if layer.shape[2] != 3:
         raise InputError(f"kernel of {layer.shape[2]} x {layer.shape[2]}: expected 3 x 3")
-
-
-def _prepare(layers: Sequence[Layer], method: str, keep_transformed: bool) -> tuple[ModuleType, Any]:
-    """The algorithm for `layers` and what its `convolve` takes for their kernels; several only if dense by Winograd."""
-    layer = layers[0]
-    if isinstance(layer, CP):
-        return cp, cp.prepare(layer.cp_in, layer.cp_y, layer.cp_x, layer.cp_out)
-    if isinstance(layer, Separable):
-        algorithm = separable_winograd if method == "winograd" else separable
-        return algorithm, algorithm.prepare(layer.vertical, layer.horizontal)
-    if method == "winograd":
-        return winograd, winograd.prepare([each.kernel() for each in layers], keep_transformed)
-    return METHODS[method], METHODS[method].prepare(layer.weight)
 
 
 def direct_convolution(kernel: np.ndarray) -> Convolution:
     """Direct convolution by a (N, C, d, d) kernel or one factor of it: (N, C, d, 1), (N, C, 1, d) or (N, C, 1, 1)."""
-    run = partial(_run, direct.convolve, direct.prepare(kernel), kernel.shape[1], 2 * kernel.size)
+    run = partial(_run, direct.convolve, direct.order(kernel), kernel.shape[1], 2 * kernel.size)
     return lambda x, out, epilogue: run(x, [out], epilogue)
 
 

@@ -17,9 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.tile import cut_panels, multiply, multiply_maps
 from lowrank_sr.conv.turns import next_turn
+from lowrank_sr.layers import Separable
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
 
@@ -34,12 +36,12 @@ class Factors(NamedTuple):
     horizontal: np.ndarray
 
 
-def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
-    """Order `vertical` (K, C, d) and `horizontal` (N, K, d) for `convolve`."""
-    n, rank, d = horizontal.shape
-    padded = np.zeros((d, rank + -rank % LANES, n), np.float32)
-    padded[:, :rank] = horizontal.transpose(2, 1, 0)
-    return Factors(cut_panels(vertical.transpose(2, 1, 0)), cut_panels(padded.reshape(-1, n)))
+def prepare(layer: Separable, keep_transformed: bool) -> Factors:
+    """Order the factors for `convolve`."""
+    n, _, d = layer.shape
+    padded = np.zeros((d, layer.rank + -layer.rank % LANES, n), np.float32)
+    padded[:, : layer.rank] = layer.horizontal.transpose(2, 1, 0)
+    return Factors(cut_panels(layer.vertical.transpose(2, 1, 0)), cut_panels(padded.reshape(-1, n)))
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
@@ -81,3 +83,19 @@ def _separable_loops(
                     count = min(ROWS, out.width - column)
                     apply_epilogue(sums.ctypes.data, 4 * PANEL, operands, row, column, count, panel * PANEL)
             row = next_turn(counter.ctypes.data)
+
+
+def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+    _, _, d = layer.shape
+    rank = layer.rank + -layer.rank % LANES
+    return Scratch(workers * 4 * ((width + d - 1 + 2 * ROWS) * rank + ROWS * PANEL))
+
+
+ALGORITHM: Algorithm[Separable, Factors] = Algorithm(
+    name="direct",
+    form=Separable,
+    prepare=prepare,
+    convolve=convolve,
+    scratch=_scratch,
+    multiplications=each_number_once,
+)

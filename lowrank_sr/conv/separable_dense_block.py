@@ -17,20 +17,26 @@ from collections.abc import Sequence
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv import wavefront
+from lowrank_sr.conv import separable_winograd, wavefront
+from lowrank_sr.conv.algorithm import DenseBlockAlgorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.separable_winograd import (
     FACTORS,
     GROUP_BYTES,
     Factors,
+    block_bytes,
     column_groups,
+    floats_of_column,
     multiply_factors,
     room_floats,
     tiles_of_block,
     transform_columns,
+    transformed_bytes,
     transformed_factors,
+    whole_vectors,
 )
 from lowrank_sr.conv.turns import next_turn, set_flag
+from lowrank_sr.layers import Separable
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, PANEL
@@ -45,16 +51,25 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors
     channels, out = inputs["channels"], operands["out"][0]
     layers = np.array([transformed_factors(each, channels[: k + 1]) for k, each in enumerate(factors)], FACTORS)
     needed = np.array([each.needed for each in factors])
-    block = tiles_of_block(layers, operands, workers)
-    across = -(-int(out["width"]) // (OUTPUT_TILE * block))
-    blocks, behind = -(-int(out["height"]) // OUTPUT_TILE) * across, across + 1
-    vectors = -(-channels // LANES)
-    before = np.cumsum(vectors) - vectors
-    part_bytes = column_groups(block) * vectors * GROUP_BYTES
-    rings = wavefront.rings(blocks, behind, workers, part_bytes, before * GROUP_BYTES)
+    column = floats_of_column(layers, operands["out"]["channels"])
+    block = tiles_of_block(column, out["height"], out["width"], workers)
+    blocks, behind = _blocks(int(out["height"]), int(out["width"]), block)
+    rings = _rings(blocks, behind, block, channels, workers)
     transforms = aligned.empty((wavefront.rings_bytes(rings) // 4,))
     rings["start"] += transforms.ctypes.data
     _separable_dense_block_loops(inputs, operands, layers, needed, rings, block, blocks, behind, workers)
+
+
+def _blocks(height: int, width: int, block: int) -> tuple[int, int]:
+    """How many blocks of at most `block` tiles a picture has, and S."""
+    across = -(-width // (OUTPUT_TILE * block))
+    return -(-height // OUTPUT_TILE) * across, across + 1
+
+
+def _rings(blocks: int, behind: int, block: int, channels: np.ndarray, workers: int) -> np.ndarray:
+    vectors = -(-channels // LANES)
+    before = np.cumsum(vectors) - vectors
+    return wavefront.rings(blocks, behind, workers, column_groups(block) * vectors * GROUP_BYTES, before * GROUP_BYTES)
 
 
 @compiled(parallel=True, error_model="numpy")
@@ -111,3 +126,20 @@ def _separable_dense_block_loops(
                 )
                 set_flag(done[k, b:].ctypes.data)
             turn = next_turn(counter.ctypes.data)
+
+
+def _scratch(layers: Sequence[Separable], height: int, width: int, workers: int) -> Scratch:
+    channels = np.array([layers[0].shape[1], *(layer.shape[0] for layer in layers[:-1])])  # of maps 0 to n - 1
+    depths = [int(depth) for depth in LANES * np.cumsum(-(-channels // LANES))]
+    sizes = np.zeros(len(layers), FACTORS)
+    sizes["depth"], sizes["rank"] = depths, [whole_vectors(layer.rank) for layer in layers]
+    column = floats_of_column(sizes, np.array([layer.shape[0] for layer in layers]))
+    block = tiles_of_block(column, height, width, workers)
+    transforms = wavefront.rings_bytes(_rings(*_blocks(height, width, block), block, channels, workers))
+    kept = sum(transformed_bytes(layer, depth) for layer, depth in zip(layers, depths, strict=True))
+    return Scratch(transforms + workers * block_bytes(column, block), kept)
+
+
+ALGORITHM: DenseBlockAlgorithm[Separable, Factors] = DenseBlockAlgorithm(
+    separable_winograd.ALGORITHM, convolve, _scratch
+)

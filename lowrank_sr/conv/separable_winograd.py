@@ -51,6 +51,7 @@ from numba.core.types import intp
 from numba.extending import register_jitable
 
 from lowrank_sr.conv import simd
+from lowrank_sr.conv.algorithm import Algorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.output_tile import Place, tile_writer
 from lowrank_sr.conv.simd import Vector, strided
@@ -58,6 +59,7 @@ from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_
 from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
 from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.conv.winograd import TURNS_A_THREAD
+from lowrank_sr.layers import Separable
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
@@ -86,17 +88,23 @@ class Factors:
 FACTORS = np.dtype([(name, np.intp) for name in ("v", "v_stride", "h", "h_stride", "depth", "rank")])
 
 
-def prepare(vertical: np.ndarray, horizontal: np.ndarray) -> Factors:
-    """Order `vertical` (K, C, 3) and `horizontal` (N, K, 3) for `convolve`, which transforms them in the first call."""
-    padded = np.pad(horizontal, ((0, 0), (0, -horizontal.shape[1] % LANES), (0, 0)))
-    needed = [needed_elements(factor.any((0, 1))) for factor in (vertical, horizontal)]
-    return Factors(cut_panels(vertical.transpose(2, 1, 0)), cut_panels(padded.transpose(2, 1, 0)), np.array(needed))
+def prepare(layer: Separable, keep_transformed: bool) -> Factors:
+    """Order the factors for `convolve`, which transforms them in the first call and always keeps the result."""
+    padded = np.pad(layer.horizontal, ((0, 0), (0, -layer.rank % LANES), (0, 0)))
+    vertical, horizontal = (cut_panels(factor.transpose(2, 1, 0)) for factor in (layer.vertical, padded))
+    return Factors(vertical, horizontal, _needed(layer))
+
+
+def _needed(layer: Separable) -> np.ndarray:
+    """The elements of V and of H that do not vanish for all channels: (2, 8) bool."""
+    return np.array([needed_elements(factor.any((0, 1))) for factor in (layer.vertical, layer.horizontal)])
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
     """Convolve the maps recorded in `inputs`, one beside the other, with prepared factors on `workers` threads."""
     layers = np.array([transformed_factors(factors, inputs["channels"])], FACTORS)
-    block = tiles_of_block(layers, operands, workers)
+    out = operands["out"][0]
+    block = tiles_of_block(floats_of_column(layers, operands["out"]["channels"]), out["height"], out["width"], workers)
     _separable_winograd_loops(inputs, operands, layers, factors.needed, block, workers)
 
 
@@ -114,14 +122,38 @@ def transformed_factors(factors: Factors, map_channels: np.ndarray) -> tuple[int
     return v.ctypes.data, v.strides[0], h.ctypes.data, h.strides[0], depth, rank
 
 
-def tiles_of_block(layers: np.ndarray, operands: np.ndarray, workers: int) -> int:
-    """How many tiles side by side to take at a time: the second-level cache holds the buffers of any of `layers`."""
-    strips, tiles_across = (-(-int(operands["out"][0][side]) // OUTPUT_TILE) for side in ("height", "width"))
-    panels = -(-operands["out"]["channels"] // PANEL)
-    columns = l2_bytes() // (4 * INPUT_TILE * (layers["depth"] + 2 * layers["rank"] + panels * PANEL).max())
-    fitting = int(columns // ROWS * ROWS - 2) // OUTPUT_TILE
+def floats_of_column(layers: np.ndarray, out_channels: np.ndarray) -> int:
+    """What a column of a block takes of the four buffers, in floats for each of 8 elements: of `layers` the most."""
+    sums = -(-out_channels // PANEL) * PANEL
+    return int((layers["depth"] + 2 * layers["rank"] + sums).max())
+
+
+def tiles_of_block(column: int, height: int, width: int, workers: int) -> int:
+    """How many tiles side by side to take at a time: the second-level cache holds their buffers.
+
+    A column of them takes 8 `column` floats.
+    """
+    strips, tiles_across = -(-int(height) // OUTPUT_TILE), -(-int(width) // OUTPUT_TILE)
+    columns = l2_bytes() // (4 * INPUT_TILE * column)
+    fitting = (columns // ROWS * ROWS - 2) // OUTPUT_TILE
     most = min(fitting, -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
     return block_tiles(tiles_across, max(1, most))
+
+
+def block_bytes(column: int, tiles: int) -> int:
+    """What the buffers of a block of `tiles` tiles take, where a column takes 8 `column` floats."""
+    return column_groups(tiles) * column // LANES * GROUP_BYTES
+
+
+def transformed_bytes(layer: Separable, depth: int) -> int:
+    """What V and H take, for `depth` input channels."""
+    rank_panels, out_panels = -(-layer.rank // PANEL), -(-layer.shape[0] // PANEL)
+    return 4 * INPUT_TILE * PANEL * (rank_panels * depth + out_panels * whole_vectors(layer.rank))
+
+
+def whole_vectors(channels: int) -> int:
+    """`channels`, rounded up to a multiple of LANES."""
+    return channels + -channels % LANES
 
 
 def block_tiles(tiles_across: int, most: int) -> int:
@@ -336,3 +368,26 @@ def transform_middle(builder: IRBuilder, first: Value, last: Value, middle: Valu
     for m, row in enumerate(zip(*columns, strict=True)):
         for element, value in enumerate(times_b(row)):
             simd.store(builder, value, middle, (element * ROWS + m) * LANES)
+
+
+def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+    n, c, _ = layer.shape
+    column = whole_vectors(c) + 2 * whole_vectors(layer.rank) + -(-n // PANEL) * PANEL
+    block = tiles_of_block(column, height, width, workers)
+    return Scratch(workers * block_bytes(column, block), transformed_bytes(layer, whole_vectors(c)))
+
+
+def _multiplications(layer: Separable) -> float:
+    n, c, _ = layer.shape
+    vertical, horizontal = _needed(layer).sum(axis=1)
+    return layer.rank * (vertical * c + horizontal * n) / OUTPUT_TILE
+
+
+ALGORITHM: Algorithm[Separable, Factors] = Algorithm(
+    name="winograd",
+    form=Separable,
+    prepare=prepare,
+    convolve=convolve,
+    scratch=_scratch,
+    multiplications=_multiplications,
+)

@@ -23,10 +23,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from lowrank_sr.conv.algorithm import Scratch
+from lowrank_sr.conv.algorithms import algorithm_of
 from lowrank_sr.conv.epilogue import NOTHING, Epilogue
 from lowrank_sr.conv.feature_map import FeatureMap
 from lowrank_sr.conv.methods import Convolution, convolutions
 from lowrank_sr.layers import Dense, Layer, Separable
+
+PHASES = [(a, b) for a in (0, 1) for b in (0, 1)]
 
 # row a: which of the three taps fall on the pixel before, on it, and after it
 MERGE = (
@@ -40,13 +44,12 @@ def upsampled_convolution(layer: Layer, method: str) -> Convolution:
 
     Raises InputError as `convolution` does.
     """
-    phases = [(a, b) for a in (0, 1) for b in (0, 1)]
-    run = convolutions([merge_taps(layer, a, b) for a, b in phases], method)
+    run = convolutions([merge_taps(layer, a, b) for a, b in PHASES], method)
 
     def convolve(x: FeatureMap | Sequence[FeatureMap], out: FeatureMap, epilogue: Epilogue) -> None:
         if epilogue.skip is not NOTHING or epilogue.outer is not NOTHING:
             raise ValueError("nothing can be added to an enlarged map")
-        run(x, [out.every_second(a, b) for a, b in phases], epilogue)
+        run(x, [out.every_second(a, b) for a, b in PHASES], epilogue)
 
     return convolve
 
@@ -59,3 +62,15 @@ def merge_taps(layer: Layer, a: int, b: int) -> Layer:
     if isinstance(layer, Separable):
         return replace(layer, vertical=layer.vertical @ rows.T, horizontal=layer.horizontal @ columns.T)
     return replace(layer, cp_y=rows @ layer.cp_y, cp_x=columns @ layer.cp_x)
+
+
+def upsampled_multiplications(layer: Layer, method: str) -> float:
+    """Those that the loops do for a pixel of the output, but for those of transforms."""
+    phases = [merge_taps(layer, a, b) for a, b in PHASES]
+    return sum(algorithm_of(phase, method).multiplications(phase) for phase in phases) / len(PHASES)
+
+
+def upsampled_scratch(layer: Layer, method: str, height: int, width: int, workers: int) -> Scratch:
+    """What a call needs besides the maps, for an input of this size: all phases use the same memory in turn."""
+    call, kept = algorithm_of(layer, method).scratch(layer, height, width, workers, True)
+    return Scratch(call, len(PHASES) * kept)

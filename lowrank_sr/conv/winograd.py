@@ -43,12 +43,14 @@ from numba import njit, prange
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
+from lowrank_sr.conv.algorithm import Algorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.output_tile import Place, tile_writer
 from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_elements
 from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
 from lowrank_sr.conv.turns import next_turn
+from lowrank_sr.layers import Dense
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
@@ -73,16 +75,21 @@ class Kernels:
     kept: tuple[tuple[int, ...], np.ndarray] | None = None
 
 
-def prepare(kernels: Sequence[np.ndarray], keep_transformed: bool) -> Kernels:
-    """Order M kernels (N, C, 3, 3) for `convolve`, which transforms them in the first call, or else in every one.
+def prepare(layer: Dense, keep_transformed: bool) -> Kernels:
+    """Order the kernel for `convolve`, which transforms it in the first call, or else in every one."""
+    return Kernels(cut_panels(layer.weight.transpose(2, 3, 1, 0))[None], _needed(layer)[None], keep_transformed)
 
-    Raises ValueError for kernels of another size.
-    """
-    if kernels[0].shape[2:] != (3, 3):
-        raise ValueError(f"kernel of {kernels[0].shape[2:]}: F(6 x 6, 3 x 3) is for 3 x 3")
-    panels = np.stack([cut_panels(kernel.transpose(2, 3, 1, 0)) for kernel in kernels])
-    needed = [np.outer(needed_elements(g.any((0, 1, 3))), needed_elements(g.any((0, 1, 2)))).ravel() for g in kernels]
-    return Kernels(panels, np.array(needed), keep_transformed)
+
+def _needed(layer: Dense) -> np.ndarray:
+    """The elements of G g G' that do not vanish for all channels: (64,) bool."""
+    rows, columns = (needed_elements(layer.weight.any(axes)) for axes in ((0, 1, 3), (0, 1, 2)))
+    return np.outer(rows, columns).ravel()
+
+
+def _join(kernels: Sequence[Kernels]) -> Kernels:
+    """All kernels, for one transform of the input that they share."""
+    panels, needed = (np.concatenate([getattr(each, name) for each in kernels]) for name in ("panels", "needed"))
+    return Kernels(panels, needed, kernels[0].keep_transformed)
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers: int) -> None:
@@ -91,14 +98,37 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers
     The input is transformed once; each of the M kernels writes to the map of its own in `operands`.
     """
     out = operands["out"][0]
-    panel_count = kernels.panels.shape[1]
     depth = LANES * int((-(-inputs["channels"] // LANES)).sum())
     transformed = transformed_kernels(kernels, inputs["channels"].copy(), depth, workers)
-    tiles = -(-int(out["height"]) // OUTPUT_TILE) * -(-int(out["width"]) // OUTPUT_TILE)
-    groups = -(-tiles // ROWS)
-    fitting = l2_bytes() // ((depth + panel_count * PANEL) // LANES * GROUP_BYTES)
-    block = max(1, min(fitting, -(-groups // (TURNS_A_THREAD * workers))))
+    group = _group_bytes(depth, kernels.panels.shape[1])
+    block = _groups_of_block(group, int(out["height"]), int(out["width"]), workers)
     _winograd_loops(inputs, operands, transformed, kernels.needed, depth, block, workers)
+
+
+def _group_bytes(depth: int, panel_count: int) -> int:
+    """What the transforms of a group's tiles take, of the input and of the sums."""
+    return (depth + panel_count * PANEL) // LANES * GROUP_BYTES
+
+
+def _groups_of_block(group: int, height: int, width: int, workers: int) -> int:
+    """How many groups, of `group` bytes each, are computed at a time."""
+    tiles = -(-height // OUTPUT_TILE) * -(-width // OUTPUT_TILE)
+    groups = -(-tiles // ROWS)
+    return max(1, min(l2_bytes() // group, -(-groups // (TURNS_A_THREAD * workers))))
+
+
+def transformed_bytes(panel_count: int, depth: int) -> int:
+    """What G g G' takes, for `panel_count` panels of output channels and `depth` input channels."""
+    return TILE_ELEMENTS * (4 * panel_count * depth * PANEL + CACHE_LINE)
+
+
+def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+    n, c, _ = layer.shape
+    depth, panel_count = LANES * -(-c // LANES), -(-n // PANEL)
+    group = _group_bytes(depth, panel_count)
+    working = workers * _groups_of_block(group, height, width, workers) * group
+    transformed = transformed_bytes(panel_count, depth)
+    return Scratch(working, transformed) if keep_transformed else Scratch(working + transformed)
 
 
 def transformed_kernels(kernels: Kernels, map_channels: np.ndarray, depth: int, workers: int) -> np.ndarray:
@@ -283,3 +313,14 @@ def transform_taps(builder: IRBuilder, taps: Value, tap: Value, target: Value, p
     for i, row in enumerate(zip(*columns, strict=True)):
         for j, value in enumerate(times_g(row)):
             simd.store(builder, value, strided(builder, target, plane, INPUT_TILE * i + j))
+
+
+ALGORITHM: Algorithm[Dense, Kernels] = Algorithm(
+    name="winograd",
+    form=Dense,
+    prepare=prepare,
+    convolve=convolve,
+    scratch=_scratch,
+    multiplications=lambda layer: _needed(layer).sum() / OUTPUT_TILE**2 * layer.shape[0] * layer.shape[1],
+    join=_join,
+)

@@ -55,6 +55,10 @@ class Architecture:
         """Whether layer `name` reads its input enlarged by 2."""
         return name.startswith("upconv")
 
+    def tail(self) -> list[str]:
+        """The names of the layers of the tail, in the order in which they are computed."""
+        return [*(f"upconv{i}" for i in range(1, self.upsamplings + 1)), "HRconv", "conv_last"]
+
     def area(self, name: str) -> float:
         """Pixels that layer `name` writes for each pixel of the image."""
         if self.enlarges(name):
@@ -75,10 +79,9 @@ class Architecture:
             for k, name in enumerate(names):
                 n = self.num_feat if name is names[-1] else self.num_grow_ch
                 shapes[name] = (n, self.num_feat + k * self.num_grow_ch, KERNEL_SIZE)
-        upconvs = [f"upconv{i}" for i in range(1, self.upsamplings + 1)]
-        for name in ("trunk_conv", *upconvs, "HRconv"):
-            shapes[name] = (self.num_feat, self.num_feat, KERNEL_SIZE)
-        shapes["conv_last"] = (self.out_channels, self.num_feat, KERNEL_SIZE)
+        for name in ("trunk_conv", *self.tail()):
+            n = self.out_channels if name == "conv_last" else self.num_feat
+            shapes[name] = (n, self.num_feat, KERNEL_SIZE)
         return shapes
 
 

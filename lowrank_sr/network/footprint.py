@@ -1,20 +1,17 @@
 """What a call of the network needs: how much memory, and how far around a pixel it looks."""
 
-import math
+from collections.abc import Sequence
 
-from lowrank_sr.conv.dense_block import transforms_bytes
+from lowrank_sr.conv.algorithm import Scratch, one_after_the_other
+from lowrank_sr.conv.algorithms import algorithm_of, dense_block_algorithm_of
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
-from lowrank_sr.conv.toom_cook import INPUT_TILE
-from lowrank_sr.conv.winograd import TILE_ELEMENTS
-from lowrank_sr.layers import Separable
+from lowrank_sr.conv.upsampled import upsampled_scratch
 from lowrank_sr.machine.caches import l2_bytes
-from lowrank_sr.machine.cpu import LANES, PANEL
 from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
-from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import GROWTHS, RRDBNet
-from lowrank_sr.network.tail import largest_band, tail_bytes
+from lowrank_sr.network.tail import band_sizes, tail_bytes
 
-_CACHES_A_THREAD = 4  # what the loops keep in second-level caches, and what is lost between allocations
+_CACHES_A_THREAD = 4  # what BLAS packs, and what is lost between allocations
 
 
 def receptive_field(design: Architecture) -> int:
@@ -45,47 +42,49 @@ def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:
     pixels = allocated_bytes(height, width, design.in_channels)
     features = allocated_bytes(height, width, design.num_feat)
     grown = GROWTHS * allocated_bytes(height, width, design.num_grow_ch)
-    factors = [2] * design.upsamplings + [1, 1]
-    enlargement = math.prod(factors)
-    tail = tail_bytes(height, width, design.num_feat, factors)
-    out = 4 * height * width * enlargement**2 * design.out_channels
+    tail = tail_bytes(height, width, design.num_feat, _factors(design))
+    out: int = 4 * height * width * 4**design.upsamplings * design.out_channels
     return image + pixels + features + max(2 * features + grown, tail + out) + _scratch(net, height, width, threads)
 
 
+def _factors(design: Architecture) -> list[int]:
+    """By how much each layer of the tail enlarges its input."""
+    return [2 if design.enlarges(name) else 1 for name in design.tail()]
+
+
 def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
-    """What the methods need besides the feature maps.
-
-    A few caches a thread, and rows for some; all patches for im2col, of a layer of the trunk or of a band of the
-    tail; for winograd the transforms of the kernels of a dense block, which are computed anew for each, of those of
-    the tail, which are kept, four for an upconv, and of a dense block's feature maps; for SVD pairs those of their
-    factors, 8 elements for 3 taps, which are kept.
-    """
+    """What the algorithms need besides the maps, and a few caches a thread, for features of `height` x `width`."""
     design = net.architecture
-    widest = design.num_feat + GROWTHS * design.num_grow_ch
-    enlargement: int = 2**design.upsamplings
-    row = 4 * 3 * max(width * widest, enlargement * width * design.num_feat)  # kn2row: the products of one row
-    size = threads * (_CACHES_A_THREAD * l2_bytes() + row)
-    if net.method == "im2col":
-        rows = largest_band(height, width, [2] * design.upsamplings + [1, 1])
-        size += 4 * 10 * max(height * width * widest, rows * enlargement * width * design.num_feat)
-    if net.method in (AUTO, "winograd"):
-        channels = [design.num_feat, *[design.num_grow_ch] * GROWTHS]
-        size += transforms_bytes(height, width, channels, threads)
-        first_block, shapes = next(iter(design.dense_blocks().values())), design.shapes()
-        in_block = sum(
-            _whole(n, PANEL) * (_whole(design.num_feat, LANES) + k * _whole(design.num_grow_ch, LANES))
-            for k, (n, _, _) in enumerate(shapes[name] for name in first_block)
-        )
-        in_tail = (4 * design.upsamplings + 2) * design.num_feat**2
-        size += 4 * TILE_ELEMENTS * (in_block + in_tail)
-        for name, layer in net.layers.items():
-            if isinstance(layer, Separable):
-                n, c, _ = layer.shape
-                factors = _whole(c, LANES) * _whole(layer.rank, PANEL) + _whole(layer.rank, LANES) * _whole(n, PANEL)
-                size += 4 * INPUT_TILE * factors * (4 if design.enlarges(name) else 1)
-    return size
+    needs = [_layer_scratch(net, name, height, width, threads, False) for name in ("conv_first", "trunk_conv")]
+    for names, count in _distinct_blocks(net):
+        call, kept = _dense_block_scratch(net, names, height, width, threads)
+        needs.append(Scratch(call, count * kept))
+    for name, (rows, columns) in zip(design.tail(), band_sizes(height, width, _factors(design)), strict=True):
+        if design.enlarges(name):
+            needs.append(upsampled_scratch(net.layers[name], net.methods[name], rows, columns, threads))
+        else:
+            needs.append(_layer_scratch(net, name, rows, columns, threads, True))
+    return threads * _CACHES_A_THREAD * l2_bytes() + sum(one_after_the_other(needs))
 
 
-def _whole(count: int, multiple: int) -> int:
-    """`count`, rounded up to a multiple."""
-    return -(-count // multiple) * multiple
+def _layer_scratch(net: RRDBNet, name: str, height: int, width: int, threads: int, keep_transformed: bool) -> Scratch:
+    layer = net.layers[name]
+    return algorithm_of(layer, net.methods[name]).scratch(layer, height, width, threads, keep_transformed)
+
+
+def _dense_block_scratch(net: RRDBNet, names: Sequence[str], height: int, width: int, threads: int) -> Scratch:
+    layers = [net.layers[name] for name in names]
+    together = dense_block_algorithm_of([algorithm_of(net.layers[name], net.methods[name]) for name in names])
+    if together is not None:
+        return together.scratch(layers, height, width, threads)
+    return one_after_the_other(_layer_scratch(net, name, height, width, threads, False) for name in names)
+
+
+def _distinct_blocks(net: RRDBNet) -> list[tuple[list[str], int]]:
+    """The layers of each dense block, of those that need the same only the first, and how many these are."""
+    alike: dict[tuple[object, ...], list[list[str]]] = {}
+    for names in net.architecture.dense_blocks().values():
+        layers = [net.layers[name] for name in names]
+        key = [(net.methods[name], type(layer), layer.rank) for name, layer in zip(names, layers, strict=True)]
+        alike.setdefault(tuple(key), []).append(names)
+    return [(blocks[0], len(blocks)) for blocks in alike.values()]

@@ -253,8 +253,7 @@ class RRDBNet:
         layer, method = self.layers[name], self.methods[name]
         if self.architecture.enlarges(name):
             return upsampled_convolution(layer, method)
-        in_bands = name in ("HRconv", "conv_last")  # called many times for a picture
-        return convolution(layer, method, keep_transformed=in_bands)
+        return convolution(layer, method, keep_transformed=name in self.architecture.tail())  # called for every band
 
 
 def load(path: str | os.PathLike[str] = DEFAULT_NETWORK, method: str = AUTO) -> RRDBNet:

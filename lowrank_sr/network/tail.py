@@ -104,16 +104,16 @@ def tail_bytes(height: int, width: int, channels: int, factors: list[int]) -> in
     return sum(allocated_bytes(rows, columns, channels) for rows, columns, _ in _windows(height, width, factors))
 
 
-def largest_band(height: int, width: int, factors: list[int]) -> int:
-    """The most rows of the output that `run_tail` computes at a time for features of this size."""
-    return max(coming for _, _, coming in _windows(height, width, factors))
+def band_sizes(height: int, width: int, factors: list[int]) -> list[tuple[int, int]]:
+    """(rows, columns) of its input that each stage convolves at a time, at most, for features of this size."""
+    return [(ready, columns) for _, columns, ready in _windows(height, width, factors)]
 
 
 def _windows(height: int, width: int, factors: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Of each stage the rows and columns of its window, and the rows that come out at a time."""
+    """Of each stage the rows and columns of its window, and how many of the rows are convolved at a time."""
     enlargement = math.prod(factors)
     band = _rows_of_band(height, enlargement * height, enlargement * width)
     for factor in factors:
-        coming = factor * _ready_rows(height, band)
-        yield _rows_of_window(height, band), width, coming
-        band, height, width = coming, factor * height, factor * width
+        ready = _ready_rows(height, band)
+        yield _rows_of_window(height, band), width, ready
+        band, height, width = factor * ready, factor * height, factor * width

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lowrank_sr.compression.calibration import read_pictures
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
 from lowrank_sr.network.rrdbnet import RRDBNet, load

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv.algorithms import METHODS
 
 DIRECT, WINOGRAD = "direct", "winograd"
 FORMS = ("svd", "cp")

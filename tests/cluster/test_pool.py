@@ -12,7 +12,7 @@ import lowrank_sr as lsr
 from lowrank_sr.cluster import connection, worker
 from lowrank_sr.cluster import pool as pool_of_workers
 from lowrank_sr.cluster.pool import TASKS_A_WORKER, Pool
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.network import auto, rrdbnet
 

@@ -9,6 +9,7 @@ from lowrank_sr.compression import ranks
 from lowrank_sr.compression.network import ENDS
 from lowrank_sr.compression.ranks import TARGETS, Target
 from lowrank_sr.compression.sensitivity import Sensitivity
+from lowrank_sr.conv import timing
 
 FORMS = ["svd", "cp"]
 
@@ -89,10 +90,12 @@ def test_six_times_fewer_flops_with_fitted_factors(form):
 def test_seconds_as_cost(monkeypatch):
     """By this test's clock a pair takes as long as the dense layer from 20 input channels on, and half elsewhere."""
     net = lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8, method="im2col")
-    clock = Target(
-        lambda shape, form, ranks: [1.0, *(1.0 if shape[1] > 20 else 0.5 for _ in ranks)], ranks.vector_ranks
-    )
-    monkeypatch.setitem(TARGETS, "measured", clock)
+
+    def costs(net, form, ranks):
+        times = {name: 1.0 if net.layers[name].shape[1] > 20 else 0.5 for name in ranks}
+        return {name: [1.0, *[times[name]] * len(ranks[name])] for name in ranks}
+
+    monkeypatch.setitem(TARGETS, "measured", Target(costs, ranks.vector_ranks))
     small = lsr.compress(net, rank=2, images=(), target="measured")
     for name, layer in small.layers.items():
         assert (layer.rank is None) == (layer.shape[1] > 20 or name in ENDS)
@@ -101,20 +104,42 @@ def test_seconds_as_cost(monkeypatch):
 
 
 def test_seconds_are_measured_once_for_each_number_of_threads(monkeypatch):
-    measured = []
+    net, measured = lsr.RRDBNet.random(num_feat=8, num_block=2, num_grow_ch=4), []
 
-    def interleaved(runs, *_):
+    def least_seconds(candidates, rounds):
         measured.append(ranks.thread_count())
-        return {name: [float(len(measured))] for name in runs}
+        return dict.fromkeys(candidates, float(ranks.thread_count()))
 
-    monkeypatch.setattr(ranks, "interleaved", interleaved)
-    monkeypatch.setattr(ranks, "concrete", lambda layer, method: "im2col" if layer.rank is None else "winograd")
+    monkeypatch.setattr(ranks.timing, "least_seconds", least_seconds)
+    monkeypatch.setattr(ranks, "of_dense_block", lambda layers, method: ["im2col"] * len(layers))
     monkeypatch.setattr(ranks, "thread_count", lambda: threads)
     ranks._seconds.cache_clear()
     for threads in (1, 2, 1, 2):
-        seconds = ranks.in_seconds((8, 16, 3), "cp", [4, 8])
-        assert seconds == [threads / ranks.TIMED_SIDE**2] * 3
-    assert measured == [1, 2]
+        seconds = ranks.in_seconds(net, "cp", {"upconv1": [4, 8]})
+        assert seconds == {"upconv1": [threads / timing.SIDE**2] * 3}
+    # the shapes of conv_first, conv_last, the dense blocks, and trunk_conv, upconv2, HRconv; and upconv1 with its ranks
+    assert measured == [1] * 5 + [2] * 5
+    ranks._seconds.cache_clear()
+
+
+def test_layers_of_a_dense_block_are_timed_in_their_block(monkeypatch):
+    """By this test's clock layer k takes 2^k as dense, its rank over 8 of that in factors, and the block the sum."""
+    net = lsr.RRDBNet.random(num_feat=64, num_block=1, num_grow_ch=32)
+
+    def least_seconds(candidates, rounds):
+        def seconds(layers):
+            return sum(2**k * (1 if layer.rank is None else layer.rank / 8) for k, layer in enumerate(layers))
+
+        return {name: float(seconds(each.layers)) for name, each in candidates.items()}
+
+    monkeypatch.setattr(ranks.timing, "least_seconds", least_seconds)
+    monkeypatch.setattr(ranks, "of_dense_block", lambda layers, method: ["winograd"] * len(layers))
+    ranks._seconds.cache_clear()
+    names = next(iter(net.architecture.dense_blocks().values()))
+    given = dict(zip(names, ([8], [8, 16], [8, 16, 24], [], [8, 16, 24, 32, 40]), strict=True))
+    seconds = ranks.in_seconds(net, "svd", given)
+    for k, (name, row) in enumerate(seconds.items()):
+        assert row == pytest.approx([2**k * share / timing.SIDE**2 for share in (1, *(r / 8 for r in given[name]))])
     ranks._seconds.cache_clear()
 
 

@@ -1,5 +1,7 @@
 """A layer by itself, in every form and by every method, against float64."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,10 +18,11 @@ from reference import (
     seven_loops,
 )
 
-from lowrank_sr.conv import cp, separable, separable_winograd
+from lowrank_sr import layers
+from lowrank_sr.conv.algorithms import algorithm_of
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import METHODS, convolution, convolve
+from lowrank_sr.conv.methods import convolution, convolve
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
 from lowrank_sr.machine.cpu import PANEL
@@ -188,6 +191,14 @@ def test_what_compiled_loops_would_not_notice():
     assert_rounds_to(convolve(x, layer, "direct"), x, layer, "direct")
 
 
+@EVERY_WAY
+def test_kernels_of_another_size_are_refused(kind, method):
+    form = {Dense: None, Separable: "svd", CP: "cp"}[kind]
+    for size in (1, 2, 5):
+        with pytest.raises(InputError, match=f"kernel of {size} x {size}: expected 3 x 3"):
+            convolution(layers.random_layer((4, 4, size), form, 2), method)
+
+
 def test_unknown_method():
     with pytest.raises(InputError, match="'fft': expected one of direct"):
         convolution(random_layer(Dense, np.random.default_rng(7), 1, 1), "fft")
@@ -197,8 +208,8 @@ def test_unknown_method():
 def test_new_sizes_do_not_compile_anew(kind, method):
     """One signature serves every size and channel count; 1 x 1 maps, which NumPy sees in any memory order, too."""
     rng = np.random.default_rng(8)
-    pairs = {"direct": separable, "winograd": separable_winograd}
-    module = {Dense: METHODS.get(method), Separable: pairs.get(method), CP: cp}[kind]
+    layer = random_layer(kind, rng, 1, 1, 1)
+    module = sys.modules[algorithm_of(layer, method).convolve.__module__]
     compiled = [value for value in vars(module).values() if hasattr(value, "signatures")]
     assert compiled
     for height, width, n, c, rank in [(1, 1, 1, 1, 1), (5, 1, 2, 3, 4), (1, 9, 64, 32, 50), (8, 8, 3, 16, 16)]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference import EPS, dense_kernel, error_bound, exact_convolution, random_layer
 
-from lowrank_sr.conv import cp, separable_winograd
+from lowrank_sr.conv import separable_winograd
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.methods import convolve
 from lowrank_sr.layers import Dense, Separable
@@ -28,13 +28,6 @@ def test_a_pair_of_full_rank_is_the_dense_layer(method, shape):
     )
     exact = exact_convolution(x, weight, dense.bias)
     assert (np.abs(convolve(x, pair, method) - exact) <= bound).all()
-
-
-@pytest.mark.parametrize("sides", [(1, 3), (3, 5)])
-def test_cp_kernels_of_another_size_are_refused(sides):
-    y, x = (np.zeros((side, 2), np.float32) for side in sides)
-    with pytest.raises(ValueError, match=f"kernel of {sides[0]} x {sides[1]}: expected 3 x 3"):
-        cp.prepare(np.zeros((4, 2), np.float32), y, x, np.zeros((5, 2), np.float32))
 
 
 def test_blocks_of_any_size_give_the_same_bits(monkeypatch):

@@ -14,6 +14,7 @@ from lowrank_sr.conv import dense_block, separable_dense_block, separable_winogr
 from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocate, records
 from lowrank_sr.conv.turns import await_flag, set_flag
+from lowrank_sr.layers import Dense, Separable
 from lowrank_sr.machine.cpu import ROWS
 
 COUNT = st.integers(1, 8)
@@ -142,7 +143,7 @@ def assert_that_all_is_awaited(turns, slots, part_of_tile):
 def test_what_a_turn_of_dense_layers_needs_is_awaited(monkeypatch, workers):
     """All pictures of up to six tile rows of up to two groups and a tile."""
     kernels = [np.ones((CHANNELS, CHANNELS * (1 + k), 3, 3), np.float32) for k in range(LAYERS)]
-    prepared = [winograd.prepare([kernel], keep_transformed=True) for kernel in kernels]
+    prepared = [winograd.prepare(Dense(kernel, np.zeros(CHANNELS)), keep_transformed=True) for kernel in kernels]
     reused = False
     for down, across in np.ndindex(6, 2 * ROWS + 1):
         down, across = down + 1, across + 1
@@ -165,7 +166,7 @@ def test_what_a_turn_of_pairs_needs_is_awaited(monkeypatch, workers, block):
     factors = [
         (np.ones((1, CHANNELS * (1 + k), 3), np.float32), np.ones((CHANNELS, 1, 3), np.float32)) for k in range(LAYERS)
     ]
-    prepared = [separable_winograd.prepare(*each) for each in factors]
+    prepared = [separable_winograd.prepare(Separable(*each, np.zeros(CHANNELS)), True) for each in factors]
     reused = False
     for down, across in np.ndindex(8, 7):
         down, across = down + 1, across + 1

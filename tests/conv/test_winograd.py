@@ -8,6 +8,7 @@ from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.tile import CACHE_LINE
 from lowrank_sr.conv.toom_cook import A_T, B_T, INPUT_TILE, G, times_a, times_b, times_g
 from lowrank_sr.conv.winograd import prepare, transform_taps
+from lowrank_sr.layers import Dense, random_layer
 from lowrank_sr.machine.cpu import LANES, PANEL
 
 POINTS = [0, 1, -1, 2, -2, 1 / 2, -1 / 2]  # and infinity
@@ -96,7 +97,7 @@ def test_one_dimension_is_a_correlation():
 
 def test_a_prepared_kernel_is_the_kernel():
     kernel = np.random.default_rng(1).standard_normal((5, 7, 3, 3), dtype=np.float32)
-    panels = prepare([kernel], False).panels
+    panels = prepare(Dense(kernel, np.zeros(5)), False).panels
     assert (panels.dtype, panels.shape) == (np.float32, (1, 1, 3, 3, 7, PANEL))
     np.testing.assert_array_equal(panels[0, 0, ..., :5], kernel.transpose(2, 3, 1, 0))
     assert not panels[..., 5:].any()
@@ -109,7 +110,7 @@ def test_the_elements_are_those_that_do_not_vanish(taps):
     rows, columns = ([bool(pattern >> bit & 1) for bit in range(3)] for pattern in taps)
     kernel = rng.random((4, 5, 3, 3)) * np.outer(rows, columns)
     transformed = (G @ kernel @ G.T).reshape(20, 64)
-    (needed,) = prepare([kernel], False).needed
+    (needed,) = prepare(Dense(kernel, np.zeros(4)), False).needed
     assert set(np.flatnonzero(np.abs(transformed).max(0) > 1e-12)) <= set(np.flatnonzero(needed))
     if any(rows) and any(columns):
         assert needed.sum() == (6 + rows[0] + rows[2]) * (6 + columns[0] + columns[2])
@@ -129,19 +130,13 @@ def test_kernels_are_transformed_to_the_rounding_of_float32():
     assert (transformed[:, LANES:] == 7).all()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 5), (3, 1)], ids=str)
-def test_kernels_of_another_size_are_refused(size):
-    with pytest.raises(ValueError, match=r"F\(6 x 6, 3 x 3\) is for 3 x 3"):
-        prepare([np.zeros((2, 2, *size), np.float32)], False)
-
-
 def run_blocks(monkeypatch, channels, n, size, workers):
     """The depth and the block that `convolve` passes to its loops."""
     passed = []
     monkeypatch.setattr(winograd, "_winograd_loops", lambda *arguments: passed.append(arguments))
     inputs = np.array([(c,) for c in channels], [("channels", int)])
     operands = np.array([(size,)], [("out", [("height", int), ("width", int)])])
-    winograd.convolve(inputs, operands, prepare([np.zeros((n, sum(channels), 3, 3))], False), workers)
+    winograd.convolve(inputs, operands, prepare(random_layer((n, sum(channels), 3)), False), workers)
     ((*_, depth, block, _),) = passed
     return depth, block
 

@@ -14,9 +14,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import lowrank_sr as lsr
 from lowrank_sr.conv import methods
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import METHODS, convolution, convolve
+from lowrank_sr.conv.methods import convolution, convolve
 from lowrank_sr.layers import random_layer
 from lowrank_sr.machine.threads import VARIABLE, WAITING, limited, parallel_region, thread_count
 

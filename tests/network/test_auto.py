@@ -3,7 +3,8 @@ import pytest
 
 import lowrank_sr as lsr
 from lowrank_sr.commands.info import describe
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv import timing
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.layers import random_layer
 from lowrank_sr.machine import remembered
 from lowrank_sr.machine.threads import limited
@@ -15,7 +16,7 @@ def empty_cache(tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO", "lowrank_sr")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(remembered, "_known", {})
-    monkeypatch.setattr(auto, "TIMING_SECONDS", 0)
+    monkeypatch.setattr(timing, "SECONDS", 0)
     return tmp_path / "lowrank-sr"
 
 
@@ -58,13 +59,14 @@ def test_a_damaged_file_is_measured_anew(empty_cache, content):
 def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch, together, in_blocks):
     figures = dict(zip(METHODS, (3.0, 4.0, 1.0, 2.0), strict=True))
     monkeypatch.setattr(auto, "_measure", lambda shape: figures)
-    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: {"alone": 1.0, "together": together})
+    of_block = {"alone": 1.0, "together by winograd": together}
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: of_block)
     net = lsr.RRDBNet.random(8, 1, 4)
     assert net.method == "auto"
     layers = describe(net, "random")["layers"]
     for layer in layers:
         assert layer["method"] == (in_blocks if "RDB" in layer["name"] else "kn2row")
-    assert layers[0]["gflops"]["direct"] == pytest.approx(2 * 9 * 8 * 3 * auto.TIMING_SIDE**2 / 3.0 / 1e9)
+    assert layers[0]["gflops"]["direct"] == pytest.approx(2 * 9 * 8 * 3 * timing.SIDE**2 / 3.0 / 1e9)
 
 
 DENSE_BLOCK = [random_layer(shape) for shape in [(8, 16, 3), (8, 24, 3), (16, 32, 3)]]
@@ -76,7 +78,8 @@ def test_a_dense_block_is_measured_both_ways_where_winograd_is_not_the_best_ever
     assert set(auto._measure_dense_block([layer.shape for layer in DENSE_BLOCK], {"alone": ["direct"] * 3})) == {
         "alone"
     }
-    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: {"alone": 1.0, "together": together})
+    of_block = {"alone": 1.0, "together by winograd": together}
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: of_block)
     expected = "winograd" if together < 1 else "direct"
     assert auto.of_dense_block(DENSE_BLOCK, auto.AUTO) == [expected] * 3
     monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: pytest.fail("measured again"))

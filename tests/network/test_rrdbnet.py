@@ -1,11 +1,13 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from reference import EPS
 
 import lowrank_sr as lsr
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv import algorithms
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.layers import Dense, random_layer
 from lowrank_sr.network import tail
 from lowrank_sr.network.architecture import Architecture
@@ -170,13 +172,15 @@ def test_progress_counts_the_flops():
 
 def test_with_method_shares_the_layers_and_computes_them_by_that_method(monkeypatch):
     used = set()
-    for name, module in METHODS.items():
 
-        def convolve(*arguments, name=name, run=module.convolve):
-            used.add(name)
-            run(*arguments)
+    def counted(algorithm):
+        def convolve(*arguments):
+            used.add(algorithm.name)
+            algorithm.convolve(*arguments)
 
-        monkeypatch.setattr(module, "convolve", convolve)
+        return replace(algorithm, convolve=convolve)
+
+    monkeypatch.setattr(algorithms, "ALGORITHMS", tuple(map(counted, algorithms.ALGORITHMS)))
     net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")
     other = net.with_method("im2col")
     assert (net.method, other.method) == ("direct", "im2col")

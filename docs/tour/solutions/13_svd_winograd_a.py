@@ -11,14 +11,15 @@ import math
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
+from lowrank_sr.conv import algorithms
 from lowrank_sr.layers import random_layer
 
 net = lsr.load("psnr-small", method="direct")
 for shape in sorted({layer.shape for layer in net.layers.values()}):
-    dense = flops.multiplications(random_layer(shape), "winograd")
+    dense = algorithms.multiplications(random_layer(shape), "winograd")
     limit = flops.break_even("svd", *shape) * 4 / 9
     below = math.ceil(limit) - 1  # the largest whole rank below the limit
     if below >= 1:
-        assert flops.multiplications(random_layer(shape, "svd", below), "winograd") < dense
-    assert flops.multiplications(random_layer(shape, "svd", math.ceil(limit)), "winograd") >= dense
+        assert algorithms.multiplications(random_layer(shape, "svd", below), "winograd") < dense
+    assert algorithms.multiplications(random_layer(shape, "svd", math.ceil(limit)), "winograd") >= dense
     print(f"N, C, d = {shape}: fewer multiplications up to rank {below}, break-even {9 / 4 * limit:.1f}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import from_kernel
+from lowrank_sr.conv.algorithms import multiplications
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution
@@ -102,7 +103,7 @@ def layer_times(study: Study, name: str, area: float) -> LayerTimes:
                 rank=layer.rank,
                 gflop=work / 1e9,
                 theoretical_speedup=flops.per_pixel(dense) / flops.per_pixel(layer),
-                multiplications=flops.multiplications(layer, method) * side**2 / 1e9,
+                multiplications=multiplications(layer, method) * side**2 / 1e9,
                 measured=timing(seconds, direct, work, load),
                 poster_bound=variant.poster_bound if is_cp else None,
                 error=variant.error if is_cp else None,

@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from lowrank_sr import flops
+from lowrank_sr.conv import algorithms
+from lowrank_sr.conv.upsampled import upsampled_multiplications
 from lowrank_sr.machine.load import Load, busy_elsewhere, spare_cores
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.rrdbnet import RRDBNet
@@ -137,8 +138,8 @@ def multiplications(net: RRDBNet, side: int) -> float:
     total = 0.0
     for name, layer in net.layers.items():
         method = net.methods[name]
-        share = flops.upsampled_share(layer, method) if net.architecture.enlarges(name) else 1.0
-        total += share * flops.multiplications(layer, method) * net.architecture.area(name) * side * side
+        count = upsampled_multiplications if net.architecture.enlarges(name) else algorithms.multiplications
+        total += count(layer, method) * net.architecture.area(name) * side * side
     return total
 
 

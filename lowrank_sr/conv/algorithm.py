@@ -1,0 +1,90 @@
+"""What an algorithm is: the record that each algorithm's file fills in, `ALGORITHM`, and that everything else reads.
+
+`algorithms.py` lists these records. From them follow the methods that a user can ask for, which of them `auto` times,
+what a network needs in memory, and what is counted and shown of a layer.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from lowrank_sr.layers import Layer
+
+LayerT = TypeVar("LayerT", bound=Layer)
+PreparedT = TypeVar("PreparedT")
+
+
+def each_number_once(layer: Layer) -> float:
+    """The multiplications of an algorithm that takes the sum as it is written: each number of the kernel, once."""
+    return layer.parameters - layer.bias.size
+
+
+class Scratch(NamedTuple):
+    """Bytes that an algorithm needs besides the maps: `call` until a call returns, `kept` from the first call on."""
+
+    call: int
+    kept: int = 0
+
+
+def one_after_the_other(calls: Iterable[Scratch]) -> Scratch:
+    """What several algorithms need that are called in turn."""
+    listed = list(calls)
+    return Scratch(max(each.call for each in listed), sum(each.kept for each in listed))
+
+
+@dataclass(frozen=True, eq=False)
+class Algorithm(Generic[LayerT, PreparedT]):
+    """One way to compute the layers of one form, which must be 3 x 3."""
+
+    name: str
+    """The method by which it is asked for."""
+
+    form: type[LayerT]
+    """Of the layers that it computes."""
+
+    prepare: Callable[[LayerT, bool], PreparedT]
+    """prepare(layer, keep_transformed): the layer's arrays as the loops read them.
+
+    `keep_transformed`: what is computed from them in a call may be kept for the next one, though it takes more memory.
+    """
+
+    convolve: Callable[[np.ndarray, np.ndarray, PreparedT, int], None]
+    """convolve(inputs, operands, prepared, workers): the compiled loops, on `workers` threads.
+
+    They read the maps recorded in `inputs` side by side (`feature_map.records`), and write by `operands`
+    (`epilogue.operands`).
+    """
+
+    scratch: Callable[[LayerT, int, int, int, bool], Scratch]
+    """scratch(layer, height, width, workers, keep_transformed): what a call on a map of that size allocates."""
+
+    multiplications: Callable[[LayerT], float]
+    """Those that the loops do for a pixel of the output, but for those of transforms."""
+
+    join: Callable[[Sequence[PreparedT]], PreparedT] | None = None
+    """Where layers of one shape that read one input gain by being computed together: what `convolve` takes for them.
+
+    There are then as many `operands` as layers.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class DenseBlockAlgorithm(Generic[LayerT, PreparedT]):
+    """One way to compute all layers of a dense block together; each alone would be computed by `of`, to the same bits.
+
+    Layer k reads maps 0 to k and writes map k + 1.
+    """
+
+    of: Algorithm[LayerT, PreparedT]
+
+    convolve: Callable[[np.ndarray, np.ndarray, Sequence[PreparedT], int], None]
+    """convolve(inputs, operands, prepared, workers): `inputs` record maps 0 to n - 1, `operands[k]` is of layer k."""
+
+    scratch: Callable[[Sequence[LayerT], int, int, int], Scratch]
+    """scratch(layers, height, width, workers), as that of an algorithm."""
+
+
+AnyAlgorithm = Algorithm[Any, Any]
+AnyDenseBlockAlgorithm = DenseBlockAlgorithm[Any, Any]
