@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from lowrank_sr.cluster import connection
 from lowrank_sr.cluster.pool import Pool
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable, write_json
 from lowrank_sr.network.auto import check_method
@@ -46,7 +47,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="auto",
-        help="how layers are computed: direct, im2col, kn2row, winograd, or auto, the fastest (the default)",
+        help=f"how layers are computed: {', '.join(METHODS)}, or auto, the fastest (the default)",
     )
 
 

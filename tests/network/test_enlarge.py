@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from test_rrdbnet import random_net
 
 import lowrank_sr as lsr
+from lowrank_sr.conv.algorithms import METHODS
+from lowrank_sr.layers import random_layer
 from lowrank_sr.network import enlarge as module
 from lowrank_sr.network.architecture import Architecture
 from lowrank_sr.network.enlarge import enlarge_piece, enlarged_rows, needed_bytes, plan_picture
@@ -144,19 +146,36 @@ def test_pieces_are_computed_somewhere_else():
 )
 @pytest.mark.parametrize("size", [(200, 160), (31, 500), (300, 20)])
 def test_memory_is_what_the_model_says(design, size):
-    net = random_net(design).with_method("winograd")
-    piece = np.zeros((*size, 3), np.float32)
-    net(piece[:8, :8])  # prepares the kernels
-    needed = call_bytes(net, *size, threads=1)
+    assert_needs_what_the_model_says(random_net(design).with_method("winograd"), *size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("form", "method"),
+    [*((None, method) for method in METHODS), ("svd", "direct"), ("svd", "winograd"), ("cp", "direct")],
+)
+def test_memory_of_every_algorithm_is_what_the_model_says(form, method):
+    net = random_net(Architecture(64, 1, 32, 2, 3, 3))
+    layers = {
+        name: random_layer(layer.shape, form, 24) if name.startswith("RRDB") or name == "HRconv" else layer
+        for name, layer in net.layers.items()
+    }
+    assert_needs_what_the_model_says(lsr.RRDBNet(layers, method), 200, 160)
+
+
+def assert_needs_what_the_model_says(net, height, width):
+    picture = np.zeros((height, width, 3), np.float32)
+    net(picture[:8, :8])  # prepares the kernels
+    needed = call_bytes(net, height, width, threads=1)
     tracemalloc.start()
     try:
-        net(piece + 0)
+        net(picture + 0)
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     # Numba's own arrays, a second-level cache or two a thread, are not traced; the model allows four and some rows.
     assert held <= needed
-    assert needed - held < 0.12 * held + call_bytes(net, 1, size[1], threads=1)
+    assert needed - held < 0.12 * held + call_bytes(net, 1, width, threads=1)
 
 
 @pytest.mark.parametrize(
