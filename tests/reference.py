@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lowrank_sr.conv.algorithms import ALGORITHMS
 from lowrank_sr.layers import CP, Dense, Separable
 
 EPS = float(np.finfo(np.float32).eps)
@@ -10,13 +11,8 @@ EPS = float(np.finfo(np.float32).eps)
 # Every form of a layer with every method that computes it differently.
 EVERY_WAY = pytest.mark.parametrize(
     ("kind", "method"),
-    [
-        *((Dense, method) for method in ("direct", "im2col", "kn2row", "winograd")),
-        (Separable, "direct"),
-        (Separable, "winograd"),
-        (CP, "direct"),
-    ],
-    ids=["direct", "im2col", "kn2row", "winograd", "pair", "pair by F(6, 3)", "CP"],
+    [(algorithm.form, algorithm.name) for algorithm in ALGORITHMS],
+    ids=[f"{algorithm.form.__name__} {algorithm.name}" for algorithm in ALGORITHMS],
 )
 
 

@@ -45,7 +45,7 @@ from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve
 from lowrank_sr.layers import Dense
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 from lowrank_sr.machine.threads import blas_threads, limited
 from lowrank_sr.machine.timing import interleaved
 
@@ -160,8 +160,8 @@ for name, value in ns.items():
 # Python object of each, and so on. NumPy's matrix products spend most of theirs in BLAS, a library whose inner loops
 # are as good as the package's. But each of the nine products makes an array of H W N sums, and adds it to another one:
 # nine passes through memory which the package does not need, since its sums stay in registers.
-# :doc:`/auto_tour/04_tile_and_roofline` is about that. How far apart the last two are depends on the machine's BLAS
-# and on the speed of its memory.
+# :doc:`/auto_tour/04_micro_kernel_and_roofline` is about that. How far apart the last two are depends on the machine's
+# BLAS and on the speed of its memory.
 #
 # Which layers are slow for what they compute?
 # --------------------------------------------
@@ -199,10 +199,10 @@ for name, value in layer_ns.items():
 # rest is computed for nothing.
 
 print(f"{LANES} lanes in a vector: of the work for N = 3, {3 / LANES:.0%} is wanted")
-print(f"a tile of sums is {ROWS} pixels x {PANEL} channels")
+print(f"the micro-kernel sums {MR} pixels x {NR} channels")
 
 # %%
-# *3 to 64 channels.* A tile's sums are computed tap after tap, and each tap adds C products to each sum. With C = 3 the
+# *3 to 64 channels.* The sums are computed tap after tap, and each tap adds C products to each sum. With C = 3 the
 # loop over c has hardly begun when it ends, and the sums are stored and loaded again for the next tap.
 #
 # Neither layer is a large part of ESRGAN's work, but they show what a FLOP count does not see. In the figure the line

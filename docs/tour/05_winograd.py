@@ -207,8 +207,8 @@ print(f"in float64, largest difference from the sum itself: {difference:.1e}")
 # Through the package
 # -------------------
 #
-# :mod:`lowrank_sr.conv.winograd` does these steps on blocks of tiles that stay in a core's cache, with the register
-# tile of :doc:`/auto_tour/04_tile_and_roofline` for the products. A transformed kernel has 64 numbers for 9. In the
+# :mod:`lowrank_sr.conv.winograd` does these steps on blocks of tiles that stay in a core's cache, with the micro-kernel
+# of :doc:`/auto_tour/04_micro_kernel_and_roofline` for the products. A transformed kernel has 64 numbers for 9. In the
 # network's trunk, which has most of the kernels, the package keeps the 9 and transforms them each time that a layer is
 # computed: work that does not grow with the picture.
 

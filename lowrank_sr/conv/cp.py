@@ -10,14 +10,14 @@ arithmetic: why CP networks run slower elsewhere than their FLOPs promise. Here 
 image with the last three rows of `a` in cache; one pass over them yields a row of `e`, while `b` exists in registers
 only.
 
-The two 1 x 1 steps are products of matrices, (pixels, C) @ (C, R) and (pixels, R) @ (R, N). ROWS pixels at a time are
-put in order for them once, as pieces (`tile.py`), and multiplied by all panels of the first factor. `a` and `e` are
+The two 1 x 1 steps are products of matrices, (pixels, C) @ (C, R) and (pixels, R) @ (R, N). MR pixels at a time are
+packed for them once, in pieces (`micro_kernel.py`), and multiplied by all panels of the first factor. `a` and `e` are
 kept in the same order, a vector of LANES ranks after the other: the depthwise steps walk along a row of it, and the
 pixels of `e` are pieces as they lie.
 
 The rank is computed in whole vectors: a multiple of LANES wastes nothing.
 
-Extra memory: four rows of R channels a thread, three of `a` and one of `e`, and ROWS C floats. Each thread computes the
+Extra memory: four rows of R channels a thread, three of `a` and one of `e`, and MR C floats. Each thread computes the
 two rows of `a` beside its part of the picture too.
 """
 
@@ -33,11 +33,11 @@ from lowrank_sr.conv import simd
 from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
+from lowrank_sr.conv.micro_kernel import PIECE_BYTES, Product, list_pieces, multiply_pieces, pack_panels
 from lowrank_sr.conv.simd import Vector, copy_values, strided
-from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_pieces
 from lowrank_sr.layers import CP
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 
 TAPS = 3  # of the two depthwise steps, and so the rows of `a` that one row of `e` is computed from
 
@@ -45,7 +45,7 @@ TAPS = 3  # of the two depthwise steps, and so the rows of `a` that one row of `
 class Factors(NamedTuple):
     """The factors as the loops read them, C and R rounded up to whole vectors with zeros, float32.
 
-    `cp_in` (panels of R, C, PANEL), `cp_y`, `cp_x` (3, R), `cp_out` (panels of N, R, PANEL).
+    `cp_in` (panels of R, C, NR), `cp_y`, `cp_x` (3, R), `cp_out` (panels of N, R, NR).
     """
 
     cp_in: np.ndarray
@@ -59,7 +59,7 @@ def prepare(layer: CP, keep_transformed: bool) -> Factors:
     padding = ((0, 0), (0, -layer.rank % LANES))
     y, x, out = (np.pad(factor, padding) for factor in (layer.cp_y, layer.cp_x, layer.cp_out))
     whole_vectors = np.pad(layer.cp_in, ((0, -len(layer.cp_in) % LANES), (0, 0)))
-    return Factors(cut_panels(whole_vectors), y, x, cut_panels(out.T))
+    return Factors(pack_panels(whole_vectors), y, x, pack_panels(out.T))
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
@@ -85,23 +85,35 @@ def _cp_loops(
     plane = 4 * LANES * row_room  # bytes from a vector of ranks to the next
     for worker in prange(workers):
         out = operands[0].out
-        pixels = np.zeros((depth // LANES, ROWS, LANES), np.float32)  # pieces; channels beyond the last stay zeros
+        pixels = np.zeros((depth // LANES, MR, LANES), np.float32)  # pieces; channels beyond the last stay zeros
         a = np.zeros((TAPS, rank // LANES, row_room, LANES), np.float32)  # row y at y modulo 3, column x at x + 1
         e = np.zeros((rank // LANES, row_room, LANES), np.float32)
-        sums = np.empty((ROWS, PANEL), np.float32)
+        sums = np.empty((MR, NR), np.float32)
         pixel_pieces = np.empty(depth // LANES, np.intp)
         list_pieces(pixel_pieces, pixels.ctypes.data, PIECE_BYTES)
         e_pieces = np.empty(rank // LANES, np.intp)
         list_pieces(e_pieces, e.ctypes.data, plane)
         top, bottom = out.height * worker // workers, out.height * (worker + 1) // workers
         for a_row in range(top - 1, bottom + 1):  # beyond the picture it is computed from zeros
-            for column in range(-1, width + 1, ROWS):
+            for column in range(-1, width + 1, MR):
                 _gather(inputs, a_row, column, pixels)
                 for panel in range(rank_panels):
-                    target = a[a_row % TAPS, panel * PANEL // LANES, column + 1].ctypes.data
+                    target = a[a_row % TAPS, panel * NR // LANES, column + 1].ctypes.data
                     source, weights = pixel_pieces.ctypes.data, cp_in[panel].ctypes.data
-                    remaining_rank = rank - panel * PANEL
-                    multiply_pieces(target, 4 * LANES, plane, source, 0, weights, depth, source, 0, remaining_rank)
+                    remaining_rank = rank - panel * NR
+                    product = Product(
+                        sums=target,
+                        row_stride=4 * LANES,
+                        vector_stride=plane,
+                        pieces=source,
+                        offset=0,
+                        panel=weights,
+                        depth=depth,
+                        columns=remaining_rank,
+                        next_pieces=source,
+                        next_offset=0,
+                    )
+                    multiply_pieces(product)
             if a_row <= top:  # the first row of `e` takes one more
                 continue
             row = a_row - 1
@@ -116,41 +128,42 @@ def _cp_loops(
                     e[r].ctypes.data,
                     width,
                 )
-            for column in range(0, width, ROWS):
+            for column in range(0, width, MR):
                 source, offset = e_pieces.ctypes.data, 4 * LANES * column
                 for panel in range(out_panels):
                     weights = cp_out[panel].ctypes.data
-                    remaining_channels = out.channels - panel * PANEL
+                    remaining_channels = out.channels - panel * NR
                     target = sums.ctypes.data
-                    multiply_pieces(
-                        target,
-                        4 * PANEL,
-                        4 * LANES,
-                        source,
-                        offset,
-                        weights,
-                        rank,
-                        source,
-                        offset,
-                        remaining_channels,
+                    product = Product(
+                        sums=target,
+                        row_stride=4 * NR,
+                        vector_stride=4 * LANES,
+                        pieces=source,
+                        offset=offset,
+                        panel=weights,
+                        depth=rank,
+                        columns=remaining_channels,
+                        next_pieces=source,
+                        next_offset=offset,
                     )
-                    count = min(ROWS, width - column)
-                    apply_epilogue(target, 4 * PANEL, operands, row, column, count, panel * PANEL)
+                    multiply_pieces(product)
+                    count = min(MR, width - column)
+                    apply_epilogue(target, 4 * NR, operands, row, column, count, panel * NR)
 
 
 @register_jitable
 def _row_room(width: int) -> int:
-    """Pixels for which a row of `a` or `e` has room: products write whole register tiles."""
-    return width + 2 + ROWS
+    """Pixels for which a row of `a` or `e` has room: products write MR pixels at a time."""
+    return width + 2 + MR
 
 
 @njit(inline="always")
 def _gather(inputs: np.ndarray, row: int, column: int, pixels: np.ndarray) -> None:
-    """Put ROWS pixels side by side, from (row, column), into `pixels`, (C // LANES, ROWS, LANES)."""
+    """Put MR pixels side by side, from (row, column), into `pixels`, (C // LANES, MR, LANES)."""
     first_channel = 0
     for m in range(len(inputs)):
         x = inputs[m]
-        for p in range(ROWS):
+        for p in range(MR):
             source = address(x, row, column + p)
             if first_channel % LANES == 0:
                 for c in range(0, x.channels, LANES):
@@ -204,7 +217,7 @@ def depthwise(
 
 def _scratch(layer: CP, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
     ranks, channels = layer.rank + -layer.rank % LANES, layer.shape[1] + -layer.shape[1] % LANES
-    return Scratch(workers * 4 * ((TAPS + 1) * ranks * _row_room(width) + ROWS * channels + ROWS * PANEL))
+    return Scratch(workers * 4 * ((TAPS + 1) * ranks * _row_room(width) + MR * channels + MR * NR))
 
 
 ALGORITHM: Algorithm[CP, Factors] = Algorithm(

@@ -1,17 +1,17 @@
 """A dense block by Winograd's F(6 x 6, 3 x 3) as one operator: every feature map is transformed once.
 
-Its layers follow each other through the picture (`wavefront.py`) in groups of ROWS tiles, numbered along the tile rows,
-T tiles each. The input tiles of group g reach into the output tiles around it, the last of which is T + 1 tiles further
-on, in group g + S:
+Its layers follow each other through the picture (`wavefront.py`) in groups of MR tiles, numbered along the rows of
+tiles, of which each has `tiles_across`. The input tiles of group g reach into the output tiles around it, the last of
+which is tiles_across + 1 tiles further on, in group g + behind:
 
-    S = 1 + T // ROWS
+    behind = 1 + tiles_across // MR
 
 A group of layer k transforms map k, and multiplies the transforms of maps 0 to k by its kernel as `winograd.py` does,
 in the same order: the result is the same to the bit.
 
-Extra memory: 64 floats for each channel of map m and each tile of B + (n - 1 - m) S groups, for ESRGAN's blocks 6 MB
-where the picture is 192 pixels wide and two threads compute; the transformed kernels of all layers, 7 times their size;
-64 N floats for each tile of one group a thread.
+Extra memory: 64 floats for each channel of map m and each tile of step + (n - 1 - m) behind groups, for ESRGAN's blocks
+6 MB where the picture is 192 pixels wide and two threads compute; the transformed kernels of all layers, 7 times their
+size; 64 N floats for each tile of one group a thread.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from numba.extending import register_jitable
 from lowrank_sr.conv import wavefront, winograd
 from lowrank_sr.conv.algorithm import DenseBlockAlgorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
-from lowrank_sr.conv.tile import multiply_elements
+from lowrank_sr.conv.micro_kernel import multiply_elements
 from lowrank_sr.conv.turns import next_turn, set_flag
 from lowrank_sr.conv.winograd import (
     GROUP_BYTES,
@@ -36,7 +36,7 @@ from lowrank_sr.conv.winograd import (
 from lowrank_sr.layers import Dense
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 
 # A layer's transformed kernel: its address, the bytes from one element to the next, its channels in whole vectors.
 KERNEL = np.dtype([(name, np.intp) for name in ("weights", "stride", "depth")])
@@ -77,13 +77,13 @@ def _rings(groups: int, behind: int, channels: np.ndarray, workers: int) -> np.n
 
 
 def _groups(height: int, width: int) -> int:
-    """Groups of ROWS tiles in a picture of `height` x `width` pixels."""
-    return -(-(-(-height // OUTPUT_TILE) * -(-width // OUTPUT_TILE)) // ROWS)
+    """Groups of MR tiles in a picture of `height` x `width` pixels."""
+    return -(-(-(-height // OUTPUT_TILE) * -(-width // OUTPUT_TILE)) // MR)
 
 
 def _behind(width: int) -> int:
-    """S where the picture is `width` pixels wide."""
-    return 1 + -(-width // OUTPUT_TILE) // ROWS
+    """How many groups a layer follows behind the one before, where the picture is `width` pixels wide."""
+    return 1 + -(-width // OUTPUT_TILE) // MR
 
 
 @compiled(parallel=True, error_model="numpy")
@@ -97,16 +97,16 @@ def _dense_block_loops(
     behind: int,
     workers: int,
 ) -> None:
-    """`layers` (n,) KERNEL, `needed` (n, 64) bool, `rings` (n,) RING; `behind` is S."""
+    """`layers` (n,) KERNEL, `needed` (n, 64) bool, `rings` (n,) RING."""
     n, widest = len(layers), 0
     for k in range(n):
         widest = max(widest, _panels(operands[k].out.channels))
     done = np.zeros((n, groups), np.int64)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
-        sums = np.empty(widest * PANEL // LANES * GROUP_BYTES // 4, np.float32)
+        sums = np.empty(widest * NR // LANES * GROUP_BYTES // 4, np.float32)
         pieces = np.empty((1, layers[n - 1].depth // LANES), np.intp)
-        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
+        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, NR), np.float32)
         turn = next_turn(counter.ctypes.data)
         while turn < wavefront.turn_count(groups, behind, n, workers):
             k, g = wavefront.place(turn, behind, n, workers)
@@ -136,9 +136,9 @@ def _compute_group(
     """
     operand, layer = operands[k], layers[k]
     tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
-    tiles = min(ROWS, tiles_across * ((operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE) - g * ROWS)
+    tiles = min(MR, tiles_across * ((operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE) - g * MR)
     wavefront.list_maps(inputs[: k + 1], rings, g, pieces, GROUP_BYTES)
-    transform_input_group(inputs[k], g * ROWS, tiles, tiles_across, wavefront.slot_address(rings[k], g))
+    transform_input_group(inputs[k], g * MR, tiles, tiles_across, wavefront.slot_address(rings[k], g))
     multiply_elements(
         needed,
         pieces,
@@ -147,23 +147,23 @@ def _compute_group(
         depth=layer.depth,
         columns=operand.out.channels,
         sums=sums,
-        sums_stride=0,
+        sums_stride=0,  # there is one group
         stride=GROUP_BYTES,
     )
-    write_group(operands[k : k + 1], g * ROWS, tiles, tiles_across, sums, _panels(operand.out.channels), pixels)
+    write_group(operands[k : k + 1], g * MR, tiles, tiles_across, sums, _panels(operand.out.channels), pixels)
 
 
 @register_jitable
 def _panels(channels: int) -> int:
-    return (channels + PANEL - 1) // PANEL
+    return (channels + NR - 1) // NR
 
 
 def _scratch(layers: Sequence[Dense], height: int, width: int, workers: int) -> Scratch:
     channels = [layers[0].shape[1], *(layer.shape[0] for layer in layers[:-1])]  # of maps 0 to n - 1
     depths = LANES * np.cumsum(-(-np.array(channels) // LANES))
-    panel_counts = [-(-layer.shape[0] // PANEL) for layer in layers]
+    panel_counts = [-(-layer.shape[0] // NR) for layer in layers]
     kernels = sum(transformed_bytes(each, int(depth)) for each, depth in zip(panel_counts, depths, strict=True))
-    sums = workers * max(panel_counts) * PANEL // LANES * GROUP_BYTES
+    sums = workers * max(panel_counts) * NR // LANES * GROUP_BYTES
     return Scratch(transforms_bytes(height, width, channels, workers) + kernels + sums)
 
 

@@ -2,13 +2,12 @@
 
     out[y, x, n] = sum over i, j, c of kernel[n, c, i, j] * in[y + i - d//2, x + j - d//2, c]
 
-Neighbouring pixels share weights and neighbouring output channels share pixels, so ROWS pixels x PANEL channels are
-summed together in registers (`tile.py`), one tap after the other. What limits it is the multiply-adds themselves: with
-the sums in registers a step costs 2 loads and ROWS broadcasts for 2 ROWS vector multiply-adds, where a loop that leaves
-its sums in memory loads and stores one for each. The explicit vectors also use all 512 bits where the processor has
-them.
+Neighbouring pixels share weights and neighbouring output channels share pixels, so MR pixels x NR channels are summed
+together in registers (`micro_kernel.py`), one tap after the other. What limits it is the multiply-adds themselves: with
+the sums in registers a step costs 2 loads and MR broadcasts for 2 MR vector multiply-adds, where a loop that leaves its
+sums in memory loads and stores one for each. The explicit vectors also use all 512 bits where the processor has them.
 
-Extra memory: one tile of sums, ROWS x PANEL floats, a thread.
+Extra memory: MR x NR sums, a thread.
 
 The tour's chapter :doc:`/auto_tour/01_direct` computes it in plain NumPy.
 """
@@ -20,15 +19,15 @@ from numba import prange
 
 from lowrank_sr.conv.algorithm import Algorithm, Scratch
 from lowrank_sr.conv.epilogue import apply_epilogue
-from lowrank_sr.conv.tile import cut_panels, multiply_maps
+from lowrank_sr.conv.micro_kernel import multiply_maps, pack_panels
 from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.layers import Dense
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import PANEL, ROWS
+from lowrank_sr.machine.cpu import MR, NR
 
 
 class Kernel(NamedTuple):
-    """A kernel as the loops read it: `panels` (panels of N, d, d, C, PANEL) float32, `taps` (T, 2), those not zero."""
+    """A kernel as the loops read it: `panels` (panels of N, d, d, C, NR) float32, `taps` (T, 2), those not zero."""
 
     panels: np.ndarray
     taps: np.ndarray
@@ -36,7 +35,7 @@ class Kernel(NamedTuple):
 
 def order(kernel: np.ndarray) -> Kernel:
     """Order a (N, C, d, d) kernel for `convolve`; either side may be 1 instead of d: d x 1, 1 x d or 1 x 1."""
-    return Kernel(cut_panels(kernel.transpose(2, 3, 1, 0)), np.ascontiguousarray(_taps(kernel)))
+    return Kernel(pack_panels(kernel.transpose(2, 3, 1, 0)), np.ascontiguousarray(_taps(kernel)))
 
 
 def _taps(kernel: np.ndarray) -> np.ndarray:
@@ -58,21 +57,21 @@ def _direct_loops(inputs: np.ndarray, operands: np.ndarray, panels: np.ndarray, 
     for _ in prange(workers):
         operand = operands[0]
         out = operand.out
-        sums = np.empty((ROWS, PANEL), np.float32)
-        stride = 4 * PANEL
+        sums = np.empty((MR, NR), np.float32)
+        stride = 4 * NR
         row = next_turn(counter.ctypes.data)
         while row < out.height:
             for panel in range(panel_count):
-                remaining_channels = out.channels - panel * PANEL
-                for column in range(0, out.width, ROWS):
-                    tile = sums.ctypes.data
+                remaining_channels = out.channels - panel * NR
+                for column in range(0, out.width, MR):
+                    target = sums.ctypes.data
                     for t in range(len(taps)):
                         i, j = taps[t, 0], taps[t, 1]
                         weights = panels[panel, i, j].ctypes.data
                         tap_row, tap_column = row + i - kernel_height // 2, column + j - kernel_width // 2
-                        multiply_maps(tile, stride, inputs, tap_row, tap_column, weights, remaining_channels, t > 0)
-                    count = min(ROWS, out.width - column)
-                    apply_epilogue(tile, stride, operands, row, column, count, panel * PANEL)
+                        multiply_maps(target, stride, inputs, tap_row, tap_column, weights, remaining_channels, t > 0)
+                    count = min(MR, out.width - column)
+                    apply_epilogue(target, stride, operands, row, column, count, panel * NR)
             row = next_turn(counter.ctypes.data)
 
 
@@ -81,6 +80,6 @@ ALGORITHM: Algorithm[Dense, Kernel] = Algorithm(
     form=Dense,
     prepare=lambda layer, keep_transformed: order(layer.weight),
     convolve=convolve,
-    scratch=lambda layer, height, width, workers, keep_transformed: Scratch(workers * 4 * ROWS * PANEL),
+    scratch=lambda layer, height, width, workers, keep_transformed: Scratch(workers * 4 * MR * NR),
     multiplications=lambda layer: len(_taps(layer.weight)) * layer.shape[0] * layer.shape[1],
 )

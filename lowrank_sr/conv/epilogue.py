@@ -20,7 +20,7 @@ from numba.core.types import float32, intp
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.feature_map import DTYPE, RECORD, FeatureMap, record
 from lowrank_sr.conv.simd import Vector, strided
-from lowrank_sr.machine.cpu import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, NR
 
 NOTHING = FeatureMap(np.zeros((1, 1, 1), DTYPE), 0, 0, 0, 0, 0, 0)  # in the place of a map that is not added
 _NOTHING_RECORD = record(NOTHING)
@@ -79,10 +79,11 @@ def _offset(record_type: np.dtype, field: str) -> int:
     return record_type.fields[field][1]
 
 
-class Ends:
-    """The equation's terms for LANES channels, or the first `count`, of pixels around (row, column), in registers.
+class Writer:
+    """Emits the equation for LANES channels, or the first `count`, of pixels around (row, column).
 
-    `operand` is the address of an OPERANDS; `channel` the first of the channels.
+    Its terms are loaded once and stay in registers. `operand` is the address of an OPERANDS, `channel` the first of the
+    channels.
     """
 
     def __init__(
@@ -119,8 +120,8 @@ class Ends:
             outers = (simd.load(self.builder, self._pixel("outer", place), count=self.count) for place in places)
             return [total + outer for outer, total in zip(outers, totals, strict=True)]
 
-        totals = simd.instead(self.builder, self._present("skip"), totals, with_skip)
-        totals = simd.instead(self.builder, self._present("outer"), totals, with_outer)
+        totals = simd.emit_if(self.builder, self._present("skip"), with_skip, totals)
+        totals = simd.emit_if(self.builder, self._present("outer"), with_outer, totals)
         for total, place in zip(totals, places, strict=True):
             simd.store(self.builder, total, self._pixel("out", place), count=self.count)
 
@@ -161,10 +162,10 @@ def _emit_epilogue(
     count: Value | None = None,
 ) -> None:
     """The equation for LANES channels of `pixels` pixels of a row, or the first `count` of the channels."""
-    ends = Ends(builder, operand, row, column, channel, count)
+    writer = Writer(builder, operand, row, column, channel, count)
     with cgutils.for_range(builder, pixels) as pixel:
         total = simd.load(builder, builder.add(sums, builder.mul(pixel.index, stride)), count=count)
-        ends.write([total], [(0, pixel.index)])
+        writer.write([total], [(0, pixel.index)])
 
 
 def _emit_add(
@@ -222,7 +223,7 @@ def add_scaled(
 def apply_epilogue(
     sums: int, stride: int, operands: np.ndarray, row: int, column: int, pixels: int, first_channel: int
 ) -> None:
-    """Write channels `first_channel` to `first_channel` + PANEL of `pixels` pixels of the one operand's `out`.
+    """Write channels `first_channel` to `first_channel` + NR of `pixels` pixels of the one operand's `out`.
 
     The pixels lie side by side, from (row, column) to the right. Their sums begin at the address `sums`, `stride`
     bytes from a pixel to the next; those past the last channel are not read. `skip` and `outer` are read before `out`
@@ -230,7 +231,7 @@ def apply_epilogue(
     """
     operand = operands.ctypes.data
     out_channels = operands[0].out.channels
-    for channel in range(first_channel, min(first_channel + PANEL, out_channels), LANES):
+    for channel in range(first_channel, min(first_channel + NR, out_channels), LANES):
         source = sums + 4 * (channel - first_channel)
         remaining_channels = out_channels - channel
         if remaining_channels >= LANES:

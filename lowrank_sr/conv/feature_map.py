@@ -10,7 +10,7 @@ from numba import njit, prange
 from lowrank_sr.conv.simd import copy_values
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import ROWS
+from lowrank_sr.machine.cpu import MR
 from lowrank_sr.machine.threads import parallel_region, thread_count
 
 DTYPE = np.float32
@@ -67,9 +67,8 @@ class FeatureMap(NamedTuple):
 def allocate(height: int, width: int, channels: int) -> FeatureMap:
     """A feature map of zeros whose border of zeros is as wide as any 3 x 3 method reads.
 
-    The border is one pixel on each side of whole tiles of 6 x 6 pixels, for `winograd`. Below it there is room for a
-    register tile of ROWS pixels that starts at the last pixel, for `direct`; what is computed from beyond the picture
-    is never written.
+    The border is one pixel on each side of whole output tiles of 6 x 6 pixels, for `winograd`. Below it there is room
+    for MR pixels from the last one on, for `direct`; what is computed from beyond the picture is never written.
     """
     buffer = aligned.zeros((*_padded(height, width), channels))
     return FeatureMap(buffer, 1, 1, 0, height, width, channels)
@@ -87,7 +86,7 @@ def padded_width(width: int) -> int:
 
 def _padded(height: int, width: int) -> tuple[int, int]:
     buffer_width = padded_width(width)
-    return height + -height % OUTPUT_TILE + 2 + -(-ROWS // buffer_width), buffer_width
+    return height + -height % OUTPUT_TILE + 2 + -(-MR // buffer_width), buffer_width
 
 
 def from_array(array: np.ndarray) -> FeatureMap:

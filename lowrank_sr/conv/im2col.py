@@ -21,7 +21,7 @@ from lowrank_sr.conv.feature_map import DTYPE, address
 from lowrank_sr.conv.simd import copy_values
 from lowrank_sr.layers import Dense
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import PANEL
+from lowrank_sr.machine.cpu import NR
 from lowrank_sr.machine.threads import blas_threads
 
 
@@ -67,7 +67,7 @@ def _write_sums(operands: np.ndarray, sums: np.ndarray, workers: int) -> None:
         operand = operands[0]
         width = operand.out.width
         for row in range(worker, operand.out.height, workers):
-            for channel in range(0, operand.out.channels, PANEL):
+            for channel in range(0, operand.out.channels, NR):
                 first_sum = sums[row * width, channel:].ctypes.data
                 apply_epilogue(first_sum, sums.strides[0], operands, row, 0, width, channel)
 

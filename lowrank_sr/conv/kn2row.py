@@ -28,7 +28,7 @@ from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.layers import Dense
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import PANEL, ROWS
+from lowrank_sr.machine.cpu import MR, NR
 from lowrank_sr.machine.threads import blas_threads
 
 STRIPS_A_THREAD = 4  # at least, where the picture has the rows: threads then end at about the same time
@@ -98,13 +98,13 @@ def _kn2row_loops(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, 
                     )
                     first_channel += x.channels
             for row in range(rows):
-                for column in range(0, out.width, ROWS):  # few enough pixels for the first-level cache
+                for column in range(0, out.width, MR):  # few enough pixels for the first-level cache
                     sums = products[row * row_pixels + column].ctypes.data
-                    count = min(ROWS, out.width - column)
+                    count = min(MR, out.width - column)
                     for j in range(1, d):
                         shifted = sums + 4 * j * (product_width + n)  # j pixels to the right, column j of the kernel
                         add_scaled(shifted, 4 * product_width, one, sums, 4 * product_width, count, n)
-                    for channel in range(0, n, PANEL):
+                    for channel in range(0, n, NR):
                         apply_epilogue(
                             sums + 4 * channel, 4 * product_width, operands, first_row + row, column, count, channel
                         )

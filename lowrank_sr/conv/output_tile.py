@@ -14,10 +14,10 @@ from numba import njit
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.epilogue import Ends, apply_epilogue
+from lowrank_sr.conv.epilogue import Writer, apply_epilogue
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.simd import Vector
-from lowrank_sr.machine.cpu import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, NR
 
 Place = tuple[int, int]
 """A pixel of a tile: (row, column)."""
@@ -36,28 +36,28 @@ def tile_writer(pixels_of: Pixels, stride: int) -> Callable[..., Any]:
     def transform(builder: IRBuilder, sums: Value, target: Value) -> None:
         for values, places in pixels_of(builder, sums):
             for value, (i, j) in zip(values, places, strict=True):
-                simd.store(builder, value, target, (OUTPUT_TILE * i + j) * PANEL)
+                simd.store(builder, value, target, (OUTPUT_TILE * i + j) * NR)
 
     @simd.instructions(intp, intp, intp, intp, intp)
     def transform_and_finish(
         builder: IRBuilder, sums: Value, operand: Value, row: Value, column: Value, channel: Value
     ) -> None:
-        ends = Ends(builder, operand, row, column, channel)
+        writer = Writer(builder, operand, row, column, channel)
         for values, places in pixels_of(builder, sums):
-            ends.write(values, [(i, column.type(j)) for i, j in places])
+            writer.write(values, [(i, column.type(j)) for i, j in places])
 
     @njit(inline="always")
     def write_tile(operands: np.ndarray, row: int, column: int, sums: int, panel_count: int, tile: np.ndarray) -> None:
         """Write what of the tile at (row, column), whose sums begin at the address `sums`, lies in the picture.
 
-        `tile` is room for (6, 6, PANEL) float32.
+        `tile` is room for (6, 6, NR) float32.
         """
         out = operands[0].out
         rows, columns = min(OUTPUT_TILE, out.height - row), min(OUTPUT_TILE, out.width - column)
         for panel in range(panel_count):
-            first_channel = panel * PANEL
-            inside = rows == OUTPUT_TILE and columns == OUTPUT_TILE and first_channel + PANEL <= out.channels
-            for n in range(first_channel, min(first_channel + PANEL, out.channels), LANES):
+            first_channel = panel * NR
+            inside = rows == OUTPUT_TILE and columns == OUTPUT_TILE and first_channel + NR <= out.channels
+            for n in range(first_channel, min(first_channel + NR, out.channels), LANES):
                 source = sums + n // LANES * stride
                 if inside:
                     transform_and_finish(source, operands.ctypes.data, row, column, n)
@@ -65,6 +65,6 @@ def tile_writer(pixels_of: Pixels, stride: int) -> Callable[..., Any]:
                     transform(source, tile.ctypes.data + 4 * (n - first_channel))
             if not inside:
                 for i in range(rows):
-                    apply_epilogue(tile[i].ctypes.data, 4 * PANEL, operands, row + i, column, columns, first_channel)
+                    apply_epilogue(tile[i].ctypes.data, 4 * NR, operands, row + i, column, columns, first_channel)
 
     return write_tile

@@ -9,7 +9,7 @@ the other, so the d taps of the second half are one product of depth d K: im2col
 
 The middle is computed in whole vectors: a rank that is a multiple of LANES wastes nothing.
 
-Extra memory: one row of the middle a thread, (W + d - 1 + 2 ROWS) K floats.
+Extra memory: one row of the middle a thread, (W + d - 1 + 2 MR) K floats.
 """
 
 from typing import NamedTuple
@@ -19,17 +19,17 @@ from numba import prange
 
 from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
-from lowrank_sr.conv.tile import cut_panels, multiply, multiply_maps
+from lowrank_sr.conv.micro_kernel import multiply, multiply_maps, pack_panels
 from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.layers import Separable
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 
 
 class Factors(NamedTuple):
     """The factors as the loops read them, float32, K rounded up to whole vectors with zeros.
 
-    `vertical` (panels of K, d, C, PANEL), `horizontal` (panels of N, d K, PANEL).
+    `vertical` (panels of K, d, C, NR), `horizontal` (panels of N, d K, NR).
     """
 
     vertical: np.ndarray
@@ -41,7 +41,7 @@ def prepare(layer: Separable, keep_transformed: bool) -> Factors:
     n, _, d = layer.shape
     padded = np.zeros((d, layer.rank + -layer.rank % LANES, n), np.float32)
     padded[:, : layer.rank] = layer.horizontal.transpose(2, 1, 0)
-    return Factors(cut_panels(layer.vertical.transpose(2, 1, 0)), cut_panels(padded.reshape(-1, n)))
+    return Factors(pack_panels(layer.vertical.transpose(2, 1, 0)), pack_panels(padded.reshape(-1, n)))
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers: int) -> None:
@@ -62,33 +62,33 @@ def _separable_loops(
         operand = operands[0]
         out = operand.out
         columns = out.width + 2 * (d // 2)  # zeros beyond the picture stay zeros
-        middle = np.zeros((columns + 2 * ROWS, rank), np.float32)  # pixel x of the row at middle[x + d//2]
-        sums = np.empty((ROWS, PANEL), np.float32)
+        middle = np.zeros((columns + 2 * MR, rank), np.float32)  # pixel x of the row at middle[x + d//2]
+        sums = np.empty((MR, NR), np.float32)
         row = next_turn(counter.ctypes.data)
         while row < out.height:
             for panel in range(rank_panels):
-                remaining_rank = rank - panel * PANEL
-                for column in range(0, columns, ROWS):
-                    target = middle[column, panel * PANEL :].ctypes.data
+                remaining_rank = rank - panel * NR
+                for column in range(0, columns, MR):
+                    target = middle[column, panel * NR :].ctypes.data
                     for i in range(d):
                         weights = vertical[panel, i].ctypes.data
                         tap_row, tap_column = row + i - d // 2, column - d // 2
                         multiply_maps(target, 4 * rank, inputs, tap_row, tap_column, weights, remaining_rank, i > 0)
             for panel in range(out_panels):
                 weights = horizontal[panel].ctypes.data
-                remaining_channels = out.channels - panel * PANEL
-                for column in range(0, out.width, ROWS):
+                remaining_channels = out.channels - panel * NR
+                for column in range(0, out.width, MR):
                     pixels = middle[column].ctypes.data
-                    multiply(sums.ctypes.data, 4 * PANEL, pixels, 4 * rank, weights, depth, remaining_channels)
-                    count = min(ROWS, out.width - column)
-                    apply_epilogue(sums.ctypes.data, 4 * PANEL, operands, row, column, count, panel * PANEL)
+                    multiply(sums.ctypes.data, 4 * NR, pixels, 4 * rank, weights, depth, remaining_channels)
+                    count = min(MR, out.width - column)
+                    apply_epilogue(sums.ctypes.data, 4 * NR, operands, row, column, count, panel * NR)
             row = next_turn(counter.ctypes.data)
 
 
 def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
     _, _, d = layer.shape
     rank = layer.rank + -layer.rank % LANES
-    return Scratch(workers * 4 * ((width + d - 1 + 2 * ROWS) * rank + ROWS * PANEL))
+    return Scratch(workers * 4 * ((width + d - 1 + 2 * MR) * rank + MR * NR))
 
 
 ALGORITHM: Algorithm[Separable, Factors] = Algorithm(

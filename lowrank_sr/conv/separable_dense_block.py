@@ -1,15 +1,16 @@
 """A dense block of SVD pairs by Winograd's F(6, 3) as one operator: the columns of every feature map transformed once.
 
-Its layers follow each other through the picture (`wavefront.py`) in blocks of up to T tiles side by side, A of them in
-a strip of tiles. What block b reads reaches into the blocks around it, the last of which is the one below on the right:
+Its layers follow each other through the picture (`wavefront.py`) in blocks of tiles side by side, `across` of them in a
+strip of tiles. What block b reads reaches into the blocks around it, the last of which is the one below on the right:
 
-    S = A + 1
+    behind = across + 1
 
 A block of layer k transforms the columns of map k, and multiplies those of maps 0 to k by its vertical factor and goes
 on as `separable_winograd.py` does, in the same order: the result is the same to the bit.
 
-Extra memory: 8 floats for each channel of map m and each column of B + (n - 1 - m) S blocks; 8 (2 K + N) floats for
-each column of one block, a thread; the transformed factors of all layers, 8/3 of them in whole panels, which are kept.
+Extra memory: 8 floats for each channel of map m and each column of step + (n - 1 - m) behind blocks; 8 (2 K + N)
+floats for each column of one block, a thread; the transformed factors of all layers, 8/3 of them in whole panels, which
+are kept.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ from lowrank_sr.conv.turns import next_turn, set_flag
 from lowrank_sr.layers import Separable
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, NR
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors], workers: int) -> None:
@@ -61,7 +62,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors
 
 
 def _blocks(height: int, width: int, block: int) -> tuple[int, int]:
-    """How many blocks of at most `block` tiles a picture has, and S."""
+    """How many blocks of at most `block` tiles a picture has, and how many of them a layer follows behind the last."""
     across = -(-width // (OUTPUT_TILE * block))
     return -(-height // OUTPUT_TILE) * across, across + 1
 
@@ -84,10 +85,7 @@ def _separable_dense_block_loops(
     behind: int,
     workers: int,
 ) -> None:
-    """`blocks` of at most `block` tiles; `layers` (n,) FACTORS, `needed` (n, 2, 8) bool, `rings` (n,) RING.
-
-    `behind` is S.
-    """
+    """`blocks` of at most `block` tiles; `layers` (n,) FACTORS, `needed` (n, 2, 8) bool, `rings` (n,) RING."""
     n = len(layers)
     tiles_across = (operands[0].out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
     across = (tiles_across + block - 1) // block
@@ -100,7 +98,7 @@ def _separable_dense_block_loops(
         column_pieces = np.empty((most_groups, layers[n - 1].depth // LANES), np.intp)
         room = np.empty(room_floats(operands, layers, block), np.float32)
         middle_pieces = np.empty((most_groups, most_rank // LANES), np.intp)
-        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
+        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, NR), np.float32)
         turn = next_turn(counter.ctypes.data)
         while turn < wavefront.turn_count(blocks, behind, n, workers):
             k, b = wavefront.place(turn, behind, n, workers)

@@ -18,7 +18,7 @@ Then for each block of T tiles of 6 x 6 pixels side by side, whose first pixel i
 M is the middle of `separable.py`. It exists in registers only: columns 6 t to 6 t + 7 of it at a time.
 
 The other four are buffers, used for one block after another (in `separable_dense_block.py` columns are kept for the
-layers that follow). The rows of a product are the columns x, or the rows (t, m) of all tiles; ROWS of them are a group,
+layers that follow). The rows of a product are the columns x, or the rows (t, m) of all tiles; MR of them are a group,
 and groups are stored as in `winograd.py`:
 
     buffer     order, last index contiguous                written by              read by
@@ -53,9 +53,9 @@ from numba.extending import register_jitable
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.algorithm import Algorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
+from lowrank_sr.conv.micro_kernel import PIECE_BYTES, list_pieces, multiply_elements, pack_panels
 from lowrank_sr.conv.output_tile import Place, tile_writer
 from lowrank_sr.conv.simd import Vector, strided
-from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_elements
 from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
 from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.conv.winograd import TURNS_A_THREAD
@@ -64,9 +64,9 @@ from lowrank_sr.machine import aligned
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 
-assert ROWS % OUTPUT_TILE == 0, "a tile's rows must not be cut by the end of a group"
+assert MR % OUTPUT_TILE == 0, "a tile's rows must not be cut by the end of a group"
 GROUP_BYTES = INPUT_TILE * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
 
 
@@ -74,7 +74,7 @@ GROUP_BYTES = INPUT_TILE * PIECE_BYTES + CACHE_LINE  # of LANES channels; a powe
 class Factors:
     """The factors in panels, float32, K rounded up to whole vectors with zeros.
 
-    `vertical` (panels of K, 3, C, PANEL), `horizontal` (panels of N, 3, K, PANEL), and which elements of each do not
+    `vertical` (panels of K, 3, C, NR), `horizontal` (panels of N, 3, K, NR), and which elements of each do not
     vanish, `needed` (2, 8). `kept` are V and H, and the channels of the input maps that they are for.
     """
 
@@ -91,7 +91,7 @@ FACTORS = np.dtype([(name, np.intp) for name in ("v", "v_stride", "h", "h_stride
 def prepare(layer: Separable, keep_transformed: bool) -> Factors:
     """Order the factors for `convolve`, which transforms them in the first call and always keeps the result."""
     padded = np.pad(layer.horizontal, ((0, 0), (0, -layer.rank % LANES), (0, 0)))
-    vertical, horizontal = (cut_panels(factor.transpose(2, 1, 0)) for factor in (layer.vertical, padded))
+    vertical, horizontal = (pack_panels(factor.transpose(2, 1, 0)) for factor in (layer.vertical, padded))
     return Factors(vertical, horizontal, _needed(layer))
 
 
@@ -113,8 +113,8 @@ def transformed_factors(factors: Factors, map_channels: np.ndarray) -> tuple[int
     rank = factors.horizontal.shape[2]
     depth = LANES * int((-(-map_channels // LANES)).sum())
     if factors.kept is None or factors.kept[0] != tuple(map_channels):
-        v = aligned.zeros((INPUT_TILE, len(factors.vertical), depth, PANEL))
-        h = aligned.zeros((INPUT_TILE, len(factors.horizontal), rank, PANEL))
+        v = aligned.zeros((INPUT_TILE, len(factors.vertical), depth, NR))
+        h = aligned.zeros((INPUT_TILE, len(factors.horizontal), rank, NR))
         _transform_factor(factors.vertical, map_channels.copy(), v)
         _transform_factor(factors.horizontal, np.array([rank]), h)
         factors.kept = tuple(map_channels), v, h
@@ -124,7 +124,7 @@ def transformed_factors(factors: Factors, map_channels: np.ndarray) -> tuple[int
 
 def floats_of_column(layers: np.ndarray, out_channels: np.ndarray) -> int:
     """What a column of a block takes of the four buffers, in floats for each of 8 elements: of `layers` the most."""
-    sums = -(-out_channels // PANEL) * PANEL
+    sums = -(-out_channels // NR) * NR
     return int((layers["depth"] + 2 * layers["rank"] + sums).max())
 
 
@@ -135,7 +135,7 @@ def tiles_of_block(column: int, height: int, width: int, workers: int) -> int:
     """
     strips, tiles_across = -(-int(height) // OUTPUT_TILE), -(-int(width) // OUTPUT_TILE)
     columns = l2_bytes() // (4 * INPUT_TILE * column)
-    fitting = (columns // ROWS * ROWS - 2) // OUTPUT_TILE
+    fitting = (columns // MR * MR - 2) // OUTPUT_TILE
     most = min(fitting, -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
     return block_tiles(tiles_across, max(1, most))
 
@@ -147,8 +147,8 @@ def block_bytes(column: int, tiles: int) -> int:
 
 def transformed_bytes(layer: Separable, depth: int) -> int:
     """What V and H take, for `depth` input channels."""
-    rank_panels, out_panels = -(-layer.rank // PANEL), -(-layer.shape[0] // PANEL)
-    return 4 * INPUT_TILE * PANEL * (rank_panels * depth + out_panels * whole_vectors(layer.rank))
+    rank_panels, out_panels = -(-layer.rank // NR), -(-layer.shape[0] // NR)
+    return 4 * INPUT_TILE * NR * (rank_panels * depth + out_panels * whole_vectors(layer.rank))
 
 
 def whole_vectors(channels: int) -> int:
@@ -159,7 +159,7 @@ def whole_vectors(channels: int) -> int:
 def block_tiles(tiles_across: int, most: int) -> int:
     """How many of the `tiles_across` tiles of a strip to take at a time, at most `most`: those that cost least.
 
-    The cost of a block is its columns of M, the two that its neighbour computes too included, in whole register tiles.
+    The cost of a block is its columns of M, the two that its neighbour computes too included, in whole groups.
     """
 
     def cost(tiles: int) -> int:
@@ -171,14 +171,14 @@ def block_tiles(tiles_across: int, most: int) -> int:
 
 @register_jitable
 def column_groups(tiles: int) -> int:
-    """Groups of ROWS columns of M under `tiles` tiles side by side."""
-    return (OUTPUT_TILE * tiles + 2 + ROWS - 1) // ROWS
+    """Groups of MR columns of M under `tiles` tiles side by side."""
+    return (OUTPUT_TILE * tiles + 2 + MR - 1) // MR
 
 
 def _pixels(builder: IRBuilder, sums: Value) -> Iterator[tuple[list[Vector], list[Place]]]:
     """A' sums for LANES channels of one tile: 8 pieces of 6 rows to 6 x 6 pixels, a row at a time."""
     for i in range(OUTPUT_TILE):
-        pieces = [simd.load(builder, sums, (element * ROWS + i) * LANES) for element in range(INPUT_TILE)]
+        pieces = [simd.load(builder, sums, (element * MR + i) * LANES) for element in range(INPUT_TILE)]
         yield times_a(pieces), [(i, j) for j in range(OUTPUT_TILE)]
 
 
@@ -204,7 +204,7 @@ def _separable_winograd_loops(
             list_pieces(column_pieces[g], columns.ctypes.data + g * columns_stride, GROUP_BYTES)
         room = np.empty(room_floats(operands, layers, block), np.float32)
         middle_pieces = np.empty((most_groups, layer.rank // LANES), np.intp)
-        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
+        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, NR), np.float32)
         turn = next_turn(counter.ctypes.data)
         while turn < strips * blocks:
             strip, first_tile = turn // blocks, turn % blocks * block
@@ -224,7 +224,7 @@ def room_floats(operands: np.ndarray, layers: np.ndarray, block: int) -> int:
     """How many floats `products`, `middle` and `sums` of any of the layers take for `block` tiles."""
     most = 0
     for k in range(len(layers)):
-        sums_vectors = (operands[k].out.channels + PANEL - 1) // PANEL * PANEL // LANES
+        sums_vectors = (operands[k].out.channels + NR - 1) // NR * NR // LANES
         most = max(most, 2 * layers[k].rank // LANES + sums_vectors)
     return column_groups(block) * most * GROUP_BYTES // 4
 
@@ -247,10 +247,10 @@ def multiply_factors(
     `layer` is a FACTORS, `needed` (2, 8) bool; `room`, `middle_pieces` and `pixels` are room to work in.
     """
     out = operands[0].out
-    groups, middle_groups = column_groups(tiles), (OUTPUT_TILE * tiles + ROWS - 1) // ROWS
-    out_panels = (out.channels + PANEL - 1) // PANEL
+    groups, middle_groups = column_groups(tiles), (OUTPUT_TILE * tiles + MR - 1) // MR
+    out_panels = (out.channels + NR - 1) // NR
     middle_stride = layer.rank // LANES * GROUP_BYTES
-    sums_stride = out_panels * PANEL // LANES * GROUP_BYTES
+    sums_stride = out_panels * NR // LANES * GROUP_BYTES
     products = room.ctypes.data
     middle = products + groups * middle_stride
     sums = middle + groups * middle_stride
@@ -287,8 +287,8 @@ def multiply_factors(
 
 @njit(inline="always")
 def _piece(row: int, stride: int) -> int:
-    """Where row `row` of a product lies from its first, in bytes; groups of ROWS rows lie `stride` bytes apart."""
-    return row // ROWS * stride + row % ROWS * 4 * LANES
+    """Where row `row` of a product lies from its first, in bytes; groups of MR rows lie `stride` bytes apart."""
+    return row // MR * stride + row % MR * 4 * LANES
 
 
 @compiled(error_model="numpy")
@@ -298,7 +298,7 @@ def _transform_factor(factor: np.ndarray, map_channels: np.ndarray, transformed:
     for channels in map_channels:
         for panel in range(len(factor)):
             for c in range(channels):
-                for n in range(0, PANEL, LANES):
+                for n in range(0, NR, LANES):
                     transform_taps(
                         factor[panel, 0, first_channel + c, n:].ctypes.data,
                         factor.strides[1],
@@ -346,7 +346,7 @@ def _emit_transform_column(
     """B' of one column for LANES channels, or the first `count`: 8 pixels to 8 pieces."""
     column = [simd.load(builder, strided(builder, pixels, row_stride, i), count=count) for i in range(INPUT_TILE)]
     for element, value in enumerate(times_b(column)):
-        simd.store(builder, value, target, element * ROWS * LANES)
+        simd.store(builder, value, target, element * MR * LANES)
 
 
 transform_column = simd.instructions(intp, intp, intp)(_emit_transform_column)
@@ -362,17 +362,17 @@ def transform_middle(builder: IRBuilder, first: Value, last: Value, middle: Valu
 
     def column(j: int) -> list[Vector]:
         start, p = (first, j) if j < OUTPUT_TILE else (last, j - OUTPUT_TILE)
-        return [simd.load(builder, start, (element * ROWS + p) * LANES) for element in range(INPUT_TILE)]
+        return [simd.load(builder, start, (element * MR + p) * LANES) for element in range(INPUT_TILE)]
 
     columns = [times_a(column(j)) for j in range(INPUT_TILE)]
     for m, row in enumerate(zip(*columns, strict=True)):
         for element, value in enumerate(times_b(row)):
-            simd.store(builder, value, middle, (element * ROWS + m) * LANES)
+            simd.store(builder, value, middle, (element * MR + m) * LANES)
 
 
 def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
     n, c, _ = layer.shape
-    column = whole_vectors(c) + 2 * whole_vectors(layer.rank) + -(-n // PANEL) * PANEL
+    column = whole_vectors(c) + 2 * whole_vectors(layer.rank) + -(-n // NR) * NR
     block = tiles_of_block(column, height, width, workers)
     return Scratch(workers * block_bytes(column, block), transformed_bytes(layer, whole_vectors(c)))
 

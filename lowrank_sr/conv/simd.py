@@ -39,25 +39,44 @@ def instructions(
 
     `emit` returns the LLVM value that the Numba function returns, or nothing where `result` is void.
     """
-    signature = result(*argument_types)
 
     def decorate(emit: Callable[..., Any]) -> Callable[..., Any]:
         def codegen(context: Any, builder: IRBuilder, signature: Any, arguments: Any) -> Any:
             value = emit(builder, *arguments)
             return context.get_dummy_value() if result is types.void else value
 
-        def typing(typing_context: Any, *arguments: Any) -> Any:
-            return signature, codegen
-
-        # Numba reads the number of arguments from the signature, whose first parameter it takes for the typing
-        # context; `emit` has the builder in that position.
-        names = list(inspect.signature(emit).parameters)[: 1 + len(argument_types)]
-        parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        typing.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        typing.__name__, typing.__doc__ = emit.__name__, emit.__doc__
-        return intrinsic(typing)
+        return _intrinsic(emit, len(argument_types), lambda *_: (result(*argument_types), codegen))
 
     return decorate
+
+
+def instructions_of_record(record: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make `emit(builder, fields)` a Numba function of a `record`, a NamedTuple of integers: many arguments by name."""
+
+    def decorate(emit: Callable[..., Any]) -> Callable[..., Any]:
+        def codegen(context: Any, builder: IRBuilder, signature: Any, arguments: Any) -> Any:
+            (given,) = signature.args
+            values = cgutils.unpack_tuple(builder, arguments[0])
+            casts = zip(values, given.types, strict=True)
+            emit(builder, record(*(context.cast(builder, value, kind, types.intp) for value, kind in casts)))
+            return context.get_dummy_value()
+
+        return _intrinsic(emit, 1, lambda _, given: (types.void(given), codegen))
+
+    return decorate
+
+
+def _intrinsic(emit: Callable[..., Any], count: int, typing: Callable[..., Any]) -> Callable[..., Any]:
+    """The Numba function of `count` arguments with the name and text of `emit`.
+
+    Numba reads the number of arguments from the signature, whose first parameter it takes for the typing context;
+    `emit` has the builder in that position.
+    """
+    names = list(inspect.signature(emit).parameters)[: 1 + count]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    typing.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    typing.__name__, typing.__doc__ = emit.__name__, emit.__doc__
+    return intrinsic(typing)
 
 
 def constant(value: float) -> ir.Constant:
@@ -141,16 +160,16 @@ def load_scalar(builder: IRBuilder, address: Value, kind: types.Type) -> Value:
     return builder.load(source, align=4)
 
 
-def instead(
-    builder: IRBuilder, condition: Value, values: Sequence[Vector], emit: Callable[[], Sequence[Vector]]
+def emit_if(
+    builder: IRBuilder, condition: Value, emit: Callable[[], Sequence[Vector]], otherwise: Sequence[Vector]
 ) -> list[Vector]:
-    """What `emit` returns where `condition` holds at run time, `values` where it does not."""
+    """What `emit` returns where `condition` holds at run time, `otherwise` where it does not."""
     before = builder.block
     with builder.if_then(condition):
         changed = emit()
         after = builder.block
-    chosen = [Vector(builder, builder.phi(_VECTOR)) for _ in values]
-    for phi, unchanged, new in zip(chosen, values, changed, strict=True):
+    chosen = [Vector(builder, builder.phi(_VECTOR)) for _ in otherwise]
+    for phi, unchanged, new in zip(chosen, otherwise, changed, strict=True):
         phi.value.add_incoming(unchanged.value, before)
         phi.value.add_incoming(new.value, after)
     return chosen

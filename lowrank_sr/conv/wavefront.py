@@ -9,31 +9,32 @@ channels and four times 32, 640 channels instead of 192. To transform each map o
 the last layer has used it, which pays only where a cache keeps it. So each layer follows close behind the one before.
 
 The picture is computed in parts, numbered along its rows. What part p of layer k reads reaches into the parts around
-it, of which the last is part p + S. Layer k may therefore follow S parts behind layer k - 1,
+it, of which the last is part p + behind. Layer k may therefore follow so many parts behind layer k - 1,
 
-    part p of layer k needs parts p - S to p + S of layer k - 1
+    part p of layer k needs parts p - behind to p + behind of layer k - 1
 
-and step s consists of B parts of each layer,
+and a step consists of `step` parts of each layer: the s-th step
 
-    step s:    parts s B - k S to s B - k S + B - 1 of layer k,      k = 0 ... n - 1
+    of layer k, parts s step - k behind to s step - k behind + step - 1,      k = 0 ... n - 1
 
-First, part p of layer k transforms map k there, the one that no layer before it reads. Of map m, B + (n - 1 - m) S
-parts are kept, in a ring: layer m writes part p over the one that layer n - 1 has just used. Threads take turns in the
-order of steps, layers and parts. A turn depends on earlier ones only, and waits for those that are not done. B is two
-for each thread, so that waiting is rare.
+First, part p of layer k transforms map k there, the one that no layer before it reads. Of map m, step + (n - 1 - m)
+behind parts are kept, in a ring of as many slots: layer m writes part p over the one that layer n - 1 has just used.
+Threads take turns in the order of steps, layers and parts. A turn depends on earlier ones only, and waits for those
+that are not done. `step` is two for each thread, so that waiting is rare.
 
-Part p of layer k awaits parts p - S to p + S of layer k - 1, and where its slot of the ring holds the transform of part
-q, part q of layer n - 1. By induction over the layers that is enough. Part p of layer k - 1 has awaited part p of layer
-k - 2, and so on: when it is done, so is part p of every layer before, and the transforms of maps 0 to k - 1 are there.
-In the same way, when part q of layer n - 1 is done, so is part q of every layer, and nobody reads transforms of part q
-any more; until then nobody writes over them. A flag is set after what its turn has written, and who has seen it sees
-that and all that its turn had seen. No turn waits for ever: the first one that is not done awaits only what is done.
+Part p of layer k awaits parts p - behind to p + behind of layer k - 1, and where its slot of the ring holds the
+transform of part q, part q of layer n - 1. By induction over the layers that is enough. Part p of layer k - 1 has
+awaited part p of layer k - 2, and so on: when it is done, so is part p of every layer before, and the transforms of
+maps 0 to k - 1 are there. In the same way, when part q of layer n - 1 is done, so is part q of every layer, and nobody
+reads transforms of part q any more; until then nobody writes over them. A flag is set after what its turn has written,
+and who has seen it sees that and all that its turn had seen. No turn waits for ever: the first one that is not done
+awaits only what is done.
 """
 
 import numpy as np
 from numba import njit
 
-from lowrank_sr.conv.tile import list_pieces
+from lowrank_sr.conv.micro_kernel import list_pieces
 from lowrank_sr.conv.turns import await_flag
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.cpu import LANES
@@ -49,7 +50,7 @@ RING = np.dtype([(name, np.intp) for name in ("start", "slots", "stride")])
 def rings(parts: int, behind: int, workers: int, part_bytes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """The RING of each of n maps, of whose transforms a part takes `part_bytes[m]`; starts are counted from 0.
 
-    `behind` is S. A product reads the transforms of all maps at a time. Those of map m begin at `offsets[m]` modulo the
+    A product reads the transforms of all maps at a time. Those of map m begin at `offsets[m]` modulo the
     cache's sets: else they would push each other out of the few sets that they share.
     """
     n = len(part_bytes)

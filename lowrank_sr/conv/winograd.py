@@ -21,10 +21,10 @@ cancels in exact arithmetic; its roundings do not (Barabasz et al. 2020, theorem
 4e-6 of the picture's range (direct convolution: 1e-6). F(4 x 4, 3 x 3) rounds half as much, but takes 36
 multiplications for 16 outputs, 27% more, and 2.25 transformed values for each pixel instead of 1.78.
 
-ROWS tiles are a group, the rows of a register tile. What belongs to a group is stored in the order in which it is
+MR tiles are a group, the rows of the micro-kernel. What belongs to a group is stored in the order in which it is
 computed and read, vectors of LANES channels outside and elements within:
 
-    [g][c // LANES][e][t, c % LANES]    g the group, t its tile; the innermost is a piece of `tile.py`
+    [g][c // LANES][e][t, c % LANES]    g the group, t its tile; the innermost is a piece of `micro_kernel.py`
 
 A transform reads or writes all elements of a few cache lines, and a product runs through a list of pieces.
 Groups are processed in blocks whose transforms fit the second-level cache, or one at a time.
@@ -45,9 +45,9 @@ from numba.core.types import intp
 from lowrank_sr.conv import simd
 from lowrank_sr.conv.algorithm import Algorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
+from lowrank_sr.conv.micro_kernel import PIECE_BYTES, list_pieces, multiply_elements, pack_panels
 from lowrank_sr.conv.output_tile import Place, tile_writer
 from lowrank_sr.conv.simd import Vector, strided
-from lowrank_sr.conv.tile import PIECE_BYTES, cut_panels, list_pieces, multiply_elements
 from lowrank_sr.conv.toom_cook import INPUT_TILE, needed_elements, times_a, times_b, times_g
 from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.layers import Dense
@@ -55,7 +55,7 @@ from lowrank_sr.machine import aligned
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 
 TILE_ELEMENTS = INPUT_TILE * INPUT_TILE
 GROUP_BYTES = TILE_ELEMENTS * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
@@ -64,7 +64,7 @@ TURNS_A_THREAD = 4  # at least, where the picture has the tiles: threads then en
 
 @dataclass
 class Kernels:
-    """Kernels as the loops read them: `panels` (M, panels of N, 3, 3, C, PANEL) float32, `needed` (M, 64) elements.
+    """Kernels as the loops read them: `panels` (M, panels of N, 3, 3, C, NR) float32, `needed` (M, 64) elements.
 
     `kept` is G g G' of them all, and the channels of the input maps that it is for.
     """
@@ -77,7 +77,7 @@ class Kernels:
 
 def prepare(layer: Dense, keep_transformed: bool) -> Kernels:
     """Order the kernel for `convolve`, which transforms it in the first call, or else in every one."""
-    return Kernels(cut_panels(layer.weight.transpose(2, 3, 1, 0))[None], _needed(layer)[None], keep_transformed)
+    return Kernels(pack_panels(layer.weight.transpose(2, 3, 1, 0))[None], _needed(layer)[None], keep_transformed)
 
 
 def _needed(layer: Dense) -> np.ndarray:
@@ -107,24 +107,24 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers
 
 def _group_bytes(depth: int, panel_count: int) -> int:
     """What the transforms of a group's tiles take, of the input and of the sums."""
-    return (depth + panel_count * PANEL) // LANES * GROUP_BYTES
+    return (depth + panel_count * NR) // LANES * GROUP_BYTES
 
 
 def _groups_of_block(group: int, height: int, width: int, workers: int) -> int:
     """How many groups, of `group` bytes each, are computed at a time."""
     tiles = -(-height // OUTPUT_TILE) * -(-width // OUTPUT_TILE)
-    groups = -(-tiles // ROWS)
+    groups = -(-tiles // MR)
     return max(1, min(l2_bytes() // group, -(-groups // (TURNS_A_THREAD * workers))))
 
 
 def transformed_bytes(panel_count: int, depth: int) -> int:
     """What G g G' takes, for `panel_count` panels of output channels and `depth` input channels."""
-    return TILE_ELEMENTS * (4 * panel_count * depth * PANEL + CACHE_LINE)
+    return TILE_ELEMENTS * (4 * panel_count * depth * NR + CACHE_LINE)
 
 
 def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
     n, c, _ = layer.shape
-    depth, panel_count = LANES * -(-c // LANES), -(-n // PANEL)
+    depth, panel_count = LANES * -(-c // LANES), -(-n // NR)
     group = _group_bytes(depth, panel_count)
     working = workers * _groups_of_block(group, height, width, workers) * group
     transformed = transformed_bytes(panel_count, depth)
@@ -132,12 +132,12 @@ def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transform
 
 
 def transformed_kernels(kernels: Kernels, map_channels: np.ndarray, depth: int, workers: int) -> np.ndarray:
-    """G g G' of all kernels, (64, M panels of N, depth, PANEL) float32 in rows of any length."""
+    """G g G' of all kernels, (64, M panels of N, depth, NR) float32 in rows of any length."""
     kept = kernels.kept
     if kept is not None and kept[0] == tuple(map_channels):
         return kept[1]
     count, panel_count = kernels.panels.shape[:2]
-    transformed = aligned.empty((TILE_ELEMENTS, count * panel_count * depth * PANEL + CACHE_LINE // 4))
+    transformed = aligned.empty((TILE_ELEMENTS, count * panel_count * depth * NR + CACHE_LINE // 4))
     panels = kernels.panels.reshape(-1, *kernels.panels.shape[2:])
     _transform_kernels(map_channels, panels, depth, transformed, workers)
     if kernels.keep_transformed:
@@ -152,14 +152,14 @@ def _transform_kernels(
     """G g G' for maps of `map_channels` channels; zeros for the channels that fill up a map's last vector."""
     plane, tap = transformed.strides[0], panels.strides[2]
     for worker in prange(workers):
-        zeros = np.zeros(PANEL, np.float32)
+        zeros = np.zeros(NR, np.float32)
         first_channel, position = 0, 0
         for channels in map_channels:
             padded = (channels + LANES - 1) // LANES * LANES
             for c in range(padded * worker // workers, padded * (worker + 1) // workers):
                 for panel in range(len(panels)):
-                    target = transformed.ctypes.data + 4 * (panel * depth + position + c) * PANEL
-                    for n in range(0, PANEL, LANES):
+                    target = transformed.ctypes.data + 4 * (panel * depth + position + c) * NR
+                    for n in range(0, NR, LANES):
                         if c < channels:
                             source = panels[panel, 0, 0, first_channel + c, n:].ctypes.data
                             transform_taps(source, tap, target + 4 * n, plane)
@@ -173,7 +173,7 @@ def _pixels(builder: IRBuilder, sums: Value) -> Iterator[tuple[list[Vector], lis
     """A' sums A for LANES channels of one tile: 64 pieces to 6 x 6 pixels, a column at a time."""
 
     def row(i: int) -> list[Vector]:
-        return [simd.load(builder, sums, (INPUT_TILE * i + j) * ROWS * LANES) for j in range(INPUT_TILE)]
+        return [simd.load(builder, sums, (INPUT_TILE * i + j) * MR * LANES) for j in range(INPUT_TILE)]
 
     rows = [times_a(row(i)) for i in range(INPUT_TILE)]
     for j, column in enumerate(zip(*rows, strict=True)):
@@ -193,35 +193,35 @@ def _winograd_loops(
     block: int,
     workers: int,
 ) -> None:
-    """`block` groups of ROWS tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
-    panel_count = (operands[0].out.channels + PANEL - 1) // PANEL
+    """`block` groups of MR tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
+    panel_count = (operands[0].out.channels + NR - 1) // NR
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
         tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
         tiles = tiles_across * ((operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE)
         group_inputs = np.empty(block * (depth // LANES * GROUP_BYTES) // 4, np.float32)
-        group_sums = np.empty(block * (panel_count * PANEL // LANES * GROUP_BYTES) // 4, np.float32)
+        group_sums = np.empty(block * (panel_count * NR // LANES * GROUP_BYTES) // 4, np.float32)
         inputs_stride = depth // LANES * GROUP_BYTES
-        sums_stride = panel_count * PANEL // LANES * GROUP_BYTES
+        sums_stride = panel_count * NR // LANES * GROUP_BYTES
         pieces = np.empty((block, depth // LANES), np.intp)
         for g in range(block):
             list_pieces(pieces[g], group_inputs.ctypes.data + g * inputs_stride, GROUP_BYTES)
-        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, PANEL), np.float32)
-        first_tile = ROWS * block * next_turn(counter.ctypes.data)
+        pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, NR), np.float32)
+        first_tile = MR * block * next_turn(counter.ctypes.data)
         while first_tile < tiles:
-            groups = min(block, (tiles - first_tile + ROWS - 1) // ROWS)
+            groups = min(block, (tiles - first_tile + MR - 1) // MR)
             for g in range(groups):
                 target = group_inputs.ctypes.data + g * inputs_stride
-                first = first_tile + g * ROWS
+                first = first_tile + g * MR
                 for m in range(len(inputs)):
-                    transform_input_group(inputs[m], first, min(ROWS, tiles - first), tiles_across, target)
+                    transform_input_group(inputs[m], first, min(MR, tiles - first), tiles_across, target)
                     target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
             for kernel in range(len(operands)):
                 multiply_elements(
                     needed[kernel],
                     pieces[:groups],
-                    weights=transformed.ctypes.data + 4 * kernel * panel_count * depth * PANEL,
+                    weights=transformed.ctypes.data + 4 * kernel * panel_count * depth * NR,
                     weights_stride=transformed.strides[0],
                     depth=depth,
                     columns=operand.out.channels,
@@ -230,23 +230,23 @@ def _winograd_loops(
                     stride=GROUP_BYTES,
                 )
                 for g in range(groups):
-                    first = first_tile + g * ROWS
+                    first = first_tile + g * MR
                     source = group_sums.ctypes.data + g * sums_stride
                     write_group(
                         operands[kernel : kernel + 1],
                         first,
-                        min(ROWS, tiles - first),
+                        min(MR, tiles - first),
                         tiles_across,
                         source,
                         panel_count,
                         pixels,
                     )
-            first_tile = ROWS * block * next_turn(counter.ctypes.data)
+            first_tile = MR * block * next_turn(counter.ctypes.data)
 
 
 @njit(inline="always")
 def transform_input_group(x: np.record, first_tile: int, tiles: int, tiles_across: int, target: int) -> None:
-    """B' d B of the input tiles d of up to ROWS output tiles, of all channels of x, to the address `target`."""
+    """B' d B of the input tiles d of up to MR output tiles, of all channels of x, to the address `target`."""
     for t in range(tiles):
         row = (first_tile + t) // tiles_across * OUTPUT_TILE
         column = (first_tile + t) % tiles_across * OUTPUT_TILE
@@ -270,7 +270,7 @@ def write_group(
     panel_count: int,
     pixels: np.ndarray,
 ) -> None:
-    """Write up to ROWS output tiles, whose sums begin at the address `sums`; `pixels` is room for one of them."""
+    """Write up to MR output tiles, whose sums begin at the address `sums`; `pixels` is room for one of them."""
     for t in range(tiles):
         row = (first_tile + t) // tiles_across * OUTPUT_TILE
         column = (first_tile + t) % tiles_across * OUTPUT_TILE
@@ -295,7 +295,7 @@ def _emit_transform_input(
     columns = [times_b(column(j)) for j in range(INPUT_TILE)]
     for i, row in enumerate(zip(*columns, strict=True)):
         for j, value in enumerate(times_b(row)):
-            simd.store(builder, value, target, (INPUT_TILE * i + j) * ROWS * LANES)
+            simd.store(builder, value, target, (INPUT_TILE * i + j) * MR * LANES)
 
 
 transform_input = simd.instructions(intp, intp, intp, intp)(_emit_transform_input)

@@ -35,9 +35,9 @@ def _has(feature: str) -> bool:
 
 _HOST = binding.get_host_cpu_features()
 LANES = 16 if _has("avx512f") else 8 if _has("avx") else 4  # float32 values in a vector
-# A tile of ROWS x PANEL sums fills the vector registers: 24 of 32, or 12 of 16, the rest hold operands.
-ROWS = 6 if "sse2" in _HOST and not _has("avx512f") else 12
-PANEL = 2 * LANES
+# The MR x NR sums of the micro-kernel fill the vector registers: 24 of 32, or 12 of 16, the rest hold operands.
+MR = 6 if "sse2" in _HOST and not _has("avx512f") else 12
+NR = 2 * LANES
 
 
 @functools.cache

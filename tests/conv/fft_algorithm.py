@@ -15,7 +15,7 @@ from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import copy_values
 from lowrank_sr.layers import Dense
 from lowrank_sr.machine.compiled import compiled
-from lowrank_sr.machine.cpu import PANEL
+from lowrank_sr.machine.cpu import NR
 
 
 def prepare(layer: Dense, keep_transformed: bool) -> np.ndarray:
@@ -55,7 +55,7 @@ def _write(operands: np.ndarray, sums: np.ndarray, workers: int) -> None:
     for worker in prange(workers):
         out = operands[0].out
         for row in range(worker, out.height, workers):
-            for channel in range(0, out.channels, PANEL):
+            for channel in range(0, out.channels, NR):
                 first = sums[row, 0, channel:].ctypes.data
                 apply_epilogue(first, sums.strides[1], operands, row, 0, out.width, channel)
 

@@ -25,11 +25,11 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
-from lowrank_sr.machine.cpu import PANEL
+from lowrank_sr.machine.cpu import NR
 
 SIZES = [(1, 1), (1, 9), (2, 3), (7, 13), (4, 8), (31, 37)]
 # N, C, and the rank of a factorised layer
-SHAPES = [(1, 1, 1), (64, 3, 9), (3, 64, 5), (32, 64, 16), (33, 17, 40), (64, 192, PANEL + 1)]
+SHAPES = [(1, 1, 1), (64, 3, 9), (3, 64, 5), (32, 64, 16), (33, 17, 40), (64, 192, NR + 1)]
 
 
 def assert_rounds_to(actual, x, layer, method):
@@ -143,7 +143,7 @@ def test_nan_and_infinity_stay_visible(kind, method, value):
 def test_any_part_of_a_tile_at_the_edges(kind, method, height):
     """Heights and widths that leave every remainder modulo the side of a tile, below and beside whole ones."""
     rng = np.random.default_rng(height)
-    layer = random_layer(kind, rng, PANEL + 3, 5, 9)
+    layer = random_layer(kind, rng, NR + 3, 5, 9)
     for width in range(12, 18):
         x = rng.standard_normal((height, width, 5), dtype=np.float32)
         assert_rounds_to(convolve(x, layer, method), x, layer, method)
@@ -161,7 +161,7 @@ def taps_of(layer):
 @pytest.mark.parametrize("zeros", [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]], ids=str)
 def test_taps_that_are_zero(kind, method, direction, zeros):
     rng = np.random.default_rng(10)
-    layer = random_layer(kind, rng, PANEL + 3, 5, 9)
+    layer = random_layer(kind, rng, NR + 3, 5, 9)
     taps_of(layer)[direction][..., zeros] = 0
     x = rng.standard_normal((13, 14, 5), dtype=np.float32)
     assert_rounds_to(convolve(x, layer, method), x, layer, method)

@@ -13,7 +13,7 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, dense_block_convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 from lowrank_sr.machine.threads import limited
 
 WAYS = [(Dense, "winograd"), (Dense, "direct"), (Separable, "winograd"), (CP, "direct")]
@@ -23,7 +23,7 @@ class Block:
     """Layers that read `channels[0]` and what those before them wrote, and maps for them."""
 
     def __init__(self, rng, kind, height, width, channels):
-        ranks = rng.integers(1, PANEL + 5, len(channels))  # one panel of them, or two
+        ranks = rng.integers(1, NR + 5, len(channels))  # one panel of them, or two
         self.layers = [
             random_layer(kind, rng, n, sum(channels[: k + 1]), int(ranks[k])) for k, n in enumerate(channels[1:])
         ]
@@ -61,10 +61,10 @@ def assert_same_bits(block, method):
 
 
 @pytest.mark.parametrize(("kind", "method"), WAYS, ids=str)
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (13, 31), (6, 12 * ROWS + 5), (61, 7), (50, 50)], ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (13, 31), (6, 12 * MR + 5), (61, 7), (50, 50)], ids=str)
 def test_same_bits_as_layer_by_layer(kind, method, size):
     """Pictures of one group, of one tile's height or width, and of more groups than are kept."""
-    block = Block(np.random.default_rng(0), kind, *size, [LANES, 5, PANEL + 1, LANES, 3])
+    block = Block(np.random.default_rng(0), kind, *size, [LANES, 5, NR + 1, LANES, 3])
     assert_same_bits(block, method)
 
 

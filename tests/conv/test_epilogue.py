@@ -8,7 +8,7 @@ from lowrank_sr.conv.epilogue import NOTHING, Epilogue, operands
 from lowrank_sr.conv.feature_map import allocate, from_array, unpadded
 from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Dense
-from lowrank_sr.machine.cpu import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, NR
 
 HEIGHT, WIDTH, CHANNELS = 5, 7, 6
 
@@ -31,7 +31,7 @@ IN_PLACE = {
 
 
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
-@pytest.mark.parametrize("n", [1, LANES, LANES + 1, PANEL + 3])
+@pytest.mark.parametrize("n", [1, LANES, LANES + 1, NR + 3])
 def test_each_term(terms, n):
     rng = np.random.default_rng(n)
     weight = rng.standard_normal((n, CHANNELS, 3, 3), dtype=np.float32) / np.float32(3 * CHANNELS**0.5)
@@ -52,7 +52,7 @@ def test_each_term(terms, n):
 
 @EVERY_WAY
 @pytest.mark.parametrize("terms", IN_PLACE.values(), ids=IN_PLACE)
-@pytest.mark.parametrize("n", [PANEL, PANEL + 3])
+@pytest.mark.parametrize("n", [NR, NR + 3])
 def test_the_result_may_take_the_place_of_what_is_added(kind, method, terms, n):
     """13 x 14 pixels: Winograd's tiles of 6 x 6, four of them whole, those at the edges cut off."""
     rng = np.random.default_rng(n)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocate, from_array, record, unpadded
-from lowrank_sr.machine.cpu import ROWS
+from lowrank_sr.machine.cpu import MR
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 8), (7, 13), (1, 40)], ids=str)
@@ -15,7 +15,7 @@ def test_the_border_holds_what_any_method_reads(size):
     assert height >= tiles_down * OUTPUT_TILE + 2
     assert width == tiles_across * OUTPUT_TILE + 2
     # a register tile of the last pixel, whose lowest, rightmost tap is a row and a column further
-    last_read = (feature_map.first_row + size[0]) * width + feature_map.first_column + size[1] + ROWS - 1
+    last_read = (feature_map.first_row + size[0]) * width + feature_map.first_column + size[1] + MR - 1
     assert last_read < height * width
     assert feature_map.array.shape == (*size, 5)
     feature_map.array[:] = 1

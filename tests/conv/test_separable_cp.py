@@ -9,7 +9,7 @@ from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.methods import convolve
 from lowrank_sr.layers import Dense, Separable
 from lowrank_sr.lowrank import svd
-from lowrank_sr.machine.cpu import ROWS
+from lowrank_sr.machine.cpu import MR
 
 
 @pytest.mark.parametrize("method", ["direct", "winograd"])
@@ -45,8 +45,8 @@ def test_blocks_waste_little_and_fit(across, most):
     block = separable_winograd.block_tiles(across, most)
     assert 1 <= block <= min(across, most)
 
-    def pixels(tiles):  # computed for blocks of so many: the columns of the middle, in whole register tiles
+    def pixels(tiles):  # computed for blocks of so many: the columns of the middle, in whole groups
         sizes = [min(tiles, across - first) for first in range(0, across, tiles)]
-        return sum(-(-(OUTPUT_TILE * size + 2) // ROWS) * ROWS for size in sizes)
+        return sum(-(-(OUTPUT_TILE * size + 2) // MR) * MR for size in sizes)
 
     assert pixels(block) == min(pixels(tiles) for tiles in range(1, min(across, most) + 1))

@@ -9,7 +9,7 @@ from reference import EVERY_WAY, assert_rounds_to_layer, random_layer
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve
-from lowrank_sr.machine.cpu import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, NR
 
 CHANNELS = [[1, 5, 8], [LANES, 2 * LANES], [3], [LANES + 1, 1, 1, 3 * LANES - 1, 2]]
 
@@ -36,7 +36,7 @@ def run_on_maps(layer, method, maps):
 
 @EVERY_WAY
 @pytest.mark.parametrize("channels", CHANNELS, ids=str)
-@pytest.mark.parametrize("n", [3, PANEL, PANEL + 3])
+@pytest.mark.parametrize("n", [3, NR, NR + 3])
 def test_equals_the_concatenated_map(kind, method, channels, n):
     rng = np.random.default_rng(n)
     layer = random_layer(kind, rng, n, sum(channels), 9)
@@ -63,9 +63,9 @@ def test_any_number_of_maps_of_any_size(kind, method, height, width, n, channels
 def test_one_convolution_of_maps_cut_in_other_places(kind, method):
     """What is prepared at the first call fits the next, whatever the maps."""
     rng = np.random.default_rng(3)
-    layer = random_layer(kind, rng, PANEL + 3, 14, 9)
+    layer = random_layer(kind, rng, NR + 3, 14, 9)
     x = rng.standard_normal((7, 9, 14), dtype=np.float32)
-    run, out = convolution(layer, method), allocate(7, 9, PANEL + 3)
+    run, out = convolution(layer, method), allocate(7, 9, NR + 3)
     for channels in ([1, 5, 8], [14], [8, 6], [1] * 14):
         run(cut(x, channels), out, Epilogue(layer.bias))
         assert_rounds_to_layer(out.array, x, layer, method)
@@ -84,7 +84,7 @@ def test_one_map_twice(kind, method):
 def test_rows_of_larger_maps(kind, method):
     channels = [1, 5, 8]
     rng = np.random.default_rng(1)
-    layer = random_layer(kind, rng, PANEL + 3, 14, 9)
+    layer = random_layer(kind, rng, NR + 3, 14, 9)
     x = rng.standard_normal((18, 10, 14), dtype=np.float32)
     maps = [each.rows(6, 11) for each in cut(x, channels)]
     whole = run_on_maps(layer, method, cut(x, channels))

@@ -12,7 +12,7 @@ from lowrank_sr.conv.methods import convolutions
 from lowrank_sr.conv.upsampled import merge_taps, upsampled_convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
-from lowrank_sr.machine.cpu import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, NR
 
 
 def enlarged(x):
@@ -35,7 +35,7 @@ def assert_rounds_to_enlarged(actual, layer, method, x):
 
 @EVERY_WAY
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (6, 6), (13, 14)], ids=str)
-@pytest.mark.parametrize("channels", [(1, 1), (LANES + 1, PANEL), (3, PANEL + 3)], ids=str)
+@pytest.mark.parametrize("channels", [(1, 1), (LANES + 1, NR), (3, NR + 3)], ids=str)
 def test_equals_the_enlarged_map(kind, method, size, channels):
     rng = np.random.default_rng(1)
     c, n = channels

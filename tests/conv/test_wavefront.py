@@ -15,7 +15,7 @@ from lowrank_sr.conv.epilogue import Epilogue, operands
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocate, records
 from lowrank_sr.conv.turns import await_flag, set_flag
 from lowrank_sr.layers import Dense, Separable
-from lowrank_sr.machine.cpu import ROWS
+from lowrank_sr.machine.cpu import MR
 
 COUNT = st.integers(1, 8)
 
@@ -145,14 +145,14 @@ def test_what_a_turn_of_dense_layers_needs_is_awaited(monkeypatch, workers):
     kernels = [np.ones((CHANNELS, CHANNELS * (1 + k), 3, 3), np.float32) for k in range(LAYERS)]
     prepared = [winograd.prepare(Dense(kernel, np.zeros(CHANNELS)), keep_transformed=True) for kernel in kernels]
     reused = False
-    for down, across in np.ndindex(6, 2 * ROWS + 1):
+    for down, across in np.ndindex(6, 2 * MR + 1):
         down, across = down + 1, across + 1
         size = OUTPUT_TILE * down - 1, OUTPUT_TILE * across - 5  # as many tiles as of the largest picture of so many
         arguments = loop_arguments(monkeypatch, dense_block, "_dense_block_loops", prepared, *size, workers)
         with monkeypatch.context() as patch:
             turns = Turns(patch, dense_block._dense_block_loops, arguments)
         slots = arguments[4]["slots"]
-        parts = np.arange(down * across).reshape(down, across) // ROWS
+        parts = np.arange(down * across).reshape(down, across) // MR
         assert_that_all_is_awaited(turns, slots, parts)
         reused |= parts[-1, -1] >= slots[0]
     assert reused

@@ -5,11 +5,11 @@ from reference import EPS, Roundings
 
 from lowrank_sr.conv import winograd
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
-from lowrank_sr.conv.tile import CACHE_LINE
+from lowrank_sr.conv.micro_kernel import CACHE_LINE
 from lowrank_sr.conv.toom_cook import A_T, B_T, INPUT_TILE, G, times_a, times_b, times_g
 from lowrank_sr.conv.winograd import prepare, transform_taps
 from lowrank_sr.layers import Dense, random_layer
-from lowrank_sr.machine.cpu import LANES, PANEL
+from lowrank_sr.machine.cpu import LANES, NR
 
 POINTS = [0, 1, -1, 2, -2, 1 / 2, -1 / 2]  # and infinity
 
@@ -98,7 +98,7 @@ def test_one_dimension_is_a_correlation():
 def test_a_prepared_kernel_is_the_kernel():
     kernel = np.random.default_rng(1).standard_normal((5, 7, 3, 3), dtype=np.float32)
     panels = prepare(Dense(kernel, np.zeros(5)), False).panels
-    assert (panels.dtype, panels.shape) == (np.float32, (1, 1, 3, 3, 7, PANEL))
+    assert (panels.dtype, panels.shape) == (np.float32, (1, 1, 3, 3, 7, NR))
     np.testing.assert_array_equal(panels[0, 0, ..., :5], kernel.transpose(2, 3, 1, 0))
     assert not panels[..., 5:].any()
 
@@ -148,8 +148,8 @@ def test_blocks_fit_the_cache(monkeypatch, cache, channels, n):
     monkeypatch.setattr(winograd, "l2_bytes", lambda: cache)
     depth, block = run_blocks(monkeypatch, channels, n, (960, 960), 2)
     assert depth == sum(channels)
-    spaced = 1 + CACHE_LINE / (4 * LANES * 64 * winograd.ROWS)  # a cache line between the vectors of channels
-    group = 4 * 64 * winograd.ROWS * (depth + n) * spaced
+    spaced = 1 + CACHE_LINE / (4 * LANES * 64 * winograd.MR)  # a cache line between the vectors of channels
+    group = 4 * 64 * winograd.MR * (depth + n) * spaced
     assert block * group <= cache < (block + 1) * group or block == 1
 
 
@@ -162,5 +162,5 @@ def test_blocks_leave_something_for_each_thread(monkeypatch):
     for size, workers in [((96, 96), 2), ((6, 6), 2), ((1, 300), 7)]:
         tiles = -(-size[0] // 6) * -(-size[1] // 6)
         _, block = run_blocks(monkeypatch, [3], 5, size, workers)
-        shares = -(-tiles // (winograd.ROWS * block))
+        shares = -(-tiles // (winograd.MR * block))
         assert block == 1 or shares >= 4 * workers - workers

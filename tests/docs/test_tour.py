@@ -13,7 +13,7 @@ CHAPTERS = [
     "01_direct.py",
     "02_im2col.py",
     "03_kn2row.py",
-    "04_tile_and_roofline.py",
+    "04_micro_kernel_and_roofline.py",
     "05_winograd.py",
     "06_network.py",
     "07_tail_in_bands.py",

@@ -1,9 +1,9 @@
 """
-The register tile and the roofline
-==================================
+The micro-kernel and the roofline
+=================================
 
 A processor can multiply and add far faster than it can fetch numbers from memory. How does a convolution keep it busy?
-How fast could it be at best, and how close does the package come? The first answer is the *register tile*, the second
+How fast could it be at best, and how close does the package come? The first answer is the *micro-kernel*, the second
 is the *roofline*.
 """
 
@@ -29,14 +29,14 @@ is the *roofline*.
 #
 # .. math:: I = \frac{2 \cdot 9 N C \, H W}{4 \, (H W (C + N) + 9 N C)}.
 #
-# The same question one level deeper: the tile
-# --------------------------------------------
+# The same question one level deeper: the micro-kernel
+# ----------------------------------------------------
 #
 # Even a number that is in a cache must be loaded into a register before it is used. The sum of products of a pixel's
 # channels with a column of weights loads two numbers for each multiply-add. Processors load about as many vectors in
 # each tick of their clock as they multiply and add, so that such a loop reaches half the peak, or less.
 #
-# A *register tile* computes R pixels x S output channels together, R S sums that stay in registers. For each input
+# A *micro-kernel* computes R pixels x S output channels together, R S sums that stay in registers. For each input
 # channel c it loads R pixels' numbers and S weights, and does R S multiply-adds. Loads for each multiply-add:
 #
 # .. math:: \frac{R + S}{R S} = \frac{1}{S} + \frac{1}{R}.
@@ -44,7 +44,7 @@ is the *roofline*.
 # In plain NumPy
 # --------------
 #
-# A matrix product in tiles. NumPy does not let us see registers, but we can count loads.
+# A matrix product in blocks of R x S. NumPy does not let us see registers, but we can count loads.
 
 from functools import partial
 
@@ -56,13 +56,13 @@ from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, direct_convolution
 from lowrank_sr.layers import random_layer
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 from lowrank_sr.machine.threads import blas_threads, limited
 from lowrank_sr.machine.timing import interleaved
 
 
-def tiled_product(pixels, weights, rows, columns):
-    """pixels (P, C) @ weights (C, N) in tiles of rows x columns.
+def blocked_product(pixels, weights, rows, columns):
+    """pixels (P, C) @ weights (C, N) in blocks of rows x columns.
 
     Returns the (P, N) product, and the loads a multiply-add.
     """
@@ -83,37 +83,37 @@ def tiled_product(pixels, weights, rows, columns):
 
 
 rng = np.random.default_rng(0)
-pixels = rng.standard_normal((6 * ROWS, 32)).astype(np.float32)  # (P, C)
-weights = rng.standard_normal((32, 2 * PANEL)).astype(np.float32)  # (C, N)
-for rows, columns in [(1, 1), (1, PANEL), (ROWS, 1), (ROWS, PANEL)]:
-    by_tiles, loads = tiled_product(pixels, weights, rows, columns)
-    print(f"tile of {rows:2} x {columns:2} sums: {loads:.3f} loads a multiply-add")
+pixels = rng.standard_normal((6 * MR, 32)).astype(np.float32)  # (P, C)
+weights = rng.standard_normal((32, 2 * NR)).astype(np.float32)  # (C, N)
+for rows, columns in [(1, 1), (1, NR), (MR, 1), (MR, NR)]:
+    by_blocks, loads = blocked_product(pixels, weights, rows, columns)
+    print(f"blocks of {rows:2} x {columns:2} sums: {loads:.3f} loads a multiply-add")
 
 # %%
-# The package's tile is ROWS x PANEL. The columns are PANEL / LANES = 2 vectors of LANES numbers, the width of the
+# The package's micro-kernel is MR x NR. The columns are NR / LANES = 2 vectors of LANES numbers, the width of the
 # processor's vector registers, so that a load fetches LANES weights at once, and a pixel's number is *broadcast* into
-# all lanes of a register. The ROWS x 2 registers with sums and the few with operands fill the processor's
-# 16 or 32 vector registers; a larger tile would not fit, and its sums would go back and forth to the cache.
+# all lanes of a register. The MR x 2 registers with sums and the few with operands fill the processor's
+# 16 or 32 vector registers; more sums would not fit, and would go back and forth to the cache.
 # Exercise 1 finds the best shape.
 #
 # Through the package
 # -------------------
 #
-# :mod:`lowrank_sr.conv.tile` is that loop, in vector instructions. A convolution with a 1 x 1 kernel is a matrix
-# product: each pixel's C channels times the (C, N) weights. So we can ask the package for one.
+# :mod:`lowrank_sr.conv.micro_kernel` is that loop, in vector instructions. A convolution with a 1 x 1 kernel is a
+# matrix product: each pixel's C channels times the (C, N) weights. So we can ask the package for one.
 
 kernel = np.ascontiguousarray(weights.T)[:, :, None, None]  # (N, C, 1, 1)
-source = from_array(pixels.reshape(6, ROWS, 32))  # the P pixels as a map of 6 rows
-target = allocate(6, ROWS, 2 * PANEL)
-direct_convolution(kernel)(source, target, Epilogue(np.zeros(2 * PANEL, np.float32)))
-by_package = target.array.reshape(by_tiles.shape)  # (P, N)
+source = from_array(pixels.reshape(6, MR, 32))  # the P pixels as a map of 6 rows
+target = allocate(6, MR, 2 * NR)
+direct_convolution(kernel)(source, target, Epilogue(np.zeros(2 * NR, np.float32)))
+by_package = target.array.reshape(by_blocks.shape)  # (P, N)
 
 # Both add up 32 float32 products, each sum off by at most terms x eps / 2 of the sum
 # of magnitudes
 bound = (32 + 2) * np.finfo(np.float32).eps * (np.abs(pixels) @ np.abs(weights))
-assert (np.abs(by_package - by_tiles) <= bound).all()
-difference = np.abs(by_package - by_tiles).max()
-print(f"{LANES} lanes, a tile of {ROWS} x {PANEL}; largest difference {difference:.1e}")
+assert (np.abs(by_package - by_blocks) <= bound).all()
+difference = np.abs(by_package - by_blocks).max()
+print(f"{LANES} lanes, a micro-kernel of {MR} x {NR}; largest difference {difference:.1e}")
 
 # %%
 # The two limits, measured
@@ -203,8 +203,8 @@ for name in calls:
 
 # %%
 # By definition sgemm and the sum of two arrays have 1. A layer can come out above 1: its maps are small enough for the
-# caches, which are faster than the memory whose bandwidth is the slope, and the package's tile may be a better fit for
-# a layer than BLAS is for a square. A layer far below 1 loses its time elsewhere. The fewer multiply-adds a sum has,
+# caches, which are faster than the memory whose bandwidth is the slope, and the package's micro-kernel may be a better
+# fit for a layer than BLAS is for a square. A layer far below 1 loses its time elsewhere. The fewer multiply-adds a sum has,
 # the more its beginning and its end count: 64 in the 1 x 1 convolution, 27 with 3 input channels, where the sums are
 # also stored and loaded after every third (:doc:`/auto_tour/01_direct`). im2col moves so many more bytes that it comes
 # closer to the balance, or falls to the left of it.
@@ -236,24 +236,24 @@ plt.show()
 # Exercises
 # ---------
 #
-# **1.** A tile of R rows and v vectors of weights needs R v registers for the sums, v for the weights, and one for the
-# broadcast number. A step loads v vectors of weights and broadcasts R numbers. Which shape has the fewest loads a
+# **1.** A micro-kernel of R rows and v vectors of weights needs R v registers for the sums, v for the weights, and one
+# for the broadcast number. A step loads v vectors of weights and broadcasts R numbers. Which shape has the fewest loads a
 # multiply-add with 32 registers of 16 lanes, which one with 16 registers of 8 lanes? And if no lane may be wasted for
 # N = 32 output channels?
 #
 # .. dropdown:: Solution
 #
-#    .. literalinclude:: /tour/solutions/04_tile_and_roofline_a.py
+#    .. literalinclude:: /tour/solutions/04_micro_kernel_and_roofline_a.py
 #
 # **2.** From how many channels C = N on is a 3 x 3 convolution of a large map compute-bound, if the machine balance is
 # 30 FLOPs a byte? Answer the same for a 1 x 1 and for a 3 x 1 depthwise convolution.
 #
 # .. dropdown:: Solution
 #
-#    .. literalinclude:: /tour/solutions/04_tile_and_roofline_b.py
+#    .. literalinclude:: /tour/solutions/04_micro_kernel_and_roofline_b.py
 #
 # References
 # ----------
 #
-# - The register tile as the heart of a matrix product: :cite:p:`goto2008`.
+# - The micro-kernel as the heart of a matrix product: :cite:p:`goto2008`.
 # - The roofline: :cite:p:`williams2009`.

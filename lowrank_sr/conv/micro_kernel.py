@@ -1,26 +1,29 @@
-"""The register tile: a block of sums that stays in vector registers while products are added to it.
+"""The micro-kernel: MR x NR sums stay in vector registers while products are added to them.
 
-    sums[p, n] (+)= sum over c of rows[p, c] * panel[c, n],    p < ROWS, n < PANEL or n < LANES
+    sums[p, n] (+)= sum over c of rows[p, c] * panel[c, n],    p < MR, n < NR or n < LANES
 
-Each step of c loads PANEL weights, broadcasts one value of each of ROWS rows and does ROWS x PANEL multiply-adds:
-more arithmetic for each load than the processor has execution units for, so that it runs at the peak. Every GEMM
-library is built on such a tile (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
-Where no more than LANES columns are wanted, the tile is half as wide and does half the arithmetic.
+Each step of c loads NR weights, which lie in a packed panel, broadcasts one value of each of MR rows and does MR x NR
+multiply-adds: more arithmetic for each load than the processor has execution units for, so that it runs at the peak.
+Every GEMM library is built on such a kernel (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
+multiplication"); the words are those of BLIS (Van Zee and van de Geijn 2015). Where no more than LANES columns are
+wanted, it is half as wide and does half the arithmetic.
 
 That peak is lost where the rows come from memory: each is a short stream, and the processor waits at its beginning. For
-products whose rows are computed and not read from a picture there is therefore a second form, whose rows lie in pieces,
+products whose rows are computed and not read from a picture there is therefore a second form. Its rows are packed too,
+in pieces of MR rows x LANES channels,
 
     piece[c // LANES][p, c % LANES] = rows[p, c]
 
-so that ROWS rows are one stream, which is fetched while the one before it is multiplied. A list of addresses says where
+so that MR rows are one stream, which is fetched while the one before it is multiplied. A list of addresses says where
 each piece lies: the channels of a product come from several maps.
 
 Extra memory: none.
 
-The tour's chapter :doc:`/auto_tour/04_tile_and_roofline` computes it in plain NumPy.
+The tour's chapter :doc:`/auto_tour/04_micro_kernel_and_roofline` computes it in plain NumPy.
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite.ir import IRBuilder, Value
@@ -32,25 +35,25 @@ from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.aligned import CACHE_LINE
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 
-PIECE_BYTES = 4 * ROWS * LANES
+PIECE_BYTES = 4 * MR * LANES
 ADDRESS_BYTES = 8
 
 Cell = tuple[int, int]
-"""Which of the tile's registers: (row p, vector of LANES columns v)."""
+"""Which of the registers with sums: (row p, vector of LANES columns v)."""
 
 
-def cut_panels(matrix: np.ndarray) -> np.ndarray:
-    """Cut (..., C, N) matrices into panels of PANEL columns, zeros after the last: float32 (panels, ..., C, PANEL)."""
+def pack_panels(matrix: np.ndarray) -> np.ndarray:
+    """Cut (..., C, N) matrices into panels of NR columns, zeros after the last: float32 (panels, ..., C, NR)."""
     *rest, n = matrix.shape
-    panels = aligned.zeros((-(-n // PANEL), *rest, PANEL))
-    for panel, start in zip(panels, range(0, n, PANEL), strict=True):
-        panel[..., : n - start] = matrix[..., start : start + PANEL]
+    panels = aligned.zeros((-(-n // NR), *rest, NR))
+    for panel, start in zip(panels, range(0, n, NR), strict=True):
+        panel[..., : n - start] = matrix[..., start : start + NR]
     return panels
 
 
-def _emit_tile(
+def _emit_rows(
     builder: IRBuilder,
     sums: Value,
     sums_stride: Value,
@@ -63,10 +66,10 @@ def _emit_tile(
 ) -> None:
     """Emit the loop over c for `vectors` x LANES columns, whose sums begin with `initial_sum(cell)`."""
     cells = _cells(vectors)
-    row = [simd.pointer(builder, strided(builder, rows, row_stride, p)) for p in range(ROWS)]
+    row = [simd.pointer(builder, strided(builder, rows, row_stride, p)) for p in range(MR)]
 
     def step(c: Value, before: list[Vector]) -> list[Vector]:
-        first_weight = builder.mul(c, c.type(PANEL))
+        first_weight = builder.mul(c, c.type(NR))
         weights = [simd.load(builder, panel, builder.add(first_weight, c.type(v * LANES))) for v in range(vectors)]
         return _add_products(before, weights, [builder.gep(first, [c]) for first in row])
 
@@ -76,7 +79,7 @@ def _emit_tile(
 
 
 def _cells(vectors: int) -> list[Cell]:
-    return [(p, v) for p in range(ROWS) for v in range(vectors)]
+    return [(p, v) for p in range(MR) for v in range(vectors)]
 
 
 def _add_products(sums: list[Vector], weights: list[Vector], row: list[Value]) -> list[Vector]:
@@ -89,7 +92,7 @@ def _add_products(sums: list[Vector], weights: list[Vector], row: list[Value]) -
 
 
 def _emit_wide_or_half(builder: IRBuilder, columns: Value, emit: Callable[[int], None]) -> None:
-    """emit(vectors): the whole tile, or half of it for at most LANES columns."""
+    """emit(vectors): all NR columns, or half of them where at most LANES are wanted."""
     with builder.if_else(builder.icmp_signed(">", columns, columns.type(LANES))) as (wide, half):
         with wide:
             emit(2)
@@ -108,14 +111,14 @@ def multiply(
     depth: Value,
     columns: Value,
 ) -> None:
-    """sums = rows @ panel: (ROWS, PANEL) = (ROWS, depth) @ (depth, PANEL), depth >= 1; the strides are in bytes.
+    """sums = rows @ panel: (MR, NR) = (MR, depth) @ (depth, NR), depth >= 1; the strides are in bytes.
 
     Of at most LANES `columns` that are wanted, only LANES are computed and written.
     """
     zero = Vector(builder, simd.constant(0))
 
     def emit(vectors: int) -> None:
-        _emit_tile(builder, sums, sums_stride, rows, row_stride, panel, depth, vectors, lambda cell: zero)
+        _emit_rows(builder, sums, sums_stride, rows, row_stride, panel, depth, vectors, lambda cell: zero)
 
     _emit_wide_or_half(builder, columns, emit)
 
@@ -138,86 +141,70 @@ def accumulate(
         return simd.load(builder, strided(builder, sums, sums_stride, p), v * LANES)
 
     def emit(vectors: int) -> None:
-        _emit_tile(builder, sums, sums_stride, rows, row_stride, panel, depth, vectors, sum_so_far)
+        _emit_rows(builder, sums, sums_stride, rows, row_stride, panel, depth, vectors, sum_so_far)
 
     _emit_wide_or_half(builder, columns, emit)
 
 
-@simd.instructions(intp, intp, intp, intp, intp, intp, intp, intp, intp, intp)
-def multiply_pieces(
-    builder: IRBuilder,
-    sums: Value,
-    row_stride: Value,
-    vector_stride: Value,
-    pieces: Value,
-    offset: Value,
-    panel: Value,
-    depth: Value,
-    next_pieces: Value,
-    next_offset: Value,
-    columns: Value,
-) -> None:
-    """`multiply` for rows in pieces: (ROWS, LANES), LANES channels of ROWS rows, wherever each of them lies.
+class Product(NamedTuple):
+    """The operands of `multiply_pieces`: addresses, and distances in bytes."""
 
-    `pieces` is the address of a list of addresses, intp, one for each LANES channels; the pieces begin `offset` bytes
-    after them. `depth` is a multiple of LANES. Sums of neighbouring rows lie `row_stride` bytes apart, those of
-    neighbouring vectors of LANES columns `vector_stride`: 4 LANES and the stride of pieces where they are to be the
-    rows of another product. A product reads its pieces once, from whichever cache holds them; those that `next_pieces`
-    and `next_offset` lead to are fetched meanwhile.
+    sums: int
+    row_stride: int
+    """From the sums of a row to those of the next."""
+    vector_stride: int
+    """From the sums of LANES columns to those of the next LANES."""
+    pieces: int
+    """Of a list of addresses, intp, one for each LANES channels."""
+    offset: int
+    """The pieces begin so far after those addresses."""
+    panel: int
+    depth: int
+    """How many channels are summed, a multiple of LANES."""
+    columns: int
+    """How many are wanted; of at most LANES only LANES are computed and written."""
+    next_pieces: int
+    next_offset: int
+    """As `pieces` and `offset`, of the product that follows."""
+
+
+@simd.instructions_of_record(Product)
+def multiply_pieces(builder: IRBuilder, product: Product) -> None:
+    """`multiply` for rows in pieces: (MR, LANES), LANES channels of MR rows, wherever each of them lies.
+
+    Strides of 4 LANES and that of pieces make the sums the rows of another product. A product reads its pieces once,
+    from whichever cache holds them; those of the product that follows are fetched meanwhile.
     """
-
-    def emit(vectors: int) -> None:
-        _emit_pieces(
-            builder,
-            sums,
-            row_stride,
-            vector_stride,
-            (pieces, offset),
-            panel,
-            depth,
-            (next_pieces, next_offset),
-            vectors,
-        )
-
-    _emit_wide_or_half(builder, columns, emit)
+    _emit_wide_or_half(builder, product.columns, lambda vectors: _emit_pieces(builder, product, vectors))
 
 
-def _emit_pieces(
-    builder: IRBuilder,
-    sums: Value,
-    row_stride: Value,
-    vector_stride: Value,
-    pieces: tuple[Value, Value],
-    panel: Value,
-    depth: Value,
-    next_pieces: tuple[Value, Value],
-    vectors: int,
-) -> None:
-    """Emit the loop over pieces for `vectors` x LANES columns."""
+def _emit_pieces(builder: IRBuilder, product: Any, vectors: int) -> None:
+    """Emit the loop over pieces for `vectors` x LANES columns; the fields of `product` are LLVM values here."""
     cells = _cells(vectors)
 
-    def place(of: tuple[Value, Value], c: Value) -> Value:
+    def place(addresses: Value, offset: Value, c: Value) -> Value:
         """Where the piece of channels c to c + LANES begins."""
-        addresses, offset = of
         entry = builder.add(addresses, builder.mul(builder.sdiv(c, c.type(LANES)), c.type(ADDRESS_BYTES)))
         return builder.add(simd.load_scalar(builder, entry, intp), offset)
 
     def step(c: Value, totals: list[Vector]) -> list[Vector]:
-        piece, next_piece = place(pieces, c), place(next_pieces, c)
-        weights = builder.add(panel, builder.mul(c, c.type(4 * PANEL)))
+        piece = place(product.pieces, product.offset, c)
+        next_piece = place(product.next_pieces, product.next_offset, c)
+        weights = builder.add(product.panel, builder.mul(c, c.type(4 * NR)))
         for lane in range(LANES):
             for line in range(PIECE_BYTES * lane // LANES, PIECE_BYTES * (lane + 1) // LANES):
                 if line % CACHE_LINE == 0:
                     simd.prefetch(builder, builder.add(next_piece, c.type(line)))
-            weight = [simd.load(builder, weights, lane * PANEL + v * LANES) for v in range(vectors)]
-            row = [simd.pointer(builder, piece, p * LANES + lane) for p in range(ROWS)]
+            weight = [simd.load(builder, weights, lane * NR + v * LANES) for v in range(vectors)]
+            row = [simd.pointer(builder, piece, p * LANES + lane) for p in range(MR)]
             totals = _add_products(totals, weight, row)
         return totals
 
     zero = Vector(builder, simd.constant(0))
-    totals = simd.loop(builder, depth, LANES, [zero] * len(cells), step)
+    totals = simd.loop(builder, product.depth, LANES, [zero] * len(cells), step)
     for (p, v), total in zip(cells, totals, strict=True):
-        simd.store(builder, total, strided(builder, strided(builder, sums, row_stride, p), vector_stride, v))
+        row = strided(builder, product.sums, product.row_stride, p)
+        simd.store(builder, total, strided(builder, row, product.vector_stride, v))
 
 
 @njit(inline="always")
@@ -231,7 +218,7 @@ def multiply_maps(
     columns: int,
     so_far: bool,
 ) -> None:
-    """sums (+)= rows @ panel, the rows being ROWS pixels side by side from (row, column), of all maps in `inputs`.
+    """sums (+)= rows @ panel, the rows being MR pixels side by side from (row, column), of all maps in `inputs`.
 
     `so_far`: whether there are sums already, to which the products are added.
     """
@@ -242,7 +229,7 @@ def multiply_maps(
             accumulate(sums, sums_stride, pixels, x.pixel_stride, panel, x.channels, columns)
         else:
             multiply(sums, sums_stride, pixels, x.pixel_stride, panel, x.channels, columns)
-        panel += 4 * PANEL * x.channels
+        panel += 4 * NR * x.channels
 
 
 @njit(inline="always")
@@ -264,39 +251,40 @@ def multiply_elements(
     sums_stride: int,
     stride: int,
 ) -> None:
-    """sums[g, e] = rows[g, e] @ weights[e] for groups g of ROWS rows and each element e.
+    """sums[g, e] = rows[g, e] @ weights[e] for groups g of MR rows and each element e.
 
     Where `needed[e]` is false the sums are zeros. `pieces`, (groups, vectors of channels) intp, are the addresses of
     the rows' pieces (see `multiply_pieces`) for element 0, which the others follow. `weights` is the address of panels,
-    (panels of `columns`, depth, PANEL), `weights_stride` bytes from an element to the next. Sums are pieces, too: of
+    (panels of `columns`, depth, NR), `weights_stride` bytes from an element to the next. Sums are pieces, too: of
     one vector of columns those of all elements follow each other, those of the next vector lie `stride` bytes further,
-    those of the next group `sums_stride`.
+    those of the next group `sums_stride`, which says nothing where there is one group only.
     """
     groups = len(pieces)
     for element in range(len(needed)):
         offset = element * PIECE_BYTES
-        for panel in range((columns + PANEL - 1) // PANEL):
-            panel_weights = weights + element * weights_stride + 4 * panel * depth * PANEL
-            remaining_columns = columns - panel * PANEL
+        for panel in range((columns + NR - 1) // NR):
+            panel_weights = weights + element * weights_stride + 4 * panel * depth * NR
+            remaining_columns = columns - panel * NR
             for g in range(groups):
                 source = pieces[g:].ctypes.data
                 following, next_offset = source + pieces.strides[0], offset
                 if g == groups - 1:
                     following, next_offset = pieces.ctypes.data, offset + PIECE_BYTES
-                target = sums + offset + g * sums_stride + panel * PANEL // LANES * stride
+                target = sums + offset + g * sums_stride + panel * NR // LANES * stride
                 if needed[element]:
-                    multiply_pieces(
-                        target,
-                        4 * LANES,
-                        stride,
-                        source,
-                        offset,
-                        panel_weights,
-                        depth,
-                        following,
-                        next_offset,
-                        remaining_columns,
+                    product = Product(
+                        sums=target,
+                        row_stride=4 * LANES,
+                        vector_stride=stride,
+                        pieces=source,
+                        offset=offset,
+                        panel=panel_weights,
+                        depth=depth,
+                        columns=remaining_columns,
+                        next_pieces=following,
+                        next_offset=next_offset,
                     )
+                    multiply_pieces(product)
                 else:
-                    for column in range(0, min(PANEL, remaining_columns), LANES):
-                        simd.clear(target + column // LANES * stride, ROWS)
+                    for column in range(0, min(NR, remaining_columns), LANES):
+                        simd.clear(target + column // LANES * stride, MR)

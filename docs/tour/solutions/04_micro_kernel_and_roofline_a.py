@@ -1,6 +1,6 @@
-"""The register tile with the fewest loads a multiply-add, among those that fit into the registers."""
+"""The micro-kernel with the fewest loads a multiply-add, among those that fit into the registers."""
 
-from lowrank_sr.machine.cpu import LANES, PANEL, ROWS
+from lowrank_sr.machine.cpu import LANES, MR, NR
 
 
 def shapes(registers):
@@ -33,7 +33,7 @@ assert min(without_waste(32, 16, 32), key=loads) == (14, 2)
 assert min(shapes(16), key=loads) == (4, 3)  # 24 channels across, 32 are wanted of 48
 assert min(without_waste(16, 8, 32), key=loads) == (6, 2)
 
-# The package's tile has 2 vectors as well. With 32 registers it takes 12 of the 14 rows that fit, and leaves 8
+# The package's micro-kernel has 2 vectors as well. With 32 registers it takes 12 of the 14 rows that fit, and leaves 8
 # registers for operands.
-assert PANEL == 2 * LANES
-assert ROWS in (12, 6)
+assert NR == 2 * LANES
+assert MR in (12, 6)
