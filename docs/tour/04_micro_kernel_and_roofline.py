@@ -204,10 +204,10 @@ for name in calls:
 # %%
 # By definition sgemm and the sum of two arrays have 1. A layer can come out above 1: its maps are small enough for the
 # caches, which are faster than the memory whose bandwidth is the slope, and the package's micro-kernel may be a better
-# fit for a layer than BLAS is for a square. A layer far below 1 loses its time elsewhere. The fewer multiply-adds a sum has,
-# the more its beginning and its end count: 64 in the 1 x 1 convolution, 27 with 3 input channels, where the sums are
-# also stored and loaded after every third (:doc:`/auto_tour/01_direct`). im2col moves so many more bytes that it comes
-# closer to the balance, or falls to the left of it.
+# fit for a layer than BLAS is for a square. A layer far below 1 loses its time elsewhere. The fewer multiply-adds a sum
+# has, the more its beginning and its end count: 64 in the 1 x 1 convolution, 27 with 3 input channels, where the sums
+# are also stored and loaded after every third (:doc:`/auto_tour/01_direct`). im2col moves so many more bytes that it
+# comes closer to the balance, or falls to the left of it.
 
 fig, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
 x = np.geomspace(0.05, 400, 200)  # FLOPs a byte
@@ -237,8 +237,8 @@ plt.show()
 # ---------
 #
 # **1.** A micro-kernel of R rows and v vectors of weights needs R v registers for the sums, v for the weights, and one
-# for the broadcast number. A step loads v vectors of weights and broadcasts R numbers. Which shape has the fewest loads a
-# multiply-add with 32 registers of 16 lanes, which one with 16 registers of 8 lanes? And if no lane may be wasted for
+# for the broadcast number. A step loads v vectors of weights and broadcasts R numbers. Which shape has the fewest loads
+# a multiply-add with 32 registers of 16 lanes, which one with 16 registers of 8 lanes? And if no lane may be wasted for
 # N = 32 output channels?
 #
 # .. dropdown:: Solution

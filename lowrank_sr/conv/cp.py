@@ -38,6 +38,7 @@ from lowrank_sr.conv.simd import Vector, copy_values, strided
 from lowrank_sr.layers import CP
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, MR, NR
+from lowrank_sr.machine.rounding import round_up
 
 TAPS = 3  # of the two depthwise steps, and so the rows of `a` that one row of `e` is computed from
 
@@ -216,7 +217,7 @@ def depthwise(
 
 
 def _scratch(layer: CP, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
-    ranks, channels = layer.rank + -layer.rank % LANES, layer.shape[1] + -layer.shape[1] % LANES
+    ranks, channels = round_up(layer.rank, LANES), round_up(layer.shape[1], LANES)
     return Scratch(workers * 4 * ((TAPS + 1) * ranks * _row_room(width) + MR * channels + MR * NR))
 
 

@@ -37,6 +37,7 @@ from lowrank_sr.layers import Dense
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, MR, NR
+from lowrank_sr.machine.rounding import ceil_div, round_up
 
 # A layer's transformed kernel: its address, the bytes from one element to the next, its channels in whole vectors.
 KERNEL = np.dtype([(name, np.intp) for name in ("weights", "stride", "depth")])
@@ -49,7 +50,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Sequence[Kernels
     where the sums of layer k go and what is added to them.
     """
     channels, out = inputs["channels"], operands["out"][0]
-    depths = LANES * np.cumsum(-(-channels // LANES))
+    depths = np.cumsum(round_up(channels, LANES))
     transformed = [
         transformed_kernels(kernel, channels[: k + 1].copy(), int(depths[k]), workers)
         for k, kernel in enumerate(kernels)
@@ -71,19 +72,19 @@ def transforms_bytes(height: int, width: int, channels: Sequence[int], workers: 
 
 
 def _rings(groups: int, behind: int, channels: np.ndarray, workers: int) -> np.ndarray:
-    vectors = -(-channels // LANES)
+    vectors = ceil_div(channels, LANES)
     before = np.cumsum(vectors) - vectors
     return wavefront.rings(groups, behind, workers, vectors * GROUP_BYTES, before * GROUP_BYTES)
 
 
 def _groups(height: int, width: int) -> int:
     """Groups of MR tiles in a picture of `height` x `width` pixels."""
-    return -(-(-(-height // OUTPUT_TILE) * -(-width // OUTPUT_TILE)) // MR)
+    return ceil_div(ceil_div(height, OUTPUT_TILE) * ceil_div(width, OUTPUT_TILE), MR)
 
 
 def _behind(width: int) -> int:
     """How many groups a layer follows behind the one before, where the picture is `width` pixels wide."""
-    return 1 + -(-width // OUTPUT_TILE) // MR
+    return 1 + ceil_div(width, OUTPUT_TILE) // MR
 
 
 @compiled(parallel=True, error_model="numpy")
@@ -135,8 +136,8 @@ def _compute_group(
     `pieces` (1, vectors of channels), the memory at the address `sums` and `pixels` are room to work in.
     """
     operand, layer = operands[k], layers[k]
-    tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
-    tiles = min(MR, tiles_across * ((operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE) - g * MR)
+    tiles_across = ceil_div(operand.out.width, OUTPUT_TILE)
+    tiles = min(MR, tiles_across * ceil_div(operand.out.height, OUTPUT_TILE) - g * MR)
     wavefront.list_maps(inputs[: k + 1], rings, g, pieces, GROUP_BYTES)
     transform_input_group(inputs[k], g * MR, tiles, tiles_across, wavefront.slot_address(rings[k], g))
     multiply_elements(
@@ -155,13 +156,13 @@ def _compute_group(
 
 @register_jitable
 def _panels(channels: int) -> int:
-    return (channels + NR - 1) // NR
+    return ceil_div(channels, NR)
 
 
 def _scratch(layers: Sequence[Dense], height: int, width: int, workers: int) -> Scratch:
     channels = [layers[0].shape[1], *(layer.shape[0] for layer in layers[:-1])]  # of maps 0 to n - 1
-    depths = LANES * np.cumsum(-(-np.array(channels) // LANES))
-    panel_counts = [-(-layer.shape[0] // NR) for layer in layers]
+    depths = np.cumsum(round_up(np.array(channels), LANES))
+    panel_counts = [ceil_div(layer.shape[0], NR) for layer in layers]
     kernels = sum(transformed_bytes(each, int(depth)) for each, depth in zip(panel_counts, depths, strict=True))
     sums = workers * max(panel_counts) * NR // LANES * GROUP_BYTES
     return Scratch(transforms_bytes(height, width, channels, workers) + kernels + sums)

@@ -11,6 +11,7 @@ from lowrank_sr.conv.simd import copy_values
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import MR
+from lowrank_sr.machine.rounding import ceil_div, round_up
 from lowrank_sr.machine.threads import parallel_region, thread_count
 
 DTYPE = np.float32
@@ -81,12 +82,12 @@ def allocated_bytes(height: int, width: int, channels: int) -> int:
 
 def padded_width(width: int) -> int:
     """Pixels from a row of a map to the next, border included."""
-    return width + -width % OUTPUT_TILE + 2
+    return round_up(width, OUTPUT_TILE) + 2
 
 
 def _padded(height: int, width: int) -> tuple[int, int]:
     buffer_width = padded_width(width)
-    return height + -height % OUTPUT_TILE + 2 + -(-MR // buffer_width), buffer_width
+    return round_up(height, OUTPUT_TILE) + 2 + ceil_div(MR, buffer_width), buffer_width
 
 
 def from_array(array: np.ndarray) -> FeatureMap:

@@ -29,6 +29,7 @@ from lowrank_sr.layers import Dense
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import MR, NR
+from lowrank_sr.machine.rounding import ceil_div
 from lowrank_sr.machine.threads import blas_threads
 
 STRIPS_A_THREAD = 4  # at least, where the picture has the rows: threads then end at about the same time
@@ -56,7 +57,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, worke
 def _strip_rows(row_pixels: int, channels: int, product_width: int, height: int, workers: int) -> int:
     """How many rows a strip has, whose pixels and products have these widths."""
     row_bytes = 4 * row_pixels * (channels + product_width)
-    return max(1, min(l2_bytes() // row_bytes, -(-height // (STRIPS_A_THREAD * workers))))
+    return max(1, min(l2_bytes() // row_bytes, ceil_div(height, STRIPS_A_THREAD * workers)))
 
 
 @compiled(parallel=True)

@@ -36,6 +36,7 @@ from lowrank_sr.conv.simd import Vector, strided
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.cpu import LANES, MR, NR
+from lowrank_sr.machine.rounding import ceil_div
 
 PIECE_BYTES = 4 * MR * LANES
 ADDRESS_BYTES = 8
@@ -47,7 +48,7 @@ Cell = tuple[int, int]
 def pack_panels(matrix: np.ndarray) -> np.ndarray:
     """Cut (..., C, N) matrices into panels of NR columns, zeros after the last: float32 (panels, ..., C, NR)."""
     *rest, n = matrix.shape
-    panels = aligned.zeros((-(-n // NR), *rest, NR))
+    panels = aligned.zeros((ceil_div(n, NR), *rest, NR))
     for panel, start in zip(panels, range(0, n, NR), strict=True):
         panel[..., : n - start] = matrix[..., start : start + NR]
     return panels
@@ -262,7 +263,7 @@ def multiply_elements(
     groups = len(pieces)
     for element in range(len(needed)):
         offset = element * PIECE_BYTES
-        for panel in range((columns + NR - 1) // NR):
+        for panel in range(ceil_div(columns, NR)):
             panel_weights = weights + element * weights_stride + 4 * panel * depth * NR
             remaining_columns = columns - panel * NR
             for g in range(groups):

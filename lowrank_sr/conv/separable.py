@@ -24,6 +24,7 @@ from lowrank_sr.conv.turns import next_turn
 from lowrank_sr.layers import Separable
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, MR, NR
+from lowrank_sr.machine.rounding import round_up
 
 
 class Factors(NamedTuple):
@@ -39,7 +40,7 @@ class Factors(NamedTuple):
 def prepare(layer: Separable, keep_transformed: bool) -> Factors:
     """Order the factors for `convolve`."""
     n, _, d = layer.shape
-    padded = np.zeros((d, layer.rank + -layer.rank % LANES, n), np.float32)
+    padded = np.zeros((d, round_up(layer.rank, LANES), n), np.float32)
     padded[:, : layer.rank] = layer.horizontal.transpose(2, 1, 0)
     return Factors(pack_panels(layer.vertical.transpose(2, 1, 0)), pack_panels(padded.reshape(-1, n)))
 
@@ -87,7 +88,7 @@ def _separable_loops(
 
 def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
     _, _, d = layer.shape
-    rank = layer.rank + -layer.rank % LANES
+    rank = round_up(layer.rank, LANES)
     return Scratch(workers * 4 * ((width + d - 1 + 2 * MR) * rank + MR * NR))
 
 

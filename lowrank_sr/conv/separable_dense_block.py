@@ -34,13 +34,13 @@ from lowrank_sr.conv.separable_winograd import (
     transform_columns,
     transformed_bytes,
     transformed_factors,
-    whole_vectors,
 )
 from lowrank_sr.conv.turns import next_turn, set_flag
 from lowrank_sr.layers import Separable
 from lowrank_sr.machine import aligned
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, NR
+from lowrank_sr.machine.rounding import ceil_div, round_up
 
 
 def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors], workers: int) -> None:
@@ -63,12 +63,12 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Sequence[Factors
 
 def _blocks(height: int, width: int, block: int) -> tuple[int, int]:
     """How many blocks of at most `block` tiles a picture has, and how many of them a layer follows behind the last."""
-    across = -(-width // (OUTPUT_TILE * block))
-    return -(-height // OUTPUT_TILE) * across, across + 1
+    across = ceil_div(width, OUTPUT_TILE * block)
+    return ceil_div(height, OUTPUT_TILE) * across, across + 1
 
 
 def _rings(blocks: int, behind: int, block: int, channels: np.ndarray, workers: int) -> np.ndarray:
-    vectors = -(-channels // LANES)
+    vectors = ceil_div(channels, LANES)
     before = np.cumsum(vectors) - vectors
     return wavefront.rings(blocks, behind, workers, column_groups(block) * vectors * GROUP_BYTES, before * GROUP_BYTES)
 
@@ -87,8 +87,8 @@ def _separable_dense_block_loops(
 ) -> None:
     """`blocks` of at most `block` tiles; `layers` (n,) FACTORS, `needed` (n, 2, 8) bool, `rings` (n,) RING."""
     n = len(layers)
-    tiles_across = (operands[0].out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
-    across = (tiles_across + block - 1) // block
+    tiles_across = ceil_div(operands[0].out.width, OUTPUT_TILE)
+    across = ceil_div(tiles_across, block)
     most_groups, most_rank = column_groups(block), 0
     for k in range(n):
         most_rank = max(most_rank, layers[k].rank)
@@ -107,7 +107,7 @@ def _separable_dense_block_loops(
                 strip, first_tile = b // across, b % across * block
                 tiles = min(block, tiles_across - first_tile)
                 wavefront.list_maps(inputs[: k + 1], rings, b, column_pieces, GROUP_BYTES)
-                stride = (inputs[k].channels + LANES - 1) // LANES * GROUP_BYTES
+                stride = ceil_div(inputs[k].channels, LANES) * GROUP_BYTES
                 target = wavefront.slot_address(rings[k], b)
                 transform_columns(inputs[k], strip, first_tile, tiles, target, stride)
                 multiply_factors(
@@ -128,9 +128,9 @@ def _separable_dense_block_loops(
 
 def _scratch(layers: Sequence[Separable], height: int, width: int, workers: int) -> Scratch:
     channels = np.array([layers[0].shape[1], *(layer.shape[0] for layer in layers[:-1])])  # of maps 0 to n - 1
-    depths = [int(depth) for depth in LANES * np.cumsum(-(-channels // LANES))]
+    depths = [int(depth) for depth in np.cumsum(round_up(channels, LANES))]
     sizes = np.zeros(len(layers), FACTORS)
-    sizes["depth"], sizes["rank"] = depths, [whole_vectors(layer.rank) for layer in layers]
+    sizes["depth"], sizes["rank"] = depths, [round_up(layer.rank, LANES) for layer in layers]
     column = floats_of_column(sizes, np.array([layer.shape[0] for layer in layers]))
     block = tiles_of_block(column, height, width, workers)
     transforms = wavefront.rings_bytes(_rings(*_blocks(height, width, block), block, channels, workers))

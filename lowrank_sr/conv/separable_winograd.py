@@ -65,6 +65,7 @@ from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, MR, NR
+from lowrank_sr.machine.rounding import ceil_div, round_up
 
 assert MR % OUTPUT_TILE == 0, "a tile's rows must not be cut by the end of a group"
 GROUP_BYTES = INPUT_TILE * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
@@ -111,7 +112,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, factors: Factors, workers
 def transformed_factors(factors: Factors, map_channels: np.ndarray) -> tuple[int, ...]:
     """The fields of FACTORS for input maps of `map_channels` channels; `factors` must outlive their use."""
     rank = factors.horizontal.shape[2]
-    depth = LANES * int((-(-map_channels // LANES)).sum())
+    depth = int(round_up(map_channels, LANES).sum())
     if factors.kept is None or factors.kept[0] != tuple(map_channels):
         v = aligned.zeros((INPUT_TILE, len(factors.vertical), depth, NR))
         h = aligned.zeros((INPUT_TILE, len(factors.horizontal), rank, NR))
@@ -124,7 +125,7 @@ def transformed_factors(factors: Factors, map_channels: np.ndarray) -> tuple[int
 
 def floats_of_column(layers: np.ndarray, out_channels: np.ndarray) -> int:
     """What a column of a block takes of the four buffers, in floats for each of 8 elements: of `layers` the most."""
-    sums = -(-out_channels // NR) * NR
+    sums = round_up(out_channels, NR)
     return int((layers["depth"] + 2 * layers["rank"] + sums).max())
 
 
@@ -133,10 +134,10 @@ def tiles_of_block(column: int, height: int, width: int, workers: int) -> int:
 
     A column of them takes 8 `column` floats.
     """
-    strips, tiles_across = -(-int(height) // OUTPUT_TILE), -(-int(width) // OUTPUT_TILE)
+    strips, tiles_across = ceil_div(int(height), OUTPUT_TILE), ceil_div(int(width), OUTPUT_TILE)
     columns = l2_bytes() // (4 * INPUT_TILE * column)
     fitting = (columns // MR * MR - 2) // OUTPUT_TILE
-    most = min(fitting, -(-tiles_across * strips // (TURNS_A_THREAD * workers)))
+    most = min(fitting, ceil_div(tiles_across * strips, TURNS_A_THREAD * workers))
     return block_tiles(tiles_across, max(1, most))
 
 
@@ -147,13 +148,8 @@ def block_bytes(column: int, tiles: int) -> int:
 
 def transformed_bytes(layer: Separable, depth: int) -> int:
     """What V and H take, for `depth` input channels."""
-    rank_panels, out_panels = -(-layer.rank // NR), -(-layer.shape[0] // NR)
-    return 4 * INPUT_TILE * NR * (rank_panels * depth + out_panels * whole_vectors(layer.rank))
-
-
-def whole_vectors(channels: int) -> int:
-    """`channels`, rounded up to a multiple of LANES."""
-    return channels + -channels % LANES
+    rank_panels, out_panels = ceil_div(layer.rank, NR), ceil_div(layer.shape[0], NR)
+    return 4 * INPUT_TILE * NR * (rank_panels * depth + out_panels * round_up(layer.rank, LANES))
 
 
 def block_tiles(tiles_across: int, most: int) -> int:
@@ -172,7 +168,7 @@ def block_tiles(tiles_across: int, most: int) -> int:
 @register_jitable
 def column_groups(tiles: int) -> int:
     """Groups of MR columns of M under `tiles` tiles side by side."""
-    return (OUTPUT_TILE * tiles + 2 + MR - 1) // MR
+    return ceil_div(OUTPUT_TILE * tiles + 2, MR)
 
 
 def _pixels(builder: IRBuilder, sums: Value) -> Iterator[tuple[list[Vector], list[Place]]]:
@@ -193,9 +189,9 @@ def _separable_winograd_loops(
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand, layer = operands[0], layers[0]
-        tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
-        blocks = (tiles_across + block - 1) // block
-        strips = (operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE
+        tiles_across = ceil_div(operand.out.width, OUTPUT_TILE)
+        blocks = ceil_div(tiles_across, block)
+        strips = ceil_div(operand.out.height, OUTPUT_TILE)
         most_groups = column_groups(block)
         columns_stride = layer.depth // LANES * GROUP_BYTES
         columns = np.empty(most_groups * columns_stride // 4, np.float32)
@@ -212,7 +208,7 @@ def _separable_winograd_loops(
             target = columns.ctypes.data
             for m in range(len(inputs)):
                 transform_columns(inputs[m], strip, first_tile, tiles, target, columns_stride)
-                target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
+                target += ceil_div(inputs[m].channels, LANES) * GROUP_BYTES
             multiply_factors(
                 operands, layer, needed, column_pieces, strip, first_tile, tiles, room, middle_pieces, pixels
             )
@@ -224,7 +220,7 @@ def room_floats(operands: np.ndarray, layers: np.ndarray, block: int) -> int:
     """How many floats `products`, `middle` and `sums` of any of the layers take for `block` tiles."""
     most = 0
     for k in range(len(layers)):
-        sums_vectors = (operands[k].out.channels + NR - 1) // NR * NR // LANES
+        sums_vectors = round_up(operands[k].out.channels, NR) // LANES
         most = max(most, 2 * layers[k].rank // LANES + sums_vectors)
     return column_groups(block) * most * GROUP_BYTES // 4
 
@@ -247,8 +243,8 @@ def multiply_factors(
     `layer` is a FACTORS, `needed` (2, 8) bool; `room`, `middle_pieces` and `pixels` are room to work in.
     """
     out = operands[0].out
-    groups, middle_groups = column_groups(tiles), (OUTPUT_TILE * tiles + MR - 1) // MR
-    out_panels = (out.channels + NR - 1) // NR
+    groups, middle_groups = column_groups(tiles), ceil_div(OUTPUT_TILE * tiles, MR)
+    out_panels = ceil_div(out.channels, NR)
     middle_stride = layer.rank // LANES * GROUP_BYTES
     sums_stride = out_panels * NR // LANES * GROUP_BYTES
     products = room.ctypes.data
@@ -306,7 +302,7 @@ def _transform_factor(factor: np.ndarray, map_channels: np.ndarray, transformed:
                         transformed.strides[0],
                     )
         first_channel += channels
-        position += (channels + LANES - 1) // LANES * LANES
+        position += round_up(channels, LANES)
 
 
 @njit(inline="always")
@@ -372,9 +368,9 @@ def transform_middle(builder: IRBuilder, first: Value, last: Value, middle: Valu
 
 def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
     n, c, _ = layer.shape
-    column = whole_vectors(c) + 2 * whole_vectors(layer.rank) + -(-n // NR) * NR
+    column = round_up(c, LANES) + 2 * round_up(layer.rank, LANES) + round_up(n, NR)
     block = tiles_of_block(column, height, width, workers)
-    return Scratch(workers * block_bytes(column, block), transformed_bytes(layer, whole_vectors(c)))
+    return Scratch(workers * block_bytes(column, block), transformed_bytes(layer, round_up(c, LANES)))
 
 
 def _multiplications(layer: Separable) -> float:

@@ -38,6 +38,7 @@ from lowrank_sr.conv.micro_kernel import list_pieces
 from lowrank_sr.conv.turns import await_flag
 from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.cpu import LANES
+from lowrank_sr.machine.rounding import ceil_div, round_up
 
 PARTS_A_THREAD = 2  # of a layer in a step; with fewer, threads wait for each other, with more, caches hold too little
 CACHE_SETS_BYTES = 4096  # addresses so far apart share a set of the first-level cache
@@ -57,7 +58,7 @@ def rings(parts: int, behind: int, workers: int, part_bytes: np.ndarray, offsets
     result, start = np.zeros(n, RING), 0
     for m in range(n):
         slots = min(parts, PARTS_A_THREAD * workers + (n - 1 - m) * behind)
-        stride = -(-part_bytes[m] // CACHE_SETS_BYTES) * CACHE_SETS_BYTES
+        stride = round_up(part_bytes[m], CACHE_SETS_BYTES)
         start += (offsets[m] - start) % CACHE_SETS_BYTES
         result[m] = start, slots, stride
         start += slots * stride
@@ -74,7 +75,7 @@ def rings_bytes(counted: np.ndarray) -> int:
 def turn_count(parts: int, behind: int, n: int, workers: int) -> int:
     """How many turns there are, those included that fall outside the picture."""
     step = PARTS_A_THREAD * workers
-    total: int = (parts + (n - 1) * behind + step - 1) // step * n * step
+    total: int = ceil_div(parts + (n - 1) * behind, step) * n * step
     return total
 
 
@@ -116,7 +117,7 @@ def list_maps(inputs: np.ndarray, rings: np.ndarray, part: int, pieces: np.ndarr
     """
     first = 0
     for m in range(len(inputs)):
-        vectors = (inputs[m].channels + LANES - 1) // LANES
+        vectors = ceil_div(inputs[m].channels, LANES)
         start = slot_address(rings[m], part)
         for g in range(len(pieces)):
             list_pieces(pieces[g, first : first + vectors], start + g * vectors * stride, stride)

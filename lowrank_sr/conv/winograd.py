@@ -56,6 +56,7 @@ from lowrank_sr.machine.aligned import CACHE_LINE
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES, MR, NR
+from lowrank_sr.machine.rounding import ceil_div, round_up
 
 TILE_ELEMENTS = INPUT_TILE * INPUT_TILE
 GROUP_BYTES = TILE_ELEMENTS * PIECE_BYTES + CACHE_LINE  # of LANES channels; a power of two would share few cache sets
@@ -98,7 +99,7 @@ def convolve(inputs: np.ndarray, operands: np.ndarray, kernels: Kernels, workers
     The input is transformed once; each of the M kernels writes to the map of its own in `operands`.
     """
     out = operands["out"][0]
-    depth = LANES * int((-(-inputs["channels"] // LANES)).sum())
+    depth = int(round_up(inputs["channels"], LANES).sum())
     transformed = transformed_kernels(kernels, inputs["channels"].copy(), depth, workers)
     group = _group_bytes(depth, kernels.panels.shape[1])
     block = _groups_of_block(group, int(out["height"]), int(out["width"]), workers)
@@ -112,9 +113,9 @@ def _group_bytes(depth: int, panel_count: int) -> int:
 
 def _groups_of_block(group: int, height: int, width: int, workers: int) -> int:
     """How many groups, of `group` bytes each, are computed at a time."""
-    tiles = -(-height // OUTPUT_TILE) * -(-width // OUTPUT_TILE)
-    groups = -(-tiles // MR)
-    return max(1, min(l2_bytes() // group, -(-groups // (TURNS_A_THREAD * workers))))
+    tiles = ceil_div(height, OUTPUT_TILE) * ceil_div(width, OUTPUT_TILE)
+    groups = ceil_div(tiles, MR)
+    return max(1, min(l2_bytes() // group, ceil_div(groups, TURNS_A_THREAD * workers)))
 
 
 def transformed_bytes(panel_count: int, depth: int) -> int:
@@ -124,7 +125,7 @@ def transformed_bytes(panel_count: int, depth: int) -> int:
 
 def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
     n, c, _ = layer.shape
-    depth, panel_count = LANES * -(-c // LANES), -(-n // NR)
+    depth, panel_count = round_up(c, LANES), ceil_div(n, NR)
     group = _group_bytes(depth, panel_count)
     working = workers * _groups_of_block(group, height, width, workers) * group
     transformed = transformed_bytes(panel_count, depth)
@@ -155,7 +156,7 @@ def _transform_kernels(
         zeros = np.zeros(NR, np.float32)
         first_channel, position = 0, 0
         for channels in map_channels:
-            padded = (channels + LANES - 1) // LANES * LANES
+            padded = round_up(channels, LANES)
             for c in range(padded * worker // workers, padded * (worker + 1) // workers):
                 for panel in range(len(panels)):
                     target = transformed.ctypes.data + 4 * (panel * depth + position + c) * NR
@@ -194,12 +195,12 @@ def _winograd_loops(
     workers: int,
 ) -> None:
     """`block` groups of MR tiles at a time; `depth` is the number of input channels in whole vectors for each map."""
-    panel_count = (operands[0].out.channels + NR - 1) // NR
+    panel_count = ceil_div(operands[0].out.channels, NR)
     counter = np.zeros(1, np.int64)
     for _ in prange(workers):
         operand = operands[0]
-        tiles_across = (operand.out.width + OUTPUT_TILE - 1) // OUTPUT_TILE
-        tiles = tiles_across * ((operand.out.height + OUTPUT_TILE - 1) // OUTPUT_TILE)
+        tiles_across = ceil_div(operand.out.width, OUTPUT_TILE)
+        tiles = tiles_across * ceil_div(operand.out.height, OUTPUT_TILE)
         group_inputs = np.empty(block * (depth // LANES * GROUP_BYTES) // 4, np.float32)
         group_sums = np.empty(block * (panel_count * NR // LANES * GROUP_BYTES) // 4, np.float32)
         inputs_stride = depth // LANES * GROUP_BYTES
@@ -210,13 +211,13 @@ def _winograd_loops(
         pixels = np.empty((OUTPUT_TILE, OUTPUT_TILE, NR), np.float32)
         first_tile = MR * block * next_turn(counter.ctypes.data)
         while first_tile < tiles:
-            groups = min(block, (tiles - first_tile + MR - 1) // MR)
+            groups = min(block, ceil_div(tiles - first_tile, MR))
             for g in range(groups):
                 target = group_inputs.ctypes.data + g * inputs_stride
                 first = first_tile + g * MR
                 for m in range(len(inputs)):
                     transform_input_group(inputs[m], first, min(MR, tiles - first), tiles_across, target)
-                    target += (inputs[m].channels + LANES - 1) // LANES * GROUP_BYTES
+                    target += ceil_div(inputs[m].channels, LANES) * GROUP_BYTES
             for kernel in range(len(operands)):
                 multiply_elements(
                     needed[kernel],

@@ -7,6 +7,7 @@ from lowrank_sr.conv.algorithms import algorithm_of, dense_block_algorithm_of
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
 from lowrank_sr.conv.upsampled import upsampled_scratch
 from lowrank_sr.machine.caches import l2_bytes
+from lowrank_sr.machine.rounding import ceil_div
 from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture
 from lowrank_sr.network.rrdbnet import GROWTHS, RRDBNet
 from lowrank_sr.network.tail import band_sizes, tail_bytes
@@ -24,7 +25,7 @@ def receptive_field(design: Architecture) -> int:
     # upconv i at 2^i times the resolution, HRconv and conv_last at the last: pixels there, rounded up to features
     enlargement: int = 2**design.upsamplings
     tail: int = sum(enlargement // 2**i for i in range(1, design.upsamplings + 1)) + 2
-    return (trunk + -(-tail // enlargement)) * design.unshuffle
+    return (trunk + ceil_div(tail, enlargement)) * design.unshuffle
 
 
 def alignment(design: Architecture) -> int:
@@ -36,7 +37,7 @@ def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:
     """The most memory that net(image) holds for an image of `height` x `width`, image and result included."""
     design = net.architecture
     image = 4 * height * width * design.image_channels
-    height, width = -(-height // design.unshuffle), -(-width // design.unshuffle)
+    height, width = ceil_div(height, design.unshuffle), ceil_div(width, design.unshuffle)
     if design.unshuffle > 1:
         image += 2 * 4 * height * width * design.in_channels
     pixels = allocated_bytes(height, width, design.in_channels)
