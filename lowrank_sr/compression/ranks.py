@@ -27,7 +27,6 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 
 RANK_STEP = 8  # between candidate ranks: two vectors of the narrowest processors, half of one of the widest
 LEAST_SHARE = 1 / 40  # of the break-even rank: below that a layer hardly costs anything any more
-TIMED_ROUNDS = 15  # the time of a layer in its block is a small difference of larger ones
 
 Shape = tuple[int, int, int]
 Ranks = Mapping[str, Sequence[int]]
@@ -85,9 +84,11 @@ def _seconds(
     for step in range(steps):
         at = [own[index[step]] if own else None for own, index in zip(ranks, indices, strict=True)]
         blocks.append(_timed(shapes, form, at))
-    candidates = {f"{i}, {k}": each for i, block in enumerate(blocks) for k, each in enumerate(timing.prefixes(block))}
-    times = timing.least_seconds(candidates, TIMED_ROUNDS)
-    in_block = [timing.seconds_in_block([times[f"{i}, {k}"] for k in range(len(shapes))]) for i in range(len(blocks))]
+    candidates = {
+        key: each for i, block in enumerate(blocks) for key, each in timing.with_layers(str(i), block).items()
+    }
+    times = timing.least_seconds(candidates)
+    in_block = [timing.seconds_in_block(str(i), len(shapes), times) for i in range(len(blocks))]
     return [
         [in_block[0][k]]
         + [float(np.mean([in_block[1 + s][k] for s in range(steps) if indices[k][s] == i])) for i in range(len(own))]

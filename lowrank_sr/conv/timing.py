@@ -1,12 +1,12 @@
 """How long layers take on this machine: alone, or in the dense block in which they run.
 
-The layers of a dense block that are computed together share work, and the caches. What layer k takes there is what the
-block of layers 0 to k takes longer than that of layers 0 to k - 1. Added up, these times are that of the block.
+The layers of a dense block that are computed together share work, and the caches. What each of them takes there is its
+part of the block's time, in the proportion of the layers' times alone. (What the block takes longer with a layer than
+without it would need no such rule; but it is a small difference of large times, on a busy machine mostly noise.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,13 +29,13 @@ class Candidate(NamedTuple):
     methods: Sequence[str]
 
 
-def least_seconds(candidates: Mapping[str, Candidate], rounds: int = ROUNDS) -> dict[str, float]:
+def least_seconds(candidates: Mapping[str, Candidate]) -> dict[str, float]:
     """The least time of each candidate on SIDE x SIDE pixels, with the threads in use now.
 
     They are taken in turn, so that what else the machine does meets all of them.
     """
     runs = {name: run(candidate, SIDE) for name, candidate in candidates.items()}
-    return {name: min(times) for name, times in interleaved(runs, rounds, SECONDS).items()}
+    return {name: min(times) for name, times in interleaved(runs, ROUNDS, SECONDS).items()}
 
 
 def run(candidate: Candidate, side: int) -> Callable[[], None]:
@@ -50,11 +50,13 @@ def run(candidate: Candidate, side: int) -> Callable[[], None]:
     return partial(dense_block_convolution(layers, methods), x, outs, epilogues)
 
 
-def prefixes(block: Candidate) -> list[Candidate]:
-    """The blocks of its first layers: one layer, two, and so on to all."""
-    return [Candidate(block.layers[: k + 1], block.methods[: k + 1]) for k in range(len(block.layers))]
+def with_layers(name: str, block: Candidate) -> dict[str, Candidate]:
+    """What has to be timed for `seconds_in_block`: the block by its name, and each of its layers alone."""
+    alone = (Candidate([layer], [method]) for layer, method in zip(*block, strict=True))
+    return {name: block, **{f"{name}, layer {k}": each for k, each in enumerate(alone)}}
 
 
-def seconds_in_block(of_prefixes: Sequence[float]) -> list[float]:
-    """What each layer takes in its block, from the times of `prefixes`; not less than 0, whatever the clock says."""
-    return [max(0.0, after - before) for before, after in pairwise([0.0, *of_prefixes])]
+def seconds_in_block(name: str, count: int, times: Mapping[str, float]) -> list[float]:
+    """What each of the `count` layers of the block takes in it, from the times of `with_layers`; their sum is its."""
+    alone = [times[f"{name}, layer {k}"] for k in range(count)]
+    return [times[name] * each / sum(alone) for each in alone]

@@ -106,7 +106,7 @@ def test_seconds_as_cost(monkeypatch):
 def test_seconds_are_measured_once_for_each_number_of_threads(monkeypatch):
     net, measured = lsr.RRDBNet.random(num_feat=8, num_block=2, num_grow_ch=4), []
 
-    def least_seconds(candidates, rounds):
+    def least_seconds(candidates):
         measured.append(ranks.thread_count())
         return dict.fromkeys(candidates, float(ranks.thread_count()))
 
@@ -123,14 +123,16 @@ def test_seconds_are_measured_once_for_each_number_of_threads(monkeypatch):
 
 
 def test_layers_of_a_dense_block_are_timed_in_their_block(monkeypatch):
-    """By this test's clock layer k takes 2^k as dense, its rank over 8 of that in factors, and the block the sum."""
+    """By this test's clock layer k takes 2^k as dense, its rank over 8 of that in factors, and a block half the sum."""
     net = lsr.RRDBNet.random(num_feat=64, num_block=1, num_grow_ch=32)
 
-    def least_seconds(candidates, rounds):
+    def least_seconds(candidates):
         def seconds(layers):
-            return sum(2**k * (1 if layer.rank is None else layer.rank / 8) for k, layer in enumerate(layers))
+            places = [(layer.shape[1] - 64) / 32 for layer in layers]  # k, by the input channels
+            alone = [2.0**k * (layer.rank or 8) / 8 for k, layer in zip(places, layers, strict=True)]
+            return sum(alone) / (1 if len(alone) == 1 else 2)
 
-        return {name: float(seconds(each.layers)) for name, each in candidates.items()}
+        return {name: seconds(each.layers) for name, each in candidates.items()}
 
     monkeypatch.setattr(ranks.timing, "least_seconds", least_seconds)
     monkeypatch.setattr(ranks, "of_dense_block", lambda layers, method: ["winograd"] * len(layers))
@@ -139,7 +141,7 @@ def test_layers_of_a_dense_block_are_timed_in_their_block(monkeypatch):
     given = dict(zip(names, ([8], [8, 16], [8, 16, 24], [], [8, 16, 24, 32, 40]), strict=True))
     seconds = ranks.in_seconds(net, "svd", given)
     for k, (name, row) in enumerate(seconds.items()):
-        assert row == pytest.approx([2**k * share / timing.SIDE**2 for share in (1, *(r / 8 for r in given[name]))])
+        assert row == pytest.approx([2**k / 2 * share / timing.SIDE**2 for share in (1, *(r / 8 for r in given[name]))])
     ranks._seconds.cache_clear()
 
 
