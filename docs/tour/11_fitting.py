@@ -50,11 +50,12 @@ import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.compression import calibration, fit
 from lowrank_sr.compression.patch_statistics import patch_moments
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.lowrank import refit_svd, svd
 from lowrank_sr.lowrank.data_norm import regularise, relative_error
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 

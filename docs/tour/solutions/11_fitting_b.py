@@ -5,9 +5,10 @@ import numpy as np
 import lowrank_sr as lsr
 from lowrank_sr.compression import calibration
 from lowrank_sr.compression.patch_statistics import patch_moments
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.lowrank import refit_svd, svd
 from lowrank_sr.lowrank.data_norm import relative_error
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
