@@ -29,8 +29,9 @@ from lowrank_sr.compression.factorise import dense_layers
 from lowrank_sr.compression.patch_statistics import LayerMoments, Moments
 from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.compression.stacks import on_stacks
+from lowrank_sr.factors import pair_kernel
 from lowrank_sr.layers import Dense, Separable
-from lowrank_sr.lowrank import refit_svd, svd
+from lowrank_sr.lowrank import refit_svd
 from lowrank_sr.lowrank.data_norm import relative_error
 from lowrank_sr.network.esrgan import forward
 from lowrank_sr.network.rrdbnet import RRDBNet
@@ -103,7 +104,7 @@ def _probe(layer: Dense, moments: Moments) -> Probe:
     n, c, d = layer.shape
     rank = max(1, round(flops.break_even("svd", n, c, d) / PROBE_SPEEDUP))
     factors = refit_svd.refit(layer.weight, rank, moments.covariance, rounds=0)
-    kernel = svd.reconstruct(*factors)
+    kernel = pair_kernel(*factors)
     bias = layer.bias + (layer.weight - kernel).reshape(n, -1) @ moments.mean
     compressed = Separable(*(np.ascontiguousarray(array, np.float32) for array in (*factors, bias)))
     return Probe(compressed, relative_error(layer.weight, kernel, moments.covariance))

@@ -24,13 +24,13 @@ from lowrank_sr.network.unshuffle import pixel_unshuffle
 SLOPE = 0.2  # of LeakyReLU below zero
 BETA = 0.2  # of the residuals, as the paper calls it
 
-Map = TypeVar("Map")  # what a walk carries from layer to layer
+M = TypeVar("M")  # what a walk carries from layer to layer
 
 Compute = Callable[[str, np.ndarray], np.ndarray]
 """compute(name, x): the output of layer `name`, before the activation, for input (..., H, W, C)."""
 
 
-def generator(design: Architecture, image: Map, net: "Operations[Map]") -> Map:
+def generator(design: Architecture, image: M, net: "Operations[M]") -> M:
     """The network: h x w pixels of an image that is unshuffled already, enlarged 2^U times by U upsamplings."""
     features = net.conv("conv_first", image)  # (h, w, in_channels) -> (h, w, num_feat)
     x = features
@@ -43,20 +43,20 @@ def generator(design: Architecture, image: Map, net: "Operations[Map]") -> Map:
     return net.conv("conv_last", features)  # (2^U h, 2^U w, out_channels)
 
 
-def rrdb(name: str, x: Map, net: "Operations[Map]") -> Map:
+def rrdb(name: str, x: M, net: "Operations[M]") -> M:
     """x + 0.2 D3(D2(D1(x))): a residual in residual dense block."""
     y = net.dense_block(f"{name}.RDB1", x)  # (h, w, num_feat)
     y = net.dense_block(f"{name}.RDB2", y)  # (h, w, num_feat)
     return net.dense_block(f"{name}.RDB3", y, outer=x)  # (h, w, num_feat)
 
 
-class Operations(Protocol[Map]):
+class Operations(Protocol[M]):
     """What the network is made of. `conv` is never given both a slope and a skip."""
 
-    def conv(self, name: str, x: Map, *, factor: int = 1, slope: float = 1, skip: Map | None = None) -> Map:
+    def conv(self, name: str, x: M, *, factor: int = 1, slope: float = 1, skip: M | None = None) -> M:
         """skip + LeakyReLU(layer(x)), x enlarged by `factor`, nearest neighbour."""
 
-    def dense_block(self, name: str, x: Map, *, outer: Map | None = None) -> Map:
+    def dense_block(self, name: str, x: M, *, outer: M | None = None) -> M:
         """D(x), or outer + 0.2 D(x)."""
 
 
