@@ -7,6 +7,7 @@ from exact_network import SIZES, assert_makes, exact_picture, image_for, random_
 import lowrank_sr as lsr
 from lowrank_sr.layers import random_layer
 from lowrank_sr.network.architecture import Architecture
+from lowrank_sr.network.esrgan import forward
 
 DESIGNS = [
     Architecture(num_feat=16, num_block=2, num_grow_ch=8, upsamplings=0, in_channels=3, out_channels=3),
@@ -17,6 +18,19 @@ DESIGNS = [
     Architecture(num_feat=16, num_block=1, num_grow_ch=8, upsamplings=2, in_channels=12, out_channels=3),
     Architecture(num_feat=16, num_block=2, num_grow_ch=8, upsamplings=2, in_channels=48, out_channels=3),
 ]
+
+
+@pytest.mark.parametrize("design", DESIGNS, ids=str)
+def test_the_page_reads_and_writes_what_the_architecture_says(design):
+    shapes, image, seen = design.shapes(), image_for(design, (8, 12)), {}
+
+    def compute(name, x):
+        n, _, d = shapes[name]
+        seen[name] = (n, x.shape[-1], d), x.shape[0] * x.shape[1] / (8 * 12)
+        return np.zeros((*x.shape[:-1], n))
+
+    forward(design, image, compute)
+    assert list(seen.items()) == [(name, (shape, design.area(name))) for name, shape in shapes.items()]
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
