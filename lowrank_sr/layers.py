@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.factors import cp_kernel, pair_kernel
 
 
 class _Factors:
@@ -96,8 +97,7 @@ class Separable(_Factors):
 
     def kernel(self) -> np.ndarray:
         """The (N, C, d, d) kernel that the layer stands for."""
-        kernel: np.ndarray = np.einsum("nkj,kci->ncij", self.horizontal, self.vertical, optimize=True)
-        return kernel
+        return pair_kernel(self.vertical, self.horizontal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +128,7 @@ class CP(_Factors):
 
     def kernel(self) -> np.ndarray:
         """The (N, C, d, d) kernel that the layer stands for."""
-        factors = (self.cp_out, self.cp_y, self.cp_x, self.cp_in)
-        kernel: np.ndarray = np.einsum("nr,ir,jr,cr->ncij", *factors, optimize=True)
-        return kernel
+        return cp_kernel(self.cp_in, self.cp_y, self.cp_x, self.cp_out)
 
 
 Layer = Dense | Separable | CP

@@ -3,6 +3,7 @@
 import numpy as np
 
 import lowrank_sr as lsr
+from lowrank_sr.factors import pair_kernel
 from lowrank_sr.lowrank import svd
 from lowrank_sr.study.settings import open_study
 
@@ -14,7 +15,7 @@ def tiny_network(seed=0):
     net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, seed=seed)
     layers = {}
     for name, layer in net.layers.items():
-        near = svd.reconstruct(*svd.truncate(layer.weight, 2))
+        near = pair_kernel(*svd.truncate(layer.weight, 2))
         weight = (0.5 * near + 0.05 * layer.weight).astype(np.float32)
         layers[name] = lsr.Dense(weight, 0.1 * layer.bias)
     return lsr.RRDBNet(layers)

@@ -39,9 +39,12 @@ little in between. What is that little, how does a picture pass through it, and 
 # In plain NumPy
 # --------------
 #
-# The functions below are the equations. What computes a layer is a parameter, ``conv(name, x)``, so that the same lines
-# run with any convolution.
+# The package has these equations on one page, :mod:`lowrank_sr.network.esrgan`. What ``conv`` and ``dense_block`` do
+# there depends on who walks through the network; ``OnArrays`` has them for arrays. Its
+# :func:`lowrank_sr.network.esrgan.forward` takes a function ``compute(name, x)`` in the place of the layers, so that
+# the same lines run with any convolution. Here is the page, but for its imports.
 
+import inspect
 from dataclasses import replace
 from functools import partial
 
@@ -56,46 +59,15 @@ from lowrank_sr.conv.feature_map import from_array, unpadded
 from lowrank_sr.conv.methods import convolution
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network.esrgan import SLOPE, OnArrays, forward, generator, leaky_relu, rrdb
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
+for part in (generator, rrdb, OnArrays, leaky_relu, forward):
+    print(inspect.getsource(part))
 
-def leaky_relu(x):
-    return np.where(x > 0, x, 0.2 * x)
-
-
-def enlarged(x):
-    return x.repeat(2, axis=0).repeat(2, axis=1)  # (H, W, C) -> (2 H, 2 W, C)
-
-
-def dense_block(name, x, conv):
-    maps = [x]  # 64 channels, then 32 more from each layer
-    for k in range(1, 5):
-        maps.append(leaky_relu(conv(f"{name}.conv{k}", np.concatenate(maps, axis=2))))
-    return x + 0.2 * conv(f"{name}.conv5", np.concatenate(maps, axis=2))  # 192 to 64
-
-
-def trunk(image, conv, num_block):
-    """(H, W, 3) -> conv_first's features and what the RRDBs add to them, both (H, W, 64)."""
-    first = x = conv("conv_first", image)
-    for i in range(num_block):
-        block_input = x
-        for j in (1, 2, 3):
-            x = dense_block(f"RRDB_trunk.{i}.RDB{j}", x, conv)
-        x = block_input + 0.2 * x
-    return first, conv("trunk_conv", x)
-
-
-def tail(features, conv):
-    """(H, W, 64) -> u1 (2 H, 2 W, 64), u2 and HRconv's (4 H, 4 W, 64).
-
-    And the result, (4 H, 4 W, 3).
-    """
-    u1 = leaky_relu(conv("upconv1", enlarged(features)))
-    u2 = leaky_relu(conv("upconv2", enlarged(u1)))
-    high = leaky_relu(conv("HRconv", u2))
-    return u1, u2, high, conv("conv_last", high)
-
+# %%
+# A function in the place of the layers, in plain NumPy:
 
 net = lsr.load("psnr-small", method="winograd")
 
@@ -124,9 +96,7 @@ photo = read_image(IMAGES / "chelsea.png").pixels[40:232, 90:282]  # (192, 192, 
 image = lsr.imresize(photo, 1 / 4).astype(np.float32)  # (48, 48, 3)
 
 small = image[14:26, 10:22]  # (12, 12, 3), since the NumPy version is slow
-num_block = net.architecture.num_block
-first, added = trunk(small, conv_numpy, num_block)
-by_numpy = tail(first + added, conv_numpy)[-1]  # (48, 48, 3)
+by_numpy = forward(net.architecture, small, conv_numpy)  # (48, 48, 3)
 
 # float32 against float64. A layer's sums of up to 1728 products are off by a few 1e-6
 # of their size, because roundings go both ways; the residuals are scaled by 0.2, so
@@ -142,8 +112,7 @@ for method in METHODS:
 #
 # For the whole 48 x 48 pixels the same walk takes the package's convolutions, made by
 # :func:`lowrank_sr.conv.methods.convolution`, which puts each kernel once into the order in which its loops read it,
-# and keeps what each stage gives.
-
+# and keeps what each layer gives.
 
 prepared = {name: convolution(layer, "winograd") for name, layer in net.layers.items()}
 
@@ -156,8 +125,17 @@ def conv_package(name, x):
     return out
 
 
-first, added = trunk(image, conv_package, num_block)
-u1, u2, high, result = tail(first + added, conv_package)
+outputs = {}
+
+
+def conv_kept(name, x):
+    outputs[name] = conv_package(name, x)
+    return outputs[name]
+
+
+result = forward(net.architecture, image, conv_kept)
+first, added = outputs["conv_first"], outputs["trunk_conv"]  # (48, 48, 64)
+u1, u2, high = (leaky_relu(outputs[name], SLOPE) for name in ("upconv1", "upconv2", "HRconv"))
 # the same arithmetic in another order
 assert np.abs(result - net(image)).max() < 2e-5 * np.ptp(result)
 
@@ -241,14 +219,8 @@ for name, architecture in {"psnr-small": net.architecture, "ESRGAN of the paper"
 
 part = image[:24, :24]
 
-
-def walk(conv):
-    first, added = trunk(part, conv, num_block)
-    return tail(first + added, conv)[-1]
-
-
 runs = {method: partial(net.with_method(method), part) for method in METHODS}
-runs["walk"] = partial(walk, conv_package)
+runs["walk"] = partial(forward, net.architecture, part, conv_package)
 with limited(1):
     times = interleaved(runs, rounds=4)
 # the fastest round of each: what other programs do can only add to a time
@@ -268,7 +240,7 @@ print(f"the walk takes {best['walk'] / best['winograd']:.2f} times as long as th
 # the one before it through the picture, a row of tiles behind, and finds the transforms of all earlier maps in the
 # cache (:mod:`lowrank_sr.conv.wavefront`).
 #
-# Read :mod:`lowrank_sr.network.rrdbnet` next, which is this chapter with all of that. The tail is another story: its
+# Read :mod:`lowrank_sr.network.rrdbnet` next, which is the page with all of that. The tail is another story: its
 # maps are 16 times as large, and :doc:`/auto_tour/07_tail_in_bands` tells how the package never holds one of them
 # whole.
 #

@@ -118,21 +118,9 @@ for name, counter, height in zip(names, counters, (192, 384, 384, 384), strict=T
 # :func:`lowrank_sr.network.tail.run_tail` does this with bands of rows instead of single ones, so that each call has
 # enough to do for several threads. Rows are convolved in whole tiles of 6, as Winograd's algorithm reads them
 # (:doc:`/auto_tour/05_winograd`). No enlarged map is ever written: :mod:`lowrank_sr.conv.upsampled` convolves as if it
-# were there, so that the windows of the upconvs hold rows that are not enlarged, and two rows come out for each. Each
-# :class:`lowrank_sr.network.tail.Stage` has a window; here they also write down which rows they compute when.
-
-
-class Recorded(Stage):
-    """A stage that keeps a list of (first row, last row + 1) of what it computes."""
-
-    def open(self, *size):
-        self.log = []
-        return super().open(*size)
-
-    def convolve(self, rows, out):
-        first = self.factor * self.done
-        self.log.append((first, first + out.height))
-        super().convolve(rows, out)
+# were there, so that the windows of the upconvs hold rows that are not enlarged, and two rows come out for each. A
+# :class:`lowrank_sr.network.tail.Stage` is a convolution and how far it enlarges; here each also writes down which rows
+# it computes when.
 
 
 def run_of(layer, factor):
@@ -140,17 +128,29 @@ def run_of(layer, factor):
     return (upsampled_convolution if factor == 2 else convolution)(layer, "winograd")
 
 
-def stages_of(layers, kind=Stage):
+def stages_of(layers):
     """The tail's stages, with LeakyReLU in all but the last."""
     stages = []
     for layer, factor in zip(layers, factors, strict=True):
         run = run_of(layer, factor)
         epilogue = Epilogue(layer.bias, slope=1.0 if layer is layers[-1] else SLOPE)
-        stages.append(kind(lambda x, out, run=run, epilogue=epilogue: run(x, out, epilogue), factor))
+        stages.append(Stage(lambda x, out, run=run, epilogue=epilogue: run(x, out, epilogue), factor))
     return stages
 
 
-stages = stages_of(layers, Recorded)
+def recorded(stage, log):
+    """The stage, which keeps a list of (first row, last row + 1) of what it computes."""
+
+    def convolve(x, out):
+        first = log[-1][1] if log else 0
+        log.append((first, first + out.height))
+        stage.convolution(x, out)
+
+    return Stage(convolve, stage.factor)
+
+
+logs = [[] for _ in names]
+stages = [recorded(stage, log) for stage, log in zip(stages_of(layers), logs, strict=True)]
 by_bands = np.empty((384, 256, 3), np.float32)
 run_tail(from_array(features), stages, by_bands)
 
@@ -160,10 +160,9 @@ print(f"largest difference {difference:.1e}, largest value {np.abs(by_rows).max(
 # tens (chapter 5). Values that grow and shrink from layer to layer keep their relative error.
 assert difference < 1e-5 * np.abs(by_rows).max()
 
-for name, stage in zip(names, stages, strict=True):
-    print(f"{name:10} rows {', '.join(f'{first}-{last - 1}' for first, last in stage.log)}")
-    # each run of rows begins where the last one ended
-    assert [first for first, _ in stage.log] == [0] + [last for _, last in stage.log[:-1]]
+for name, log, height in zip(names, logs, (192, 384, 384, 384), strict=True):
+    print(f"{name:10} rows {', '.join(f'{first}-{last - 1}' for first, last in log)}")
+    assert log[-1][1] == height  # nothing twice, and nothing is missing
 
 # %%
 # Look at the first run of each stage. `upconv1` has received the first band but stops short of its last rows, because
@@ -238,9 +237,9 @@ for got, said in zip(measured[in_bands], announced, strict=True):
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 greys = ["0.25", "0.5", "0.75"]
-for place, stage in enumerate(stages):
-    for turn, (first, last) in enumerate(stage.log):
-        share = 100 / (stage.factor * stage.height)
+for place, log in enumerate(logs):
+    for turn, (first, last) in enumerate(log):
+        share = 100 / log[-1][1]
         left.bar(
             place, (last - first) * share, bottom=first * share, width=0.7,
             color=greys[turn % 3], hatch=["", "//", ".."][turn % 3], edgecolor="white",

@@ -58,6 +58,7 @@ import numpy as np
 import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.conv.methods import convolve
+from lowrank_sr.factors import pair_kernel
 from lowrank_sr.layers import Dense, Separable, random_layer
 from lowrank_sr.lowrank import svd
 from lowrank_sr.machine.threads import blas_threads, limited
@@ -102,7 +103,7 @@ assert np.abs(out - at_once).max() < 1e-12  # float64 rounding of sums of about 
 
 vertical, horizontal = svd.truncate(W, K)
 # The sign of a pair (u_k, q_k) is free, so we compare what the pair stands for.
-assert np.allclose(svd.reconstruct(vertical, horizontal), closest, atol=1e-13)
+assert np.allclose(pair_kernel(vertical, horizontal), closest, atol=1e-13)
 
 pair = Separable(vertical, horizontal, np.zeros(N))  # float32 from here on
 by_package = convolve(x, pair, "direct")
@@ -110,7 +111,7 @@ by_package = convolve(x, pair, "direct")
 assert np.abs(by_package - out).max() < 1e-4
 print(f"package, float32, against NumPy, float64: {np.abs(by_package - out).max():.1e}")
 
-exact = svd.reconstruct(*svd.truncate(W, d * min(C, N)))
+exact = pair_kernel(*svd.truncate(W, d * min(C, N)))
 print(f"at full rank, K = {d * min(C, N)}, the pair is exact: {np.abs(W - exact).max():.1e}")
 
 # %%

@@ -50,6 +50,7 @@ import numpy as np
 import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.conv.methods import convolve
+from lowrank_sr.factors import cp_kernel
 from lowrank_sr.layers import CP, Dense, Separable, random_layer
 from lowrank_sr.lowrank import cp_als
 from lowrank_sr.machine.threads import blas_threads, limited
@@ -104,7 +105,7 @@ print(f"relative error of the kernel: {errors[-1]:.6f} here, {1 - fits[-1]:.6f} 
 
 # The same least-squares problems in float64. Rounding, 1e-16, is multiplied by the condition numbers of the normal
 # equations, which the ridge keeps below about R / λ = 1e5, and by the sweeps that build upon each other.
-difference = cp_als.reconstruct(*theirs) - multiplied_out(ours).transpose(3, 0, 1, 2)
+difference = cp_kernel(*theirs) - multiplied_out(ours).transpose(3, 0, 1, 2)
 assert np.abs(difference).max() < 1e-9 * np.abs(kernel).max()
 
 # %%

@@ -40,10 +40,11 @@ from scipy.stats import spearmanr
 import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import from_kernel
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.lowrank import conditioning, svd
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.study.measure.spectra import widest_gap
@@ -129,7 +130,7 @@ for shape in dict.fromkeys(net.layers[name].shape for name in names):
 #
 # Each layer in turn becomes an SVD pair with half its FLOPs, and all the others stay as they are. The network
 # enlarges a small photograph; the *loss* is the mean squared difference from the picture that it makes with all layers
-# dense. :func:`lowrank_sr.compression.walk.forward` goes through the network layer by layer and asks a function for
+# dense. :func:`lowrank_sr.network.esrgan.forward` goes through the network layer by layer and asks a function for
 # each output, so that layers before the changed one need not be computed again.
 
 truth = read_image(IMAGES / "chelsea.png").pixels[60:140, 130:210]  # (80, 80, 3)

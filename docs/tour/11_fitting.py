@@ -50,11 +50,13 @@ import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.compression import calibration, fit
 from lowrank_sr.compression.patch_statistics import patch_moments
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
+from lowrank_sr.factors import pair_kernel
 from lowrank_sr.lowrank import refit_svd, svd
 from lowrank_sr.lowrank.data_norm import regularise, relative_error
 from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
@@ -123,7 +125,7 @@ def alternate(vertical, rounds):
     return fitted, errors
 
 
-by_svd = svd.reconstruct(*svd.truncate(kernel, K))
+by_svd = pair_kernel(*svd.truncate(kernel, K))
 fitted, trace = alternate(svd.truncate(kernel, K)[0], rounds=60)
 print(f"relative error of the outputs at rank {K}: SVD of the kernel {output_error(by_svd):.3f}")
 print(f"fitted: {trace[0]:.4f} after one round, {trace[-1]:.4f} after sixty")
@@ -139,7 +141,7 @@ assert (np.diff(trace) < 1e-12).all()  # no round makes it larger, but for round
 # best pair if G were a Kronecker product. That matters, since descents from different starts may end in different
 # minima. To compare, we start there too: that is what it returns after no rounds at all.
 
-by_package = svd.reconstruct(*refit_svd.refit(kernel, K, G, rounds=60))
+by_package = pair_kernel(*refit_svd.refit(kernel, K, G, rounds=60))
 whitened_start, _ = refit_svd.refit(kernel, K, G, rounds=0)
 from_there, trace_from_there = alternate(whitened_start, rounds=60)
 print(f"started there: {trace_from_there[0]:.4f} after one round, {trace_from_there[-1]:.4f} after sixty")
@@ -190,7 +192,7 @@ W = layer.weight.astype(np.float64)  # (64, 64, 3, 3)
 even = flops.break_even("svd", *layer.shape)  # rank 96 costs what the dense layer does
 here, there = moments_of("upconv2", crops), moments_of("upconv2", low[None])
 
-E = (W - svd.reconstruct(*svd.truncate(W, int(even / 2)))).reshape(64, -1)  # (64, 576), what the SVD drops
+E = (W - pair_kernel(*svd.truncate(W, int(even / 2)))).reshape(64, -1)  # (64, 576), what the SVD drops
 constant = np.sum((E @ there.mean) ** 2)
 varying = np.trace(E @ there.covariance @ E.T)
 print(f"mean squared error of the outputs at half the FLOPs: {constant / (constant + varying):.0%} of it is constant")
@@ -200,8 +202,8 @@ by_kernel, by_fit = [], []
 for rank in ranks:
     truncated = svd.truncate(W, rank)
     refitted = refit_svd.refit(W, rank, here.covariance, rounds=4)
-    by_kernel.append(relative_error(W, svd.reconstruct(*truncated), there.covariance))
-    by_fit.append(relative_error(W, svd.reconstruct(*refitted), there.covariance))
+    by_kernel.append(relative_error(W, pair_kernel(*truncated), there.covariance))
+    by_fit.append(relative_error(W, pair_kernel(*refitted), there.covariance))
     print(f"rank {rank:3}, {rank / even:4.0%} of the FLOPs: SVD {by_kernel[-1]:.3f}, fitted {by_fit[-1]:.3f}")
 assert all(fit < kernel for fit, kernel in zip(by_fit, by_kernel, strict=True))
 

@@ -68,10 +68,11 @@ from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.compression.fit import refit_biases
 from lowrank_sr.compression.ranks import TARGETS, candidates, within_cost
 from lowrank_sr.compression.sensitivity import Sensitivity
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.layers import Separable
 from lowrank_sr.lowrank import svd
 from lowrank_sr.machine.timing import interleaved
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 

@@ -152,8 +152,9 @@ print(f"largest difference of dW {np.abs(gradients['weight'] - dw).max():.1e}")
 # ---------------
 #
 # The chain rule goes from the last layer to the first: what is ``dx`` for a layer is ``dy`` for the one before it.
-# :class:`lowrank_sr.training.walk.Walk` does that for the network. The loss is the mean absolute difference between the
-# picture and the photograph, :math:`L_1`.
+# :class:`lowrank_sr.training.tape.Tape` does that: it records each operation of :mod:`lowrank_sr.network.esrgan`, and
+# goes back through its record. :class:`lowrank_sr.training.walk.Walk` is both for the whole network. The loss is the
+# mean absolute difference between the picture and the photograph, :math:`L_1`.
 #
 # A step goes a little way against the gradient :math:`g`. *Adam* :cite:p:`kingma2015` keeps a moving mean :math:`m` of
 # the gradients and :math:`s` of their squares, and moves each weight :math:`w` by

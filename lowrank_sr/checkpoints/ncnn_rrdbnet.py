@@ -1,4 +1,4 @@
-"""An RRDBNet recognised in the graph of an ncnn model: the walk of `network/rrdbnet.py`, one convolution after another.
+"""An RRDBNet recognised in the graph of an ncnn model: the walk of `network/esrgan.py`, one convolution after another.
 
 Each step looks up the one convolution that reads the value which that layer of an RRDBNet reads. Neither names nor the
 order of the file decide anything; they only tell the reader of a refusal where to look. What the last step computes has
@@ -25,7 +25,7 @@ from lowrank_sr.checkpoints.ncnn_graph import (
 from lowrank_sr.checkpoints.ncnn_param import Layer
 from lowrank_sr.errors import InputError
 
-_SLOPE, _BETA = 0.2, 0.2  # of LeakyReLU and of the residuals, as in `network/rrdbnet.py`
+_SLOPE, _BETA = 0.2, 0.2  # of LeakyReLU and of the residuals, as in `network/esrgan.py`
 
 _DENSE_BLOCKS, _CONVOLUTIONS = 3, 5
 _MOST_UPSAMPLINGS = 4

@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from lowrank_sr.compression import factorise
-from lowrank_sr.compression.patch_statistics import Moments, extends_input, patch_moments, positions
+from lowrank_sr.compression.patch_statistics import LayerMoments
 from lowrank_sr.compression.serial_blas import serial_blas
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.layers import Layer
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 FACTORS, BIAS = "factors", "bias"  # what is fitted: factors and bias, or the bias alone, to factors of the kernel
@@ -56,20 +57,17 @@ def _fit(
     """Fit the layers in turn, the dense network and the compressed one walking side by side: maps (2, B, H, W, C)."""
     dense = factorise.dense_layers(net)
     fitted: dict[str, tuple[Layer, float]] = {}
-    moments: Moments | None = None  # of the last layer measured, as long as later ones extend its input
+    moments = LayerMoments(FIT_PATCHES, seed)
 
     def convolve(name: str, maps: np.ndarray) -> np.ndarray:
-        nonlocal moments
         layer = dense[name]
         run = on_stacks(layer, net.method)
         out = np.empty((*maps.shape[:-1], layer.shape[0]), maps.dtype)
         out[0] = run(maps[0])
-        if not extends_input(name):
-            moments = None
         if name in ranks:
             with serial_blas(layer.shape):
-                moments = patch_moments(maps[1], out[0], positions(out[0], FIT_PATCHES, seed), moments)
-            fitted[name] = factorise.to_outputs(layer, form, ranks[name], moments, seed)
+                seen = moments.measure(name, maps[1], out[0])
+            fitted[name] = factorise.to_outputs(layer, form, ranks[name], seen, seed)
             run = on_stacks(fitted[name][0], net.method)
             report()
         out[1] = run(maps[1])

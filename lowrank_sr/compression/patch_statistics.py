@@ -25,6 +25,31 @@ class Moments(NamedTuple):
     cross: np.ndarray
 
 
+class LayerMoments:
+    """The moments of one layer after another, at `count` pixels that `seed` draws.
+
+    In a dense block each layer reads what the one before it has read and a little more. What is known of the block's
+    last layer that was measured is therefore not computed again.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self.block = ""  # of the layer measured last; "" outside the dense blocks
+        self.known: Moments | None = None  # its moments
+
+    def measure(self, name: str, inputs: np.ndarray, outputs: np.ndarray) -> Moments:
+        """The moments of layer `name` for `inputs` (B, H, W, C) and `outputs` (B, H, W, N).
+
+        Layers are measured in the order in which the network computes them; any may be left out.
+        """
+        block = name.rpartition(".")[0]
+        known = self.known if block and block == self.block else None
+        self.block = block
+        self.known = patch_moments(inputs, outputs, positions(inputs, self.count, self.seed), known)
+        return self.known
+
+
 def positions(stack: np.ndarray, count: int, seed: int) -> np.ndarray:
     """At most `count` pixels of a (B, H, W, C) stack, drawn by `seed`: flat indices into (B, H, W), in order."""
     pixels = int(np.prod(stack.shape[:3]))
@@ -33,17 +58,12 @@ def positions(stack: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(pixels, count, replace=False))
 
 
-def extends_input(name: str) -> bool:
-    """Whether layer `name` reads what the layer before it has read, and that one's output after it."""
-    return name.startswith("RRDB_trunk") and not name.endswith("conv1")
-
-
 def patch_moments(inputs: np.ndarray, outputs: np.ndarray, where: np.ndarray, known: Moments | None = None) -> Moments:
     """The moments at the pixels `where` of `inputs` (B, H, W, C) and `outputs` (B, H, W, N).
 
-    `known` are those of the first channels of `inputs` at the same pixels: in a dense block each layer reads what the
-    one before it has read and a little more, and only what is more is multiplied out. Products are summed in float32
-    within a block, relative to a first estimate of the mean, and the blocks in float64.
+    `known` are those of the first channels of `inputs` at the same pixels: only the other channels are multiplied out.
+    Products are summed in float32 within BLOCK_PATCHES, relative to a first estimate of the mean, and from there on in
+    float64.
     """
     _, height, width, channels = inputs.shape
     padded = np.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))

@@ -26,12 +26,14 @@ import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import dense_layers
-from lowrank_sr.compression.patch_statistics import Moments, extends_input, patch_moments, positions
+from lowrank_sr.compression.patch_statistics import LayerMoments, Moments
 from lowrank_sr.compression.serial_blas import serial_blas
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
+from lowrank_sr.factors import pair_kernel
 from lowrank_sr.layers import Dense, Separable
-from lowrank_sr.lowrank import refit_svd, svd
+from lowrank_sr.lowrank import refit_svd
 from lowrank_sr.lowrank.data_norm import relative_error
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 CURVE_PATCHES = 4096  # a layer: to choose ranks by, fewer will do than for a fit
@@ -81,19 +83,17 @@ def _curves(
     dense = dense_layers(net)
     curves: dict[str, np.ndarray] = {}
     probes: dict[str, Probe] = {}
-    moments: Moments | None = None  # of the layer before
+    moments = LayerMoments(CURVE_PATCHES, seed)
 
     def convolve(name: str, x: np.ndarray) -> np.ndarray:
-        nonlocal moments
         layer = dense[name]
         out = on_stacks(layer, net.method)(x)
-        with serial_blas(layer.shape):
-            known = moments if extends_input(name) else None
-            moments = patch_moments(x, out, positions(x, CURVE_PATCHES, seed), known)
-            if name in names:
-                curves[name] = refit_svd.error_curve(layer.weight, moments.covariance)
-                probes[name] = _probe(layer, moments)
-                report()
+        if name in names:
+            with serial_blas(layer.shape):
+                seen = moments.measure(name, x, out)
+                curves[name] = refit_svd.error_curve(layer.weight, seen.covariance)
+                probes[name] = _probe(layer, seen)
+            report()
         return out
 
     forward(net.architecture, low, convolve)
@@ -104,7 +104,7 @@ def _probe(layer: Dense, moments: Moments) -> Probe:
     n, c, d = layer.shape
     rank = max(1, round(flops.break_even("svd", n, c, d) / PROBE_SPEEDUP))
     factors = refit_svd.refit(layer.weight, rank, moments.covariance, rounds=0)
-    kernel = svd.reconstruct(*factors)
+    kernel = pair_kernel(*factors)
     bias = layer.bias + (layer.weight - kernel).reshape(n, -1) @ moments.mean
     compressed = Separable(*(np.ascontiguousarray(array, np.float32) for array in (*factors, bias)))
     return Probe(compressed, relative_error(layer.weight, kernel, moments.covariance))

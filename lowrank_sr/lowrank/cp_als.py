@@ -122,23 +122,6 @@ def start(T: np.ndarray, rank: int, rng: np.random.Generator) -> list[np.ndarray
     return factors
 
 
-def reconstruct(cp_in: np.ndarray, cp_y: np.ndarray, cp_x: np.ndarray, cp_out: np.ndarray) -> np.ndarray:
-    """Multiply CP factors out to the dense kernel that they stand for.
-
-    W'[n, c, i, j] = Σ_r out[n, r] in[c, r] y[i, r] x[j, r]
-
-    Parameters
-    ----------
-    cp_in, cp_y, cp_x, cp_out : (C, R), (d, R), (d, R), (N, R) arrays
-
-    Returns
-    -------
-    kernel : (N, C, d, d) array
-    """
-    kernel: np.ndarray = np.einsum("cr,ir,jr,nr->ncij", cp_in, cp_y, cp_x, cp_out, optimize=True)
-    return kernel
-
-
 def unit(factor: np.ndarray) -> np.ndarray:
     """Return a factor with columns of norm 1."""
     return np.asarray(factor / np.maximum(np.linalg.norm(factor, axis=0), np.finfo(np.float64).tiny))

@@ -66,7 +66,7 @@ def refit(kernel: np.ndarray, start: Factors, second_moment: np.ndarray, rounds:
     second_moment : (C d², C d²) array
         G = E[p pᵀ] of patches in the order (c, i, j), or their covariance.
     rounds : int
-        Times that all four factors are improved. None makes the error larger, and the first make it smaller by most.
+        Times that all four factors are improved. The error never grows, and the first rounds reduce it most.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def refit(kernel: np.ndarray, rank: int, second_moment: np.ndarray, rounds: int 
     second_moment : (C d², C d²) array
         G = E[p pᵀ] of patches in the order (c, i, j), or their covariance.
     rounds : int
-        Times that both halves are improved. None makes the error larger, and the first make it smaller by most.
+        Times that both halves are improved. The error never grows, and the first rounds reduce it most.
 
     Returns
     -------

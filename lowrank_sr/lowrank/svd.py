@@ -85,24 +85,6 @@ def split(rows: np.ndarray, columns: np.ndarray, d: int) -> tuple[np.ndarray, np
     return np.ascontiguousarray(vertical), np.ascontiguousarray(horizontal)
 
 
-def reconstruct(vertical: np.ndarray, horizontal: np.ndarray) -> np.ndarray:
-    """Multiply an SVD pair out to the dense kernel that it stands for.
-
-    W'[n, c, i, j] = Σ_k horizontal[n, k, j] vertical[k, c, i]
-
-    Parameters
-    ----------
-    vertical : (K, C, d) array
-    horizontal : (N, K, d) array
-
-    Returns
-    -------
-    kernel : (N, C, d, d) array
-    """
-    kernel: np.ndarray = np.einsum("nkj,kci->ncij", horizontal, vertical, optimize=True)
-    return kernel
-
-
 def check_rank(kernel: np.ndarray, rank: int) -> None:
     """Raise InputError unless a kernel has an SVD pair of this rank."""
     N, C, d, _ = kernel.shape

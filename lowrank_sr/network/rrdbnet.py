@@ -1,18 +1,13 @@
-"""ESRGAN's generator (Wang et al. 2018, figures 3 and 4), in the order in which a picture passes through it.
-
-    features = conv_first(image)
-    features = features + trunk_conv(RRDB_23(... RRDB_1(features)))      the trunk, at low resolution
-    features = LeakyReLU(upconv(nearest x2(features)))                   the tail, twice for x4
-    out      = conv_last(LeakyReLU(HRconv(features)))
-
-    RRDB(x)        = x + 0.2 D3(D2(D1(x)))          D(x) = x + 0.2 conv5(x, g1, g2, g3, g4): a dense block
-    g_k            = LeakyReLU(conv_k(x, g1, ..., g_{k-1}))
+"""The network of `esrgan.py` with its layers, computed fast and in little memory.
 
 No concatenation is ever computed: a convolution reads several maps side by side. Each has an array of its own, so that
-its pixels lie close together. RRDB_i reads and writes x1: D1 to D3 lead from x1 to x2 to x3 and back to x1, which D3
-adds as the RRDB's outer skip and writes over at the same time. With g1 to g4 the trunk needs 3 num_feat +
-4 num_grow_ch floats a pixel: 1.3 KB for ESRGAN. conv_first's features are computed a second time instead of being kept
-through the trunk: 27 multiply-adds each.
+its pixels lie close together. The layers of a dense block are one operator (`conv/methods.py`), and what follows a
+convolution is added while its result is still in registers (`conv/epilogue.py`).
+
+In the trunk RRDB_i reads and writes x1: its dense blocks lead from x1 to x2 to x3 and back to x1, which the last one
+adds as the RRDB's outer skip and writes over at the same time. With g1 to g4 this needs 3 num_feat + 4 num_grow_ch
+floats a pixel: 1.3 KB for ESRGAN. conv_first's features are computed a second time instead of being kept through the
+trunk: 27 multiply-adds each. The tail goes over bands of rows (`tail.py`).
 """
 
 import os
@@ -34,13 +29,12 @@ from lowrank_sr.layers import Layer
 from lowrank_sr.network import weights
 from lowrank_sr.network.architecture import CONVOLUTIONS, Architecture, architecture_of
 from lowrank_sr.network.auto import AUTO, check_method, concrete, of_dense_block
+from lowrank_sr.network.esrgan import BETA, SLOPE
 from lowrank_sr.network.random_weights import random_layers
 from lowrank_sr.network.tail import Stage, run_tail
 from lowrank_sr.network.unshuffle import pixel_unshuffle
 from lowrank_sr.resources import DEFAULT_NETWORK
 
-SLOPE = 0.2  # of LeakyReLU below zero
-BETA = 0.2  # of the residuals, as the paper calls it
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
 
 Progress = Callable[[int], object]
@@ -166,9 +160,7 @@ class RRDBNet:
             raise InputError(f"image of {image.dtype}: expected floats, 0..1")
 
         height, width = (self.scale * side for side in image.shape[:2])
-        if design.unshuffle > 1:
-            image = pixel_unshuffle(image, design.unshuffle)
-        pixels = from_array(image)  # (h, w, in_channels)
+        pixels = from_array(pixel_unshuffle(image, design.unshuffle))  # (h, w, in_channels)
         features = self._trunk(pixels, progress)  # (h, w, num_feat)
         enlargement = 2**design.upsamplings
         out = np.empty((enlargement * pixels.height, enlargement * pixels.width, design.out_channels), DTYPE)
@@ -190,7 +182,7 @@ class RRDBNet:
             progress(flops.per_pixel(layer) * out.height * out.width)
 
     def _trunk(self, pixels: FeatureMap, progress: Progress | None) -> FeatureMap:
-        """features + trunk_conv(RRDB_n(... RRDB_1(features))) with features = conv_first(pixels)."""
+        """conv_first to trunk_conv, in the maps x1, x2, x3 and g1 to g4."""
         conv = partial(self._conv, progress)
         num_feat, num_grow_ch = self.architecture.num_feat, self.architecture.num_grow_ch
         x1, x2, x3 = (allocate(pixels.height, pixels.width, num_feat) for _ in range(3))  # (h, w, num_feat) each
@@ -215,7 +207,7 @@ class RRDBNet:
         y: FeatureMap,
         **epilogue: Any,
     ) -> None:
-        """g_k = LeakyReLU(conv_k(x, g1, ..., g_{k-1})); y is what `epilogue` makes of conv5(x, g1, ..., g4)."""
+        """Write g1 to g4 into `grown`, and what `epilogue` makes of conv5 into `y`."""
         layers, convolve = self._dense_blocks[name]
         *growing, last = layers
         epilogues = [*(Epilogue(layer.bias, slope=SLOPE) for layer in growing), Epilogue(last.bias, **epilogue)]

@@ -23,6 +23,7 @@ from lowrank_sr.text import progress
 from lowrank_sr.training import adam
 from lowrank_sr.training.adam import Adam
 from lowrank_sr.training.crops import Batch, Photograph, draw, photographs
+from lowrank_sr.training.layer import prepare
 from lowrank_sr.training.loss import loss_and_gradient
 from lowrank_sr.training.parameters import arrays_of, to_layers, to_vector
 from lowrank_sr.training.walk import Walk
@@ -142,17 +143,15 @@ def training(
     """
     state = start
     walk = Walk(net.architecture, CROPS, SIDE, SIDE)
-    teacher_walk = None
     if teacher is not None:
-        teacher_walk = Walk(teacher.architecture, CROPS, SIDE, SIDE)
-        teacher_walk.use(teacher.layers)
+        teacher_walk, teacher_layers = Walk(teacher.architecture, CROPS, SIDE, SIDE), prepare(teacher.layers)
     rng = np.random.default_rng()
     rng.bit_generator.state = state.random
     while length.done(state) < 1:
         begin = time.perf_counter()
         batch = draw(pictures, CROPS, SIDE, net.scale, rng)
-        if teacher_walk is not None:
-            batch = Batch(batch.low, teacher_walk.forward(batch.low))
+        if teacher is not None:
+            batch = Batch(batch.low, teacher_walk.forward(teacher_layers, batch.low).out)
         loss, gradient = loss_and_gradient(walk, to_layers(state.adam.weights, net.layers), batch)
         if not (math.isfinite(loss) and np.isfinite(gradient).all()):
             raise InputError(f"step {state.adam.steps + 1}: the loss is not finite: the run has diverged")

@@ -11,14 +11,15 @@ import numpy as np
 
 from lowrank_sr.layers import Layer
 from lowrank_sr.training.crops import Batch
+from lowrank_sr.training.layer import prepare
 from lowrank_sr.training.parameters import to_vector
 from lowrank_sr.training.walk import Walk
 
 
 def loss_and_gradient(walk: Walk, layers: Mapping[str, Layer], batch: Batch) -> tuple[float, np.ndarray]:
     """The loss of `layers` on `batch`, and its gradient as a vector in the order of `parameters.to_vector`."""
-    walk.use(layers)
-    difference = walk.forward(batch.low) - batch.high
-    gradients, _ = walk.backward(np.sign(difference) / np.float32(difference.size))
+    run = walk.forward(prepare(layers), batch.low)
+    difference = run.out - batch.high
+    gradients, _ = run.backward(np.sign(difference) / np.float32(difference.size))
     loss = float(np.abs(difference).mean(dtype=np.float64))
     return loss, to_vector({name: gradients[name] for name in layers})

@@ -13,7 +13,7 @@ the factors need both m and dm. They are therefore written to memory, and dx is 
 from dy, which would compute dm again. The (N, C, 3, 3) gradient of the product is never formed: 9 N C multiplications a
 pixel, where those of the factors take 3 K (N + C), a quarter of that in a layer that is 4 times as fast.
 
-A layer that the walk computes again goes through m too: what is left to do is then y from m, whose channels are few,
+A layer that is computed again goes through m too: what is left to do is then y from m, whose channels are few,
 and m needs no second turn.
 
 Extra memory: m and dm, 2 K floats a pixel, and that of `correlation.py`.

@@ -10,10 +10,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import lowrank_sr as lsr
 from lowrank_sr import flops, layers
 from lowrank_sr.cli import main
-from lowrank_sr.compression import calibration, factorise, walk
+from lowrank_sr.compression import calibration, factorise, stacks
 from lowrank_sr.conv.methods import convolve
 from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank import cp_als, svd
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.pictures.images import Image, write_image
 
 FORMS = ["svd", "cp"]
@@ -50,26 +51,14 @@ def difference(net, other, picture):
     return float(np.square(a - b).mean() / a.var())
 
 
-def test_the_walk_is_the_network(net):
+def test_layers_on_stacks_make_the_network(net):
     low = np.stack([lsr.imresize(picture, 1 / 4)[:, :24] for picture in PICTURES[:2]])
-    runs = {name: walk.on_stacks(layer, net.method) for name, layer in net.layers.items()}
-    stacked = walk.forward(net.architecture, np.stack([low, low[::-1]]), lambda name, x: runs[name](x))
+    runs = {name: stacks.on_stacks(layer, net.method) for name, layer in net.layers.items()}
+    stacked = forward(net.architecture, np.stack([low, low[::-1]]), lambda name, x: runs[name](x))
     assert stacked.shape == (2, 2, 128, 96, 3)
     for image, out in zip([*low, *low[::-1]], stacked.reshape(4, 128, 96, 3), strict=True):
         # the same products; the last additions of a block are in another order: a few eps a layer, 21 layers
         np.testing.assert_allclose(out, net(image), rtol=0, atol=100 * EPS * np.abs(out).max())
-
-
-def test_the_walk_unshuffles_as_the_network_does():
-    design = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, scale=4, method="im2col")
-    rng = np.random.default_rng(0)
-    first = layers.Dense(rng.standard_normal((8, 12, 3, 3), dtype=np.float32), np.zeros(8, np.float32))
-    net = lsr.RRDBNet({**design.layers, "conv_first": first}, "im2col")
-    assert net.scale == 2
-    image = rng.random((8, 12, 3), dtype=np.float32)
-    runs = {name: walk.on_stacks(layer, net.method) for name, layer in net.layers.items()}
-    out = walk.forward(net.architecture, image[None], lambda name, x: runs[name](x))[0]
-    np.testing.assert_allclose(out, net(image), rtol=0, atol=100 * EPS * np.abs(out).max())
 
 
 @pytest.mark.parametrize(
@@ -80,9 +69,9 @@ def test_maps_of_a_stack_do_not_touch(monkeypatch, form, method):
     maps = np.random.default_rng(0).standard_normal((2, 3, 7, 9, 6), dtype=np.float32)
     expected = np.array([[convolve(x, layer, method) for x in row] for row in maps])
     for pixels in (1, 2 * 7 * 9, 10**6):
-        monkeypatch.setattr(walk, "STACK_PIXELS", pixels)
+        monkeypatch.setattr(stacks, "STACK_PIXELS", pixels)
         # Winograd's tiles may lie elsewhere in a taller map: other roundings of the same sum
-        np.testing.assert_allclose(walk.on_stacks(layer, method)(maps), expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(stacks.on_stacks(layer, method)(maps), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -140,10 +129,10 @@ def test_the_bias_alone_is_fitted(net, form):
 
     def keep(name, maps):
         for i, each in enumerate((net, small)):
-            outputs[i][name] = walk.on_stacks(each.layers[name], "direct")(maps[i])
+            outputs[i][name] = stacks.on_stacks(each.layers[name], "direct")(maps[i])
         return np.stack([outputs[i][name] for i in (0, 1)])
 
-    walk.forward(net.architecture, np.stack([low, low]), keep)
+    forward(net.architecture, np.stack([low, low]), keep)
     for name, layer in small.layers.items():
         for key, array in layer.arrays().items():
             assert key == "bias" or np.array_equal(array, kernels.layers[name].arrays()[key])

@@ -8,7 +8,7 @@ import threadpoolctl
 from reference import EPS
 
 from lowrank_sr import layers
-from lowrank_sr.compression import factorise, patch_statistics, serial_blas, walk
+from lowrank_sr.compression import factorise, patch_statistics, serial_blas, stacks
 from lowrank_sr.errors import InputError
 
 
@@ -34,6 +34,36 @@ def test_moments_are_those_of_the_patches():
         np.testing.assert_allclose(one, other, **close)
 
 
+def test_what_is_known_of_a_dense_block_is_used_within_it_alone(monkeypatch):
+    """Layers of different inputs in turn, some not measured: the moments are those of each layer by itself."""
+    rng = np.random.default_rng(4)
+    blocks = {f"RRDB_trunk.{i}.RDB3": rng.random((2, 6, 7, 5), dtype=np.float32) for i in range(2)}
+    outputs = rng.random((2, 6, 7, 2), dtype=np.float32)
+    reused = []
+
+    def measured(inputs, outputs, where, known):
+        reused.append(0 if known is None else len(known.mean) // 9)
+        return patch_moments(inputs, outputs, where, known)
+
+    patch_moments = patch_statistics.patch_moments
+    monkeypatch.setattr(patch_statistics, "patch_moments", measured)
+    moments = patch_statistics.LayerMoments(count=50, seed=1)
+    first, second = blocks
+    for name, inputs in {
+        "conv_first": blocks[first][..., :2],
+        f"{first}.conv1": blocks[first][..., :3],
+        f"{first}.conv3": blocks[first],
+        f"{second}.conv2": blocks[second][..., :4],
+        f"{second}.conv3": blocks[second],
+        "trunk_conv": blocks[first],
+        "HRconv": blocks[second],
+    }.items():
+        alone = patch_moments(inputs, outputs, patch_statistics.positions(inputs, 50, seed=1))
+        for one, other in zip(moments.measure(name, inputs, outputs), alone, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=84 * EPS)  # 84 terms below 1
+    assert reused == [0, 0, 3, 0, 4, 0, 0]
+
+
 def test_moments_over_several_blocks(monkeypatch):
     rng = np.random.default_rng(2)
     inputs, outputs = (rng.random((2, 6, 7, n), dtype=np.float32) for n in (3, 2))
@@ -50,13 +80,13 @@ def test_a_fit_finds_the_layer_that_made_the_outputs(form, rank):
     x = rng.standard_normal((2, 24, 24, 5), dtype=np.float32)
     kernel = rng.standard_normal((6, 5, 3, 3), dtype=np.float32)
     truth = layers.Dense(kernel, rng.standard_normal(6, dtype=np.float32))
-    outputs = walk.on_stacks(truth, "im2col")(x)
+    outputs = stacks.on_stacks(truth, "im2col")(x)
     start = layers.Dense(kernel + 0.1 * rng.standard_normal(kernel.shape, dtype=np.float32), np.zeros(6, np.float32))
     seen = patch_statistics.patch_moments(x, outputs, np.arange(2 * 24 * 24))
     found, error = factorise.to_outputs(start, form, rank, seen)
     if rank >= 15:
         assert error < {"svd": 0.001, "cp": 0.02}[form]  # CP is not convex: 8 rounds leave a little
-    left = outputs - walk.on_stacks(found, "im2col")(x)
+    left = outputs - stacks.on_stacks(found, "im2col")(x)
     # its square is a difference of sums in float32, each within a few eps of 1
     expected = np.square(left).mean() / outputs.var(axis=(0, 1, 2)).mean()
     assert error**2 == pytest.approx(expected, rel=1e-3, abs=10 * EPS)

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.factors import cp_kernel
 from lowrank_sr.lowrank import cp_als
 
 
 def relative_error(kernel, factors):
-    return np.linalg.norm(kernel - cp_als.reconstruct(*factors)) / np.linalg.norm(kernel)
+    return np.linalg.norm(kernel - cp_kernel(*factors)) / np.linalg.norm(kernel)
 
 
 def kernel_of_rank(R, N=12, C=10, d=3, seed=0):
     rng = np.random.default_rng(seed)
-    return cp_als.reconstruct(*(rng.standard_normal((n, R)) for n in (C, d, d, N)))
+    return cp_kernel(*(rng.standard_normal((n, R)) for n in (C, d, d, N)))
 
 
 @pytest.mark.parametrize("R", [1, 2, 3])
@@ -58,7 +59,7 @@ def test_regularised_objective_never_grows():
 
     def objective(sweeps):
         factors, _ = cp_als.decompose(kernel, 20, sweeps=sweeps, tolerance=0)
-        return np.linalg.norm(kernel - cp_als.reconstruct(*factors)) ** 2 + cp_als.TERM_RIDGE * np.sum(factors[3] ** 2)
+        return np.linalg.norm(kernel - cp_kernel(*factors)) ** 2 + cp_als.TERM_RIDGE * np.sum(factors[3] ** 2)
 
     assert np.all(np.diff([objective(sweeps) for sweeps in range(1, 12)]) < 1e-9)
 
@@ -77,7 +78,7 @@ def test_stops_when_the_fit_does():
 
 def test_kernel_of_zeros():
     factors, _ = cp_als.decompose(np.zeros((2, 2, 3, 3)), 2)
-    assert not cp_als.reconstruct(*factors).any()
+    assert not cp_kernel(*factors).any()
 
 
 def test_impossible_rank():

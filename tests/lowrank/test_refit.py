@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.factors import cp_kernel, pair_kernel
 from lowrank_sr.lowrank import cp_als, data_norm, refit_cp, refit_svd, svd
 
 N, C, d = 6, 5, 3
@@ -27,7 +28,7 @@ def error(kernel, approximation, G):
 
 
 def svd_error(kernel, rank, G, **options):
-    return error(kernel, svd.reconstruct(*refit_svd.refit(kernel, rank, G, **options)), G)
+    return error(kernel, pair_kernel(*refit_svd.refit(kernel, rank, G, **options)), G)
 
 
 def cp(kernel, rank, G, seed=0, **options):
@@ -36,7 +37,7 @@ def cp(kernel, rank, G, seed=0, **options):
 
 
 def cp_error(kernel, rank, G, **options):
-    return error(kernel, cp_als.reconstruct(*cp(kernel, rank, G, **options)), G)
+    return error(kernel, cp_kernel(*cp(kernel, rank, G, **options)), G)
 
 
 def test_relative_error_is_that_of_the_output():
@@ -52,7 +53,7 @@ def test_relative_error_is_that_of_the_output():
 @given(st.integers(0, 2**32 - 1), st.integers(1, 14))
 def test_never_worse_than_the_kernels_own_pair(seed, rank):
     kernel, G = problem(seed)
-    assert svd_error(kernel, rank, G) <= error(kernel, svd.reconstruct(*svd.truncate(kernel, rank)), G) + 1e-9
+    assert svd_error(kernel, rank, G) <= error(kernel, pair_kernel(*svd.truncate(kernel, rank)), G) + 1e-9
 
 
 @settings(deadline=None, max_examples=15)
@@ -60,7 +61,7 @@ def test_never_worse_than_the_kernels_own_pair(seed, rank):
 def test_never_worse_than_the_kernels_own_cp(seed, rank):
     kernel, G = problem(seed)
     factors, _ = cp_als.decompose(kernel, rank)
-    assert cp_error(kernel, rank, G) <= error(kernel, cp_als.reconstruct(*factors), G) + 1e-9
+    assert cp_error(kernel, rank, G) <= error(kernel, cp_kernel(*factors), G) + 1e-9
 
 
 def test_every_round_helps():
@@ -74,15 +75,15 @@ def test_every_round_helps():
 
 def test_gain_on_correlated_patches_is_large():
     kernel, G = problem(N=16, C=16)
-    own = error(kernel, svd.reconstruct(*svd.truncate(kernel, 12)), G)
+    own = error(kernel, pair_kernel(*svd.truncate(kernel, 12)), G)
     assert svd_error(kernel, 12, G) < 0.6 * own
 
 
 def test_white_patches_give_the_truncated_svd():
     kernel, _ = problem()
     G = np.eye(C * d * d)
-    truncated = svd.reconstruct(*svd.truncate(kernel, 4))
-    np.testing.assert_allclose(svd.reconstruct(*refit_svd.refit(kernel, 4, G)), truncated, atol=1e-6)
+    truncated = pair_kernel(*svd.truncate(kernel, 4))
+    np.testing.assert_allclose(pair_kernel(*refit_svd.refit(kernel, 4, G)), truncated, atol=1e-6)
 
 
 def test_kronecker_moments_need_no_rounds():
@@ -99,7 +100,7 @@ def test_full_rank_is_exact():
     vertical, horizontal = refit_svd.refit(kernel, C * d, G)
     assert vertical.shape == (C * d, C, d)
     assert horizontal.shape == (N, C * d, d)
-    np.testing.assert_allclose(svd.reconstruct(vertical, horizontal), kernel, atol=1e-5)
+    np.testing.assert_allclose(pair_kernel(vertical, horizontal), kernel, atol=1e-5)
 
 
 def gradient(kernel, approximation, G):
@@ -111,7 +112,7 @@ def gradient(kernel, approximation, G):
 def test_last_half_is_stationary():
     kernel, G = problem()
     vertical, horizontal = refit_svd.refit(kernel, 5, G)
-    residual = gradient(kernel, svd.reconstruct(vertical, horizontal), G)
+    residual = gradient(kernel, pair_kernel(vertical, horizontal), G)
     scale = np.abs(np.einsum("ncij,kci->nkj", gradient(kernel, 0 * kernel, G), vertical)).max()
     assert np.abs(np.einsum("ncij,kci->nkj", residual, vertical)).max() < 1e-6 * scale
 
@@ -119,7 +120,7 @@ def test_last_half_is_stationary():
 def test_both_halves_are_stationary_in_the_end():
     kernel, G = problem()
     vertical, horizontal = refit_svd.refit(kernel, 5, G, rounds=3000)
-    residual = gradient(kernel, svd.reconstruct(vertical, horizontal), G)
+    residual = gradient(kernel, pair_kernel(vertical, horizontal), G)
     scale = np.abs(np.einsum("ncij,nkj->kci", gradient(kernel, 0 * kernel, G), horizontal)).max()
     assert np.abs(np.einsum("ncij,nkj->kci", residual, horizontal)).max() < 1e-3 * scale
 
@@ -127,7 +128,7 @@ def test_both_halves_are_stationary_in_the_end():
 def test_last_cp_factor_is_stationary():
     kernel, G = problem()
     a, y, x, o = cp(kernel, 8, G)
-    residual = gradient(kernel, cp_als.reconstruct(a, y, x, o), G)
+    residual = gradient(kernel, cp_kernel(a, y, x, o), G)
     scale = np.abs(np.einsum("ncij,cr,ir,jr->nr", gradient(kernel, 0 * kernel, G), a, y, x)).max()
     assert np.abs(np.einsum("ncij,cr,ir,jr->nr", residual, a, y, x)).max() < 1e-6 * scale
 
@@ -187,8 +188,8 @@ def test_halves_have_equal_norms():
 
 def test_kernel_of_zeros():
     kernel, G = problem()
-    assert not svd.reconstruct(*refit_svd.refit(0 * kernel, 3, G)).any()
-    assert not cp_als.reconstruct(*cp(0 * kernel, 3, G)).any()
+    assert not pair_kernel(*refit_svd.refit(0 * kernel, 3, G)).any()
+    assert not cp_kernel(*cp(0 * kernel, 3, G)).any()
 
 
 def test_errors_of_a_kernel_of_zeros_are_numbers():

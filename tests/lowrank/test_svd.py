@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.factors import pair_kernel
 from lowrank_sr.lowrank import svd
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3, 5]), st.integers(0, 2**32 - 1))
@@ -22,7 +23,7 @@ def test_error_is_the_tail_of_the_singular_values(shape, data):
     kernel = random_kernel(*shape)
     sigma = svd.singular_values(kernel)
     rank = data.draw(st.integers(1, len(sigma)))
-    error = np.linalg.norm(kernel - svd.reconstruct(*svd.truncate(kernel, rank)))
+    error = np.linalg.norm(kernel - pair_kernel(*svd.truncate(kernel, rank)))
     np.testing.assert_allclose(error, np.linalg.norm(sigma[rank:]), atol=1e-12 * sigma[0])
 
 
@@ -33,7 +34,7 @@ def test_full_rank_is_exact_and_shapes_are_those_of_the_file(N, C, d):
     vertical, horizontal = svd.truncate(kernel, K)
     assert vertical.shape == (K, C, d)
     assert horizontal.shape == (N, K, d)
-    np.testing.assert_allclose(svd.reconstruct(vertical, horizontal), kernel, atol=1e-12)
+    np.testing.assert_allclose(pair_kernel(vertical, horizontal), kernel, atol=1e-12)
 
 
 def test_two_convolutions_in_a_row_are_the_kernel():
@@ -43,7 +44,7 @@ def test_two_convolutions_in_a_row_are_the_kernel():
     image = np.random.default_rng(1).standard_normal((C, 9, 8))
     between = [sum(correlate2d(image[c], v[c][:, None], "valid") for c in range(C)) for v in vertical]
     pair = [sum(correlate2d(z, h[None], "valid") for z, h in zip(between, n, strict=True)) for n in horizontal]
-    folded = svd.reconstruct(vertical, horizontal)
+    folded = pair_kernel(vertical, horizontal)
     once = [sum(correlate2d(image[c], folded[n, c], "valid") for c in range(C)) for n in range(N)]
     np.testing.assert_allclose(pair, once, atol=1e-12)
 
@@ -66,5 +67,5 @@ def test_impossible_rank(rank):
 def test_real_kernel_at_full_rank(shared):
     with np.load(shared / "weights" / "rrdb_x4_nb3.npz") as weights:
         kernel = weights["RRDB_trunk.1.RDB2.conv5.weight"]
-    folded = svd.reconstruct(*svd.truncate(kernel, 192))
+    folded = pair_kernel(*svd.truncate(kernel, 192))
     np.testing.assert_allclose(folded, kernel, atol=1e-6 * np.abs(kernel).max())

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from float64_network import kernel_of
+from exact_network import kernel_of
 from reference import EPS, exact_convolution
 
 from lowrank_sr.conv.epilogue import Epilogue

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from float64_network import forward, in_float64, kernel_of, without_kinks
+from exact_network import exact_network, in_float64, kernel_of
+from kinks import random_layers, without_kinks
 from reference import EPS
 
 from lowrank_sr.network.architecture import Architecture
+from lowrank_sr.training.layer import prepare
 from lowrank_sr.training.walk import Walk
 
 X4 = Architecture(num_feat=8, num_block=1, num_grow_ch=4, upsamplings=2, in_channels=3, out_channels=3)
@@ -27,12 +29,11 @@ def relative_error(a, b):
 
 
 def gradients(design, layers, images, d_out):
-    walk = Walk(design, *images.shape[:3])
-    walk.use(layers)
-    walk.forward(images[::-1])  # what a walk leaves behind does not matter to the next
-    walk.backward(d_out[::-1])
-    out = walk.forward(images)
-    return out, *walk.backward(d_out)
+    walk, prepared = Walk(design, *images.shape[:3]), prepare(layers)
+    walk.forward(prepared, images[::-1]).backward(d_out[::-1])  # what a pass leaves behind does not matter to the next
+    walk.forward(prepared, images[::-1])
+    run = walk.forward(prepared, images)
+    return run.out, *run.backward(d_out)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -88,7 +89,7 @@ def test_gradients_equal_central_differences(name):
         values = []
         for sign in (1, -1):
             arrays, x = set_to(sign * step * direction)
-            values.append(np.vdot(forward(design, arrays, x)[0], d_out.astype(float)))
+            values.append(np.vdot(exact_network(design, arrays, x), d_out.astype(float)))
         return (values[0] - values[1]) / (2 * step)
 
     for layer, fields in exact.items():
@@ -109,11 +110,30 @@ def test_gradients_equal_central_differences(name):
 def test_crops_do_not_touch_each_other():
     rng = np.random.default_rng(0)
     images = rng.random((3, 5, 4, 3), dtype=np.float32)
-    walk = Walk(X4, 3, 5, 4)
-    walk.use(without_kinks(X4, ["dense", "cp"], images))
-    before = walk.forward(images)
+    walk, layers = Walk(X4, 3, 5, 4), prepare(without_kinks(X4, ["dense", "cp"], images))
+    before = walk.forward(layers, images).out
     images[[0, 2]] = rng.random((2, 5, 4, 3), dtype=np.float32)
-    after = walk.forward(images)
+    after = walk.forward(layers, images).out
     # a tile of Winograd's may reach into two crops: what is the other's cancels, to a few eps a layer
     np.testing.assert_allclose(after[1], before[1], rtol=0, atol=100 * EPS * np.abs(before[1]).max())
     assert relative_error(after[[0, 2]], before[[0, 2]]) > 0.01
+
+
+def test_a_second_pass_needs_no_new_memory():
+    rng = np.random.default_rng(0)
+    images, d_out = rng.random((2, 5, 4, 3), dtype=np.float32), rng.random((2, 20, 16, 3), dtype=np.float32)
+    walk, layers = Walk(X4, 2, 5, 4), prepare(random_layers(X4, ["dense", "svd"], 0))
+    walk.forward(layers, images).backward(d_out)
+    low = walk.low
+    kept = {(stack, channels): len(maps) for (stack, channels), maps in walk.pool.maps.items()}
+    assert kept == {
+        (low, 3): 2,  # the pixels and their gradient
+        (low, 8): 3 * 1 + 4,  # x of each dense block, what the last one gives, and gradients
+        (low, 8 + 4 * 4): 3,  # a block and two gradients of it
+        (low, 4): 1,
+        (low.enlarged(2), 8): 3,
+        (low.enlarged(4), 8): 3,
+        (low.enlarged(4), 3): 2,  # the result and its gradient
+    }
+    walk.forward(layers, images).backward(d_out)
+    assert {key: len(maps) for key, maps in walk.pool.maps.items()} == kept

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lowrank_sr.lowrank import refit_svd, svd
+from lowrank_sr.factors import pair_kernel
+from lowrank_sr.lowrank import refit_svd
 from lowrank_sr.lowrank.data_norm import target_kernel
 
 rng = np.random.default_rng(0)
@@ -24,7 +25,7 @@ def samples(count):
 
 def fitted(kernel, x):
     """The pair of rank K that is the best for inputs x, as a dense kernel."""
-    return svd.reconstruct(*refit_svd.refit(kernel, K, np.cov(x.T, bias=True)))
+    return pair_kernel(*refit_svd.refit(kernel, K, np.cov(x.T, bias=True)))
 
 
 x, test = samples(20_000), samples(20_000)

@@ -5,9 +5,11 @@ import numpy as np
 import lowrank_sr as lsr
 from lowrank_sr.compression import calibration
 from lowrank_sr.compression.patch_statistics import patch_moments
-from lowrank_sr.compression.walk import forward, on_stacks
+from lowrank_sr.compression.stacks import on_stacks
+from lowrank_sr.factors import pair_kernel
 from lowrank_sr.lowrank import refit_svd, svd
 from lowrank_sr.lowrank.data_norm import relative_error
+from lowrank_sr.network.esrgan import forward
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
 
@@ -40,9 +42,9 @@ calibration_maps = inputs_and_outputs(calibration.crops(calibration.read_picture
 errors = {}
 for count in (100, 400, 1600, 6400):
     pair = refit_svd.refit(kernel, 48, moments(*calibration_maps, count).covariance, rounds=4)
-    errors[count] = relative_error(kernel, svd.reconstruct(*pair), unseen.covariance)
+    errors[count] = relative_error(kernel, pair_kernel(*pair), unseen.covariance)
     print(f"{count:5} patches: error {errors[count]:.4f}")
-by_kernel = relative_error(kernel, svd.reconstruct(*svd.truncate(kernel, 48)), unseen.covariance)
+by_kernel = relative_error(kernel, pair_kernel(*svd.truncate(kernel, 48)), unseen.covariance)
 print(f"SVD of the kernel: error {by_kernel:.4f}")
 
 # With fewer patches than numbers in a patch, G says nothing about most directions, and the ridge decides there.
