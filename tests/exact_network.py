@@ -4,7 +4,7 @@ import numpy as np
 from reference import exact_convolution
 
 import lowrank_sr as lsr
-from lowrank_sr.conv.methods import METHODS
+from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.layers import Dense
 from lowrank_sr.network.esrgan import forward
 
