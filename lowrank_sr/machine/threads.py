@@ -149,8 +149,13 @@ def parallel_region(threads: int) -> Iterator[None]:
 
 @contextmanager
 def blas_threads(count: int) -> Iterator[None]:
-    """Run BLAS calls on `count` threads, then restore the caller's setting."""
-    with _region, _blas().limit(limits=count):
+    """Run BLAS calls on `count` threads, at most one a core, then restore the caller's setting.
+
+    OpenBLAS's threads spin while they wait for each other: more of them than cores, and a Cholesky factorisation that
+    takes milliseconds takes minutes.
+    """
+    cores: int = numba.config.NUMBA_DEFAULT_NUM_THREADS  # type: ignore[attr-defined]  # that this process may use
+    with _region, _blas().limit(limits=min(count, cores)):
         yield
 
 

@@ -19,6 +19,7 @@ from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution, convolve
 from lowrank_sr.layers import random_layer
+from lowrank_sr.machine import threads
 from lowrank_sr.machine.threads import VARIABLE, WAITING, limited, parallel_region, thread_count
 
 MOST = numba.config.NUMBA_NUM_THREADS
@@ -69,6 +70,15 @@ def test_small_maps_on_all_threads(monkeypatch, kind, method, size, channels):
         np.testing.assert_allclose(together.array, alone.array, rtol=0, atol=1e-5)
     else:
         np.testing.assert_array_equal(together.array, alone.array)
+
+
+def test_blas_has_no_more_threads_than_there_are_cores():
+    cores = numba.config.NUMBA_DEFAULT_NUM_THREADS
+    before = blas_threads()
+    for count in (1, cores, cores + 3):
+        with threads.blas_threads(count):
+            assert blas_threads() == {min(count, cores)}
+    assert blas_threads() == before
 
 
 def test_small_maps_are_not_shared(monkeypatch):
@@ -144,6 +154,7 @@ LAYERS = [
 
 START_THREADS = """
 import os
+from lowrank_sr.machine import threads
 from lowrank_sr.machine.threads import WAITING, parallel_region
 
 before = dict(os.environ)
