@@ -154,7 +154,6 @@ LAYERS = [
 
 START_THREADS = """
 import os
-from lowrank_sr.machine import threads
 from lowrank_sr.machine.threads import WAITING, parallel_region
 
 before = dict(os.environ)
