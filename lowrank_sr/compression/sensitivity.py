@@ -33,7 +33,7 @@ from lowrank_sr.factors import pair_kernel
 from lowrank_sr.layers import Dense, Separable
 from lowrank_sr.lowrank import refit_svd
 from lowrank_sr.lowrank.data_norm import relative_error
-from lowrank_sr.network.esrgan import forward
+from lowrank_sr.network.esrgan import Compute, forward
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 CURVE_PATCHES = 4096  # a layer: to choose ranks by, fewer will do than for a fit
@@ -121,7 +121,6 @@ def _weights(
     net: RRDBNet, crops: np.ndarray, probes: Mapping[str, Probe], report: Callable[[], object]
 ) -> dict[str, float]:
     """Mean squared difference of the picture over the squared relative error of the layer."""
-    place = {name: i for i, name in enumerate(net.layers)}
     run = {name: on_stacks(layer, net.method) for name, layer in net.layers.items()}
     outputs: dict[str, np.ndarray] = {}
 
@@ -130,17 +129,17 @@ def _weights(
         return outputs[name]
 
     reference = forward(net.architecture, crops, remember)
-    weights = {}
-    for probed, probe in probes.items():
-        compressed = on_stacks(probe.layer, net.method)
-
-        def convolve(name: str, x: np.ndarray, probed: str = probed, compressed: OnStacks = compressed) -> np.ndarray:
-            if place[name] < place[probed]:
-                return outputs[name]  # nothing has changed yet
-            return compressed(x) if name == probed else run[name](x)
-
-        difference = forward(net.architecture, crops, convolve) - reference
+    order, weights = list(net.layers), {}
+    for name, probe in probes.items():
+        before = {each: outputs[each] for each in order[: order.index(name)]}
+        changed = run | {name: on_stacks(probe.layer, net.method)}
+        difference = forward(net.architecture, crops, _knowing(before, changed)) - reference
         loss = float(np.square(difference, dtype=np.float64).mean())
-        weights[probed] = loss / max(probe.error, LEAST_ERROR) ** 2
+        weights[name] = loss / max(probe.error, LEAST_ERROR) ** 2
         report()
     return weights
+
+
+def _knowing(known: Mapping[str, np.ndarray], run: Mapping[str, OnStacks]) -> Compute:
+    """The layers by `run`, but for those whose outputs are known."""
+    return lambda name, x: known[name] if name in known else run[name](x)
