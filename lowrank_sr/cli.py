@@ -33,11 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.stderr is None:  # closed: what is written there must come neither on standard output nor into an open file
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the end of the process)
     try:
-        with _on_signals(_leave):  # there is nothing to clean up yet, and the imports take a second
-            from lowrank_sr.commands import command_line
-        with _on_signals(_stop), _names_as_they_are():
+        with _names_as_they_are():
             try:
-                return command_line.run(arguments)
+                with _on_signals(_leave):  # there is nothing to clean up yet, and the imports take a second
+                    from lowrank_sr.commands import command_line
+
+                    options = command_line.parse(arguments)
+                with _on_signals(_stop):
+                    return command_line.run(options)
             finally:
                 _flush()
     except InputError as error:

@@ -1,47 +1,59 @@
-"""The commands and their options."""
+"""The commands and their options; only the command that is asked for is imported."""
 
 import argparse
+import sys
+from collections.abc import Container, Sequence
+from importlib import import_module
 
 from lowrank_sr._version import __version__
-from lowrank_sr.commands import (
-    compress,
-    convert,
-    evaluate,
-    finetune,
-    info,
-    interpolate,
-    plot_benchmarks,
-    study,
-    upscale,
-)
-from lowrank_sr.commands.announce import announced
-from lowrank_sr.commands.options import Command
 from lowrank_sr.files import check_writable
-from lowrank_sr.machine.threads import limited
 
-# in the order of --help
-COMMANDS = (upscale, info, evaluate, convert, interpolate, compress, finetune, study, plot_benchmarks)
+COMMANDS = {
+    "upscale": "Enlarge pictures; NAME.jpg becomes NAME_x4.png.",
+    "info": "Print a network: layers, shapes, parameters, FLOPs; without one, list those that are bundled.",
+    "evaluate": "Print PSNR and SSIM of networks on pictures, with bicubic for orientation.",
+    "convert": "Turn a checkpoint (.pth, .safetensors) or an ncnn model (.param and .bin) into a weights file, .npz.",
+    "interpolate": "Make a network between two of one architecture, such as a smooth one and a sharp one.",
+    "compress": "Factorise the layers of a network, fitted to what they see.",
+    "finetune": "Train a network further, dense or low-rank, on photographs or towards a teacher.",
+    "study": "Measure the poster's table, figures and claims again; write a report.",
+    "plot-benchmarks": "Draw operations against time, the roofline and sweeps from pytest-benchmark's JSON files.",
+}
+"""What each command does, in the order of --help. Its module has `add_options(parser)` and `run(options)`."""
 
 
-def run(arguments: list[str] | None) -> int:
-    """Run the command that the arguments name, by default sys.argv's; return its exit status.
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options that the arguments give, by default sys.argv's; `command` among them is the function to call."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return parser({named}).parse_args(arguments)
+
+
+def parser(complete: Container[str | None] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of the command line, with the options of the commands in `complete`, whose modules it imports."""
+    whole = argparse.ArgumentParser(
+        prog="lowrank-sr", description="ESRGAN super-resolution on a CPU, without a framework."
+    )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text)
+        if name in complete:
+            command = import_module(f"lowrank_sr.commands.{name.replace('-', '_')}")
+            command.add_options(subparser)
+            subparser.set_defaults(command=command.run)
+    return whole
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command that was parsed; return its exit status.
 
     Raises InputError where the file of --json cannot be written: before the work.
     """
-    options = _parser().parse_args(arguments)
-    command: Command = options.command
+    from lowrank_sr.commands.announce import announced  # here, since Numba would slow --help
+    from lowrank_sr.machine.threads import limited
+
     if getattr(options, "json", None) is not None:
         check_writable(options.json)
     with announced(), limited(getattr(options, "threads", None)):
-        return command(options) or 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="lowrank-sr", description="ESRGAN super-resolution on a CPU, without a framework."
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(subparsers)
-    return parser
+        return options.command(options) or 0

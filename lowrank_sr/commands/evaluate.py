@@ -14,9 +14,7 @@ from lowrank_sr.cluster.sent_file import SentFile, received
 from lowrank_sr.commands.options import (
     DATA_HELP,
     WEIGHTS_HELP,
-    Subparsers,
     add_cluster,
-    add_command,
     add_json,
     add_method,
     add_threads,
@@ -50,10 +48,8 @@ MEASURES = {
 Row = dict[str, Any]
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Print PSNR and SSIM of networks on pictures, with bicubic for orientation."
-    parser = add_command(subparsers, "evaluate", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_method(parser)
     add_threads(parser)
     add_cluster(parser)

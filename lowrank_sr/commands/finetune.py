@@ -10,8 +10,6 @@ import numpy as np
 
 from lowrank_sr.commands.options import (
     NETWORK_HELP,
-    Subparsers,
-    add_command,
     add_json,
     add_seed,
     add_threads,
@@ -48,10 +46,8 @@ class Task(NamedTuple):
     validate: Path = IMAGES
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Train a network further, dense or low-rank, on photographs or towards a teacher."
-    parser = add_command(subparsers, "finetune", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_threads(parser)
     parser.add_argument("weights", type=given_path, metavar="WEIGHTS", help=f"to begin with: {NETWORK_HELP}")
     parser.add_argument(

@@ -13,9 +13,7 @@ from lowrank_sr.commands.batch_run import run_batch, run_here
 from lowrank_sr.commands.batch_sources import identity
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
-    Subparsers,
     add_cluster,
-    add_command,
     add_method,
     add_threads,
     given_path,
@@ -37,9 +35,8 @@ from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
 _LEAST_OUTSCALE, _MOST_OUTSCALE = 0.01, 100
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = add_command(subparsers, "upscale", run, "Enlarge pictures; NAME.jpg becomes NAME_x4.png.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_method(parser)
     add_threads(parser)
     add_cluster(parser)
