@@ -9,9 +9,8 @@ from lowrank_sr.commands.batch import FileOptions, Outcome, Plan, Task, blocked
 from lowrank_sr.commands.batch_sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
-from lowrank_sr.pictures.formats import FORMATS, SUFFIXES
+from lowrank_sr.pictures.formats import FORMATS, SUFFIXES, listed
 from lowrank_sr.pictures.reading import frames_in
-from lowrank_sr.pictures.writing import listed
 
 
 @dataclass(frozen=True)

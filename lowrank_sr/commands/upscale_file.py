@@ -11,10 +11,10 @@ from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows, memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
-from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_IN_PARTS, encoding_bytes
+from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.pictures.resize import resized_rows, resized_side, resizing_bytes
-from lowrank_sr.pictures.writing import Shape, check_format, listed, write_rows
+from lowrank_sr.pictures.writing import Shape, check_format, encoding_bytes, write_rows
 
 PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loops
 _PARAMETER_BYTES = 4 + 4  # as it is, and in the order in which the loops read it
@@ -121,6 +121,6 @@ def _plan(
     try:
         return plan_picture(net, picture.height, picture.width, needs, budget, overlap, held + files)
     except InputError as error:
-        in_parts = suffix in SUFFIXES_WRITTEN_IN_PARTS or 3 * encoding < files
-        hint = "" if in_parts else f"; {suffix} files are held whole: expected {listed(SUFFIXES_WRITTEN_IN_PARTS)}"
+        by_rows = suffix in SUFFIXES_WRITTEN_BY_ROWS or 3 * encoding < files
+        hint = "" if by_rows else f"; {suffix} files are held whole: expected {listed(SUFFIXES_WRITTEN_BY_ROWS)}"
         raise InputError(f"{picture.path}: {error}{hint}") from None

@@ -42,14 +42,20 @@ def check_channels(design: Architecture) -> None:
         raise InputError(f"the network takes {taken} channels and gives {made}: expected 1, 3 or 4, the same number")
 
 
+def check_image(channels: int, design: Architecture) -> None:
+    """Raise InputError where a network enlarges no image of `channels`: neither a picture nor what it takes itself."""
+    taken = design.image_channels
+    if not channels == taken == design.out_channels:
+        check_channels(design)
+        if channels not in PICTURE_CHANNELS:
+            raise InputError(f"image of {channels} channels: the network takes {taken}")
+
+
 def passes(channels: int, design: Architecture) -> list[Pass]:
-    """How a picture of `channels` goes through a network; raises InputError where it cannot."""
+    """How a picture of `channels` goes through a network that `check_image` has found to enlarge it."""
     taken = design.image_channels
     if channels == taken == design.out_channels:
         return [Pass(tuple(range(channels)), {i: (i,) for i in range(channels)})]
-    check_channels(design)
-    if channels not in PICTURE_CHANNELS:
-        raise InputError(f"image of {channels} channels: the network takes {taken}")
     if taken == 1:
         return [Pass((i,), {i: (0,)}) for i in range(channels)]
     alpha = channels - 1 if channels in (2, 4) else _OPAQUE

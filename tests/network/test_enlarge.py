@@ -11,7 +11,7 @@ from test_rrdbnet import random_net
 import lowrank_sr as lsr
 from lowrank_sr.network import enlarge as module
 from lowrank_sr.network.architecture import Architecture
-from lowrank_sr.network.enlarge import enlarge_piece, enlarged_rows, needed_bytes, plan_picture
+from lowrank_sr.network.enlarge import enlarge_tile, enlarged_rows, needed_bytes, plan_picture
 from lowrank_sr.network.footprint import alignment, call_bytes, receptive_field
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.tiles import TilePlan, least_plan
@@ -112,20 +112,21 @@ def test_little_memory_gives_the_same_picture_in_tiles():
             lsr.enlarge(NET, image, memory=least // 2, overlap=overlap)
 
 
-def test_pieces_are_computed_somewhere_else():
+def test_tiles_are_computed_somewhere_else():
     image = RNG.integers(0, 256, (50, 40, 3), np.uint8)
     plan = TilePlan(50, 40, 20, 20, 4)
     taken, done = [], []
 
-    def elsewhere(net, pieces):
-        for piece in pieces:
-            taken.append(piece.tile)
-            yield enlarge_piece(net, pickle.loads(pickle.dumps(piece)))
+    def elsewhere(net, inputs, progress):
+        for each in inputs:
+            taken.append(each.tile)
+            progress(each.tile, 1)
+            yield enlarge_tile(net, pickle.loads(pickle.dumps(each)))
 
     rows = enlarged_rows(NET, plan, lambda top, bottom: image[top:bottom], image.dtype, done.append, elsewhere)
     first = next(rows)
     assert len(taken) == 2  # read as they are needed
-    assert first.shape == (64, 160, 3)
+    assert first.shape == (80, 160, 3)
     np.testing.assert_array_equal(np.concatenate([first, *rows]), tiled(NET, image, plan, np.uint8))
     assert sum(done) == pytest.approx(1)
 
@@ -145,12 +146,12 @@ def test_pieces_are_computed_somewhere_else():
 @pytest.mark.parametrize("size", [(200, 160), (31, 500), (300, 20)])
 def test_memory_is_what_the_model_says(design, size):
     net = random_net(design).with_method("winograd")
-    piece = np.zeros((*size, 3), np.float32)
-    net(piece[:8, :8])  # prepares the kernels
+    image = np.zeros((*size, 3), np.float32)
+    net(image[:8, :8])  # prepares the kernels
     needed = call_bytes(net, *size, threads=1)
     tracemalloc.start()
     try:
-        net(piece + 0)
+        net(image + 0)
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
