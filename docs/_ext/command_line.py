@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from lowrank_sr.commands import command_line
+from lowrank_sr import cli, commands
 
 _WIDTH = 88  # characters, of a usage
 
@@ -60,9 +60,9 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.A
 
 class CommandLine(SphinxDirective):
     def run(self) -> list[nodes.Node]:
-        for file in Path(command_line.__file__).parent.glob("*.py"):
+        for file in (Path(cli.__file__), *Path(commands.__file__).parent.glob("*.py")):
             self.env.note_dependency(str(file))
-        parser = command_line.parser()
+        parser = cli.parser()
         lines = list(_text(parser))
         for name, command in _commands(parser):
             lines += [name, "-" * len(name), "", *_text(command)]
