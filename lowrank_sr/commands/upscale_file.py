@@ -1,10 +1,12 @@
 """One picture file in, one larger picture file out: what `upscale` does with each of its inputs."""
 
+import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from lowrank_sr.commands.batch import Job, Outcome, blocked
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import resident_bytes, size_text
 from lowrank_sr.network.channels import check_channels
@@ -124,3 +126,29 @@ def _plan(
         by_rows = suffix in SUFFIXES_WRITTEN_BY_ROWS or 3 * encoding < files
         hint = "" if by_rows else f"; {suffix} files are held whole: expected {listed(SUFFIXES_WRITTEN_BY_ROWS)}"
         raise InputError(f"{picture.path}: {error}{hint}") from None
+
+
+def run_job(net: RRDBNet, job: Job, progress: Progress | None = None, compute: Compute | None = None) -> Outcome:
+    """Enlarge one picture of a batch; what is wrong with it becomes its outcome. `progress` is called for 1 in all.
+
+    `compute` computes the tiles, where that is not this process.
+    """
+    start, done = time.perf_counter(), 0.0
+
+    def report(share: float) -> None:
+        nonlocal done
+        done += share
+        if progress is not None:
+            progress(share)
+
+    outcome = blocked(job)  # another process may have written it since the plan was made
+    try:
+        if outcome is None:
+            memory, overlap, outscale = job.options.memory, job.options.overlap, job.options.outscale
+            upscale_file(net, job.source, job.target, report, memory, overlap, compute, job.frame, outscale)
+            seconds = time.perf_counter() - start
+            outcome = Outcome(job.source, job.target, job.frame, "enlarged", seconds=seconds)
+    except InputError as error:
+        outcome = Outcome(job.source, job.target, job.frame, "failed", str(error))
+    report(1 - done)
+    return outcome
