@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrank_sr.commands.compress_report import describe, summary
-from lowrank_sr.commands.finetune import Task, add_photos, finetune_to
+from lowrank_sr.commands.finetune import Request, add_photos, finetune_to
 from lowrank_sr.commands.finetune import summary as finetune_summary
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
@@ -91,8 +91,8 @@ def run(options: argparse.Namespace) -> None:
     )
     text = summary(description)
     if length is not None:
-        task = Task(options.output, options.photos, length, options.seed, teacher=dense)
-        _, numbers = finetune_to(task, load_network(options.output))
+        request = Request(options.output, options.photos, length, options.seed, teacher=dense)
+        _, numbers = finetune_to(request, load_network(options.output))
         description |= numbers
         text += "\n\n" + finetune_summary(numbers["curve"], options.output.name)
     report(text, description, options.json)

@@ -55,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="PIXELS",
         help="what a tile sees of its neighbours; by default as much as the network needs for no value to differ by"
-        " more than a step or two of 8 bits from that of the picture in one piece, measured once on cuts through the"
+        " more than a step or two of 8 bits from that of the whole picture, measured once on cuts through the"
         " calibration pictures (90 for realesrgan-x4plus, 66 for realesrgan-x4plus-anime, 12 for psnr-small)",
     )
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")

@@ -8,7 +8,7 @@ trained for PSNR looks 12 pixels far, one trained with a discriminator, of the s
               the stored picture by more than TOLERANCE steps of 8 bits
 
 Neighbouring tiles are not blended where they overlap: measured on all bundled pictures, that makes the largest change
-smaller by a fifth, as 3 more pixels of overlap do, half of a tile of Winograd's algorithm.
+smaller by a fifth, as 3 more pixels of overlap do, half of the step in which Winograd's algorithm computes.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION, OVERLAPS
 
 TOLERANCE = 0.25  # steps of 8 bits: a tile is cut on four sides
-SIDE = 252  # pixels of features: whole tiles in each half of a calibration picture
+SIDE = 252  # pixels of features: each half is a multiple of the 6 that Winograd's algorithm computes at a time
 
 
 def overlap_of(net: RRDBNet) -> int:

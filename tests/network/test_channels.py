@@ -30,12 +30,12 @@ def expected(taken, image):
     if taken == 1:
         return np.stack([net(channel[:, :, None])[:, :, 0] for channel in channels], axis=2)
     if taken == 3:
-        parts = []
-        for group in {1: [1], 2: [1, 1], 3: [3], 4: [3, 1]}[len(channels)]:
-            part, channels = channels[:group], channels[group:]
-            made = net(np.stack(part * (3 // group), axis=2))
-            parts.append(made if group == 3 else made.mean(axis=2, keepdims=True))
-        return np.concatenate(parts, axis=2)
+        results = []
+        for count in {1: [1], 2: [1, 1], 3: [3], 4: [3, 1]}[len(channels)]:
+            taken, channels = channels[:count], channels[count:]
+            made = net(np.stack(taken * (3 // count), axis=2))
+            results.append(made if count == 3 else made.mean(axis=2, keepdims=True))
+        return np.concatenate(results, axis=2)
     opaque = np.ones(image.shape[:2], np.float32)
     colours = channels[:3] if len(channels) > 2 else channels[:1] * 3
     alpha = channels[-1] if len(channels) in (2, 4) else opaque

@@ -89,13 +89,13 @@ def test_what_picture_files_store(channels, dtype):
     out = lsr.enlarge(NET, stored, progress=done.append)
     assert (out.dtype, out.shape) == (dtype, (36, 28, channels))
     assert sum(done) == pytest.approx(1, abs=0.01)  # conv_first is computed twice
-    parts = {1: [0], 2: [0, 1], 3: [slice(3)], 4: [slice(3), 3]}[channels]
-    for part in parts:
-        scaled = (stored / np.float32(most))[:, :, part]
+    groups = {1: [0], 2: [0, 1], 3: [slice(3)], 4: [slice(3), 3]}[channels]
+    for group in groups:
+        scaled = (stored / np.float32(most))[:, :, group]
         expected = NET(scaled) if scaled.ndim == 3 else NET(np.repeat(scaled[:, :, None], 3, axis=2)).mean(axis=2)
         if most > 1:
             expected = np.rint(expected.clip(0, 1) * most)
-        np.testing.assert_array_equal(out[:, :, part], expected)
+        np.testing.assert_array_equal(out[:, :, group], expected)
 
 
 def test_little_memory_gives_the_same_picture_in_tiles():

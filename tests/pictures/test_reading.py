@@ -92,8 +92,8 @@ def test_turned_pictures_in_bands(tmp_path, suffix, orientation):
     expected = whole.rows(0, whole.height)
     assert expected.shape == ((45, 31, 3) if orientation < 5 else (31, 45, 3))
     picture = PictureFile(path)
-    parts = [picture.rows(top, min(top + 7, picture.height)) for top in range(0, picture.height, 7)]
-    np.testing.assert_array_equal(np.concatenate(parts), expected)
+    bands = [picture.rows(top, min(top + 7, picture.height)) for top in range(0, picture.height, 7)]
+    np.testing.assert_array_equal(np.concatenate(bands), expected)
 
 
 def test_png_whose_orientation_follows_its_pixels(tmp_path):
