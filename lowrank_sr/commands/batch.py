@@ -141,7 +141,8 @@ def plan_batch(
 
     A picture that cannot be read or has no place to go affects only itself. In folders, what an earlier run has written
     beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
-    `every_frame` each, numbered from 1.
+    `every_frame` each, numbered from 1. A header is read once for all of this, and again when the picture's turn comes:
+    its profile and metadata are not held meanwhile, which for thousands of pictures would be much.
 
     Raises InputError as `find_sources` does, and for one file that several pictures would become.
     """
@@ -157,7 +158,7 @@ def plan_batch(
     for source in sources:
         for frame, target in _targets(source.path, names.target(source), every_frame):
             try:
-                picture = PictureFile(source.path, frame)  # its header, which is read once for all that is asked here
+                picture = PictureFile(source.path, frame)
                 job = Job(source.path, target, picture.frame, picture.height, picture.width, options)
                 outcome = checks.of(job) or blocked(job)
                 if outcome is None and check_format is not None:

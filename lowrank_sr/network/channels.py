@@ -1,8 +1,8 @@
 """The channels of pictures that a network of 1, 3 or 4 channels enlarges.
 
 A picture has 1 channel (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGB + alpha). A grey network is given one channel after
-the other. A network of RGB is given a single channel as three equal ones, of whose results the mean is taken, and so it
-is given alpha, as in Real-ESRGAN. A network of RGB + alpha is given an opaque picture where there is no alpha.
+the other. A network of RGB is given a single channel three times over, and the mean of its three results is taken, for
+alpha too, as in Real-ESRGAN. A network of RGB + alpha is given an opaque picture where there is no alpha.
 """
 
 from typing import NamedTuple

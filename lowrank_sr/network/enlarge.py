@@ -19,14 +19,13 @@ from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
 
-MEMORY = 2 * 10**9  # bytes that a call needs at most where nobody says otherwise
+MEMORY = 2 * 10**9  # bytes that a call may take by default
 SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
 _CHUNK = 2**20  # values that are rounded at a time
 _YIELDED_BYTES = 2**20  # of rows at a time, copied: whoever holds them does not hold a whole row of tiles
 
 Progress = Callable[[float], object]
 """progress(share): called after each step with the share of the work that was done in it; together about 1."""
-
 
 TileProgress = Callable[[Tile, float], object]
 """progress(tile, share): called after each step with the share of the tile that was done in it; together about 1."""
@@ -123,8 +122,8 @@ def memory_to_use(memory: int | None) -> int:
 def needed_bytes(net: RRDBNet, channels: int, dtype: np.dtype, source_bytes: int, plan: TilePlan) -> int:
     """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
 
-    That is one tile's `call_bytes` and the rows of a row of tiles, finished and as they are read: of `source_bytes` a
-    value, 0 where the picture is in memory anyway; and the last rows that were yielded.
+    That is one tile's `call_bytes`; the picture's rows that a row of tiles is computed from, `source_bytes` a value (0
+    where the picture is in memory anyway); what they become; and the rows that were yielded last.
     """
     read = 2 * source_bytes * plan.computed_height * plan.width * channels  # the next rows meet those before
     row = net.scale * plan.width * channels * dtype.itemsize
@@ -142,9 +141,10 @@ def plan_picture(
     overlap: int | None = None,
     held: int = 0,
 ) -> TilePlan:
-    """The plan that computes least of those that `needs` at most `budget` bytes in addition to those that are `held`.
+    """Of the plans that need at most `budget` bytes in addition to those already `held`, the one that computes least.
 
-    Raises InputError, which says what would do, where the smallest tiles do not fit, and for a negative `overlap`.
+    Raises InputError for a negative `overlap`, and, saying how much would be enough, where the smallest tiles do not
+    fit.
     """
     if overlap is not None and overlap < 0:
         raise InputError(f"an overlap of {overlap} pixels: expected 0 or more")

@@ -1,8 +1,8 @@
-"""How many pixels of context a tile needs for nobody to see where the picture was cut.
+"""How many pixels of context a tile needs so that nobody sees where the picture was cut.
 
-A pixel depends on all pixels within the receptive field, 349 of them in each direction for 23 blocks, but on those far
-away hardly: what a cut changes falls off with the distance from it, at a rate that only measuring tells. A network
-trained for PSNR looks 12 pixels far, one trained with a discriminator, of the same architecture, 66 to 90.
+A pixel depends on all pixels within the receptive field, 349 of them in each direction for 23 blocks, but hardly on
+those far away: what a cut changes falls off with the distance from it, at a rate that only measuring tells. A network
+trained for PSNR looks 12 pixels far; one of the same architecture, trained with a discriminator, 66 to 90.
 
     overlap = the least distance beyond which cuts through the middle of the calibration pictures change no value of
               the stored picture by more than TOLERANCE steps of 8 bits
