@@ -42,7 +42,7 @@ NAMES = (AUTO, *METHODS, *LOW_RANK, *PEERS)
 REFERENCES = ("PyTorch channels last", "OpenVINO", "MNN")
 
 
-def network(name, net):
+def own_network(name, net):
     """The network of one of our own contestants."""
     low_rank = re.fullmatch(r"(whole )?(SVD|CP) x([\d.]+)", name)
     if low_rank is None:
@@ -52,7 +52,7 @@ def network(name, net):
 
 def contestant(name, net, size):
     """The function from image to image that goes by `name`."""
-    return PEERS[name](net, size, size, thread_count()) if name in PEERS else network(name, net)
+    return PEERS[name](net, size, size, thread_count()) if name in PEERS else own_network(name, net)
 
 
 def speeds(names, net, size, rounds):

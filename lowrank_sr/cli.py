@@ -1,27 +1,30 @@
-"""The program `lowrank-sr`, however it ends: by itself, by a signal, or by an output that nobody reads."""
+"""The program `lowrank-sr`: its commands, of which only the one that is asked for is imported."""
 
-import codecs
-import io
+import argparse
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Container, Sequence
+from importlib import import_module
 
+from lowrank_sr import endings
+from lowrank_sr._version import __version__
+from lowrank_sr.endings import on_signals
 from lowrank_sr.errors import InputError
+from lowrank_sr.files import check_writable
 from lowrank_sr.text import complain
 
-_ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}  # Windows has no SIGHUP
-
-
-class _Stopped(KeyboardInterrupt):
-    """A signal came that ends the program: what runs cleans up on its way out."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
+COMMANDS = {
+    "upscale": "Enlarge pictures; NAME.jpg becomes NAME_x4.png.",
+    "info": "Print a network: layers, shapes, parameters, FLOPs; without one, list those that are bundled.",
+    "evaluate": "Print PSNR and SSIM of networks on pictures, with bicubic for orientation.",
+    "convert": "Turn a checkpoint (.pth, .safetensors) or an ncnn model (.param and .bin) into a weights file, .npz.",
+    "interpolate": "Make a network between two of one architecture, such as a smooth one and a sharp one.",
+    "compress": "Factorise the layers of a network, fitted to what they see.",
+    "finetune": "Train a network further, dense or low-rank, on photographs or towards a teacher.",
+    "study": "Measure the poster's table, figures and claims again; write a report.",
+    "plot-benchmarks": "Draw operations against time, the roofline and sweeps from pytest-benchmark's JSON files.",
+}
+"""What each command does, in the order of --help. Its module has `add_options(parser)` and `run(options)`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,88 +36,59 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.stderr is None:  # closed: what is written there must come neither on standard output nor into an open file
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the end of the process)
     try:
-        with _on_signals(_leave):  # there is nothing to clean up yet, and the imports take a second
-            from lowrank_sr.commands import command_line
-        with _on_signals(_stop), _names_as_they_are():
+        with endings.names_as_they_are():
             try:
-                return command_line.run(arguments)
+                with on_signals(endings.leave):  # the imports take half a second
+                    options = _parse(arguments)
+                with on_signals(endings.stop):
+                    return _run(options)
             finally:
-                _flush()
+                endings.flush()
     except InputError as error:
         complain(error)
         return 2
     except MemoryError as error:
         complain(f"out of memory{f': {error}' if str(error) else ''}; expected more, or smaller pictures")
         return 2
-    except KeyboardInterrupt as interruption:  # of which _Stopped is one
-        number = getattr(interruption, "number", signal.SIGINT)
-        complain(str(interruption) or _ENDINGS[signal.Signals(number).name])
-        return 128 + int(number)
+    except KeyboardInterrupt as interruption:
+        return endings.status_after(interruption)
     except BrokenPipeError:  # the reader of our output has gone, as in `lowrank-sr info | head`
-        _discard_output()
+        endings.discard_output()
         return 141
 
 
-@contextmanager
-def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Call `handler` when a signal ends the block, but for those that are ignored, as after `nohup`."""
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in _ENDINGS:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options that the arguments give, by default sys.argv's; `command` among them is the function to call."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return parser({named}).parse_args(arguments)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    complain(_ENDINGS[signal.Signals(number).name])
-    os._exit(128 + number)  # an exception could be lost in what is being imported, or come out as another one
+def parser(complete: Container[str | None] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of the command line, with the options of the commands in `complete`, whose modules it imports."""
+    whole = argparse.ArgumentParser(
+        prog="lowrank-sr", description="ESRGAN super-resolution on a CPU, without a framework."
+    )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text)
+        if name in complete:
+            command = import_module(f"lowrank_sr.commands.{name.replace('-', '_')}")
+            command.add_options(subparser)
+            subparser.set_defaults(command=command.run)
+    return whole
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped(number)
+def _run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit status.
 
+    Raises InputError where the file of --json cannot be written: before the work.
+    """
+    from lowrank_sr.commands.announce import announced  # here, since Numba would slow --help
+    from lowrank_sr.machine.threads import limited
 
-@contextmanager
-def _names_as_they_are() -> Iterator[None]:
-    """Let standard output carry the bytes of file names that its encoding does not have."""
-    if not isinstance(sys.stdout, io.TextIOWrapper):
-        yield
-        return
-    stream, errors = sys.stdout, sys.stdout.errors
-    codecs.register_error("lowrank-sr", _bytes_of_name)
-    stream.reconfigure(errors="lowrank-sr")
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # what cannot be flushed, `_flush` has found
-            stream.reconfigure(errors=errors)
-
-
-def _bytes_of_name(error: UnicodeError) -> tuple[bytes, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return os.fsencode(error.object[error.start : error.end]), error.end
-
-
-def _flush() -> None:
-    """Write what standard output still holds; raises InputError where that cannot be."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _discard_output()
-        raise InputError(f"standard output: cannot be written: {error.strerror}") from error
-
-
-def _discard_output() -> None:
-    """Let Python, which flushes standard output once more at its end, find nothing to complain of."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if getattr(options, "json", None) is not None:
+        check_writable(options.json)
+    with announced(), limited(getattr(options, "threads", None)):
+        return options.command(options) or 0

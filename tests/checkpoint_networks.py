@@ -27,7 +27,7 @@ _NAMES = {
 SCHEMES = ("ESRGAN (old)", *_NAMES)
 
 
-def network(
+def torch_network(
     scheme,
     *,
     num_upsample=2,
@@ -50,7 +50,7 @@ def network(
 
 def canonical(net, **sizes):
     """Return the state dict of `net` under the release's names: all schemes register layers in one order."""
-    names = network("ESRGAN release", **sizes).state_dict()
+    names = torch_network("ESRGAN release", **sizes).state_dict()
     return dict(zip(names, net.state_dict().values(), strict=True))
 
 

@@ -8,8 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from lowrank_sr import commands
-from lowrank_sr.commands.command_line import _parser
+from lowrank_sr import cli, commands
 
 _WIDTH = 88  # characters, of a usage
 
@@ -61,9 +60,9 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.A
 
 class CommandLine(SphinxDirective):
     def run(self) -> list[nodes.Node]:
-        for file in Path(commands.__file__).parent.glob("*.py"):
+        for file in (Path(cli.__file__), *Path(commands.__file__).parent.glob("*.py")):
             self.env.note_dependency(str(file))
-        parser = _parser()
+        parser = cli.parser()
         lines = list(_text(parser))
         for name, command in _commands(parser):
             lines += [name, "-" * len(name), "", *_text(command)]

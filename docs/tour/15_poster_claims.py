@@ -235,7 +235,7 @@ for name, points in readings.items():
 # ----------------------------------------------
 #
 # im2col (:doc:`/auto_tour/02_im2col`) writes each pixel nine times before it multiplies. For the widest layer of the
-# tail that is, for a picture of 256 x 256 pixels enlarged to 1024 x 1024, in one piece:
+# tail that is, for a picture of 256 x 256 pixels enlarged to 1024 x 1024 as a whole:
 
 pixels, channels = 1024**2, 64
 print(f"feature map {4 * pixels * channels / 1e6:.0f} MB, patch matrix {4 * 9 * pixels * channels / 1e6:.0f} MB")

@@ -10,5 +10,6 @@ blocks, scale) is for `network/architecture.py` to say.
 """
 
 from lowrank_sr.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from lowrank_sr.checkpoints.tensors import MOST_PARAMETERS
 
-__all__ = ["Checkpoint", "read_checkpoint"]
+__all__ = ["MOST_PARAMETERS", "Checkpoint", "read_checkpoint"]

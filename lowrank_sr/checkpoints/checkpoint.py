@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from lowrank_sr.checkpoints import ncnn, pth_legacy, pth_zip, safetensors_file
 from lowrank_sr.checkpoints.schemes import rename
 from lowrank_sr.checkpoints.state_dicts import unwrap
-from lowrank_sr.checkpoints.tensors import BytesOf, Tensor, as_float32
+from lowrank_sr.checkpoints.tensors import MOST_PARAMETERS, BytesOf, Tensor, as_float32
 from lowrank_sr.checkpoints.wrong_files import mapped, what_it_is
 from lowrank_sr.errors import InputError
-
-# Eight times ESRGAN. With strides of 0 a file of a kilobyte can claim a tensor of a terabyte.
-_MAX_PARAMETERS = 2**27
 
 _Parser = Callable[[memoryview], tuple[object, BytesOf]]
 
@@ -95,5 +92,5 @@ def _require_sizes(tensors: Mapping[str, Tensor]) -> None:
         dimensions = 4 if name.endswith(".weight") else 1
         if len(tensor.shape) != dimensions or 0 in tensor.shape:
             raise InputError(f"holds {name} of shape {tensor.shape}, where {dimensions} sizes above 0 were expected")
-    if sum(math.prod(tensor.shape) for tensor in tensors.values()) > _MAX_PARAMETERS:
-        raise InputError(f"claims more than {_MAX_PARAMETERS} parameters, the largest network that is read")
+    if sum(math.prod(tensor.shape) for tensor in tensors.values()) > MOST_PARAMETERS:
+        raise InputError(f"claims more than {MOST_PARAMETERS} parameters, the largest network that is read")

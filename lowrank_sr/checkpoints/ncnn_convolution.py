@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowrank_sr.checkpoints.ncnn_param import Layer
-from lowrank_sr.checkpoints.tensors import DTYPES, Storage, as_float32, contiguous
+from lowrank_sr.checkpoints.tensors import DTYPES, MOST_PARAMETERS, Storage, as_float32, contiguous
 from lowrank_sr.errors import InputError
-
-MAX_WEIGHTS = 2**27  # eight times ESRGAN, as for checkpoints
 
 _KERNEL_SIZE = 3
 _SAME = ((-233,) * 4, (-234,) * 4)  # as much padding as keeps the size, which here is 1
@@ -76,8 +74,8 @@ def read_weights(
     those of `data` or the weights are stored in a way that is not read.
     """
     shapes = {name: shape_of(layer) for name, layer in convolutions.items()}
-    if sum(map(math.prod, shapes.values())) > MAX_WEIGHTS:
-        raise InputError(f"claims more than {MAX_WEIGHTS} weights, the largest network that is read")
+    if sum(map(math.prod, shapes.values())) > MOST_PARAMETERS:
+        raise InputError(f"claims more than {MOST_PARAMETERS} weights, the largest network that is read")
     places = _locate(convolutions, shapes, data, param)
     arrays = {}
     for name, shape in shapes.items():

@@ -18,7 +18,7 @@ from lowrank_sr.errors import InputError
 IMAGE, CONVOLUTION, LEAKY_RELU, CLIP = "image", "convolution", "LeakyReLU", "clip"
 CONCAT, SUM, SCALED, ENLARGED, UNSHUFFLED = "concat", "sum", "scaled", "enlarged", "unshuffled"
 
-_MOST_PARTS = 5  # of a Concat in an RRDBNet; Concats of Concats could double with every line
+_MOST_CONCATENATED = 5  # of a Concat in an RRDBNet; Concats of Concats could double with every line
 
 _MOST_NAMES = 6  # in a sentence
 
@@ -167,13 +167,13 @@ def _clip(graph: Graph, layer: Layer, operands: tuple[int, ...]) -> int | None:
 
 
 def _concat(graph: Graph, layer: Layer, operands: tuple[int, ...]) -> int | None:
-    parts: list[int] = []
+    concatenated: list[int] = []
     for operand in operands:
         value = graph.values[operand]
-        parts += value.operands if value.operation == CONCAT else (operand,)
-    if layer.integer(0, 0) != 0 or not 2 <= len(parts) <= _MOST_PARTS:  # 0: along the channels
+        concatenated += value.operands if value.operation == CONCAT else (operand,)
+    if layer.integer(0, 0) != 0 or not 2 <= len(concatenated) <= _MOST_CONCATENATED:  # 0: along the channels
         return None
-    return graph.add(Value(CONCAT, tuple(parts)), layer)
+    return graph.add(Value(CONCAT, tuple(concatenated)), layer)
 
 
 def _eltwise(graph: Graph, layer: Layer, operands: tuple[int, ...]) -> int | None:

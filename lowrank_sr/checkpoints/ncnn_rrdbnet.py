@@ -118,10 +118,10 @@ class _Walk:
 
     def _dense_block(self, name: str, x: int) -> int:
         """x + 0.2 conv5(x, g1, ..., g4) with g_k = LeakyReLU(conv_k(x, g1, ..., g_{k-1}))."""
-        parts = [x]
+        inputs = [x]
         for k in range(1, _CONVOLUTIONS):
-            parts.append(self._activated(f"{name}.conv{k}", self._concatenated(f"{name}.conv{k}", parts)))
-        conv5 = self._concatenated(f"{name}.conv5", parts)
+            inputs.append(self._activated(f"{name}.conv{k}", self._concatenated(f"{name}.conv{k}", inputs)))
+        conv5 = self._concatenated(f"{name}.conv5", inputs)
         return self._sum(name, (_BETA, conv5), x)
 
     def _upsampled(self, x: int) -> tuple[int, int]:
@@ -135,10 +135,10 @@ class _Walk:
             x = self._activated(name, self._place(name, self._reader(name, enlarged)))
         return x, upsamplings
 
-    def _concatenated(self, name: str, parts: list[int]) -> int:
-        """Place the convolution that reads `parts` side by side."""
-        value = Value(CONCAT, tuple(parts))
-        x = parts[0] if len(parts) == 1 else self.graph.find(value)
+    def _concatenated(self, name: str, inputs: list[int]) -> int:
+        """Place the convolution that reads `inputs` side by side."""
+        value = Value(CONCAT, tuple(inputs))
+        x = inputs[0] if len(inputs) == 1 else self.graph.find(value)
         if x is None:
             raise self._not_read(name, self.graph.formula(value))
         return self._place(name, self._reader(name, x))

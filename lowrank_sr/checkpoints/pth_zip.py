@@ -121,7 +121,7 @@ class _ZipRecords:
 
 
 class _BoundedReader:
-    """The file as `zipfile` wants it, which reads the directory in one piece of whatever size the file claims."""
+    """The file as `zipfile` wants it, which reads the whole directory at once, however long the file claims it is."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -141,6 +141,6 @@ class _BoundedReader:
         if size > _MAX_DIRECTORY_BYTES:
             raise zipfile.BadZipFile(f"a directory of {size} bytes")
         end = len(self._data) if size < 0 else self._position + size
-        piece = bytes(self._data[self._position : end])
-        self._position += len(piece)
-        return piece
+        read = bytes(self._data[self._position : end])
+        self._position += len(read)
+        return read

@@ -30,6 +30,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "uint8": np.dtype("u1"),
     "bool": np.dtype("?"),
 }
+MOST_PARAMETERS = 2**27
+"""Of a network that is read: eight times ESRGAN's. With strides of 0 a kilobyte can claim a tensor of a terabyte."""
+
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
 _MAX_COUNT = 2**63  # PyTorch counts in int64
 _MAX_DIMENSIONS = 64  # PyTorch's limit, and NumPy's

@@ -97,7 +97,7 @@ class _Machine:
 
     def push_stack_global(self) -> None:
         name = self.pop_n(2)
-        if any(type(part) is not str for part in name):
+        if any(type(word) is not str for word in name):
             raise InputError("its pickle asks for a global whose name is not a string")
         self.push_global(".".join(name))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.errors import InputError
-from lowrank_sr.network.enlarge import Compute, Piece, enlarge_piece
+from lowrank_sr.network.enlarge import Compute, TileInput, TileProgress, enlarge_tile
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 if TYPE_CHECKING:
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 def tiles_on(pool: Pool, sent: "Future") -> Compute:
     """What computes tiles on the workers of `pool`, by the network that `Pool.send` has sent there."""
 
-    def compute(net: RRDBNet, pieces: Iterable[Piece]) -> Iterator[np.ndarray]:
-        calls = ((piece.tile.kept, (sent, piece)) for piece in pieces)
-        for _, values in pool.run(enlarge_piece, calls, in_order=True):
+    def compute(net: RRDBNet, inputs: Iterable[TileInput], progress: TileProgress) -> Iterator[np.ndarray]:
+        calls = ((given.tile, (sent, given)) for given in inputs)
+        for tile, values in pool.run(enlarge_tile, calls, lambda tile: str(tile.kept), in_order=True):
             if isinstance(values, InputError):
                 raise values
+            progress(tile, 1)
             yield values
 
     return compute

@@ -1,12 +1,17 @@
-"""A batch of pictures as plain data: what is to be done, and what became of it."""
+"""A batch of pictures: everything that can be known is found out before the first of them is enlarged."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-Progress = Callable[[float], object]
-"""progress(share): called after each step with the share of a picture that was done in it."""
+from lowrank_sr.commands.sources import Source, find_sources, identity
+from lowrank_sr.errors import InputError
+from lowrank_sr.files import check_writable
+from lowrank_sr.network.enlarge import Progress
+from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.pictures.formats import FORMATS, SUFFIXES, listed
+from lowrank_sr.pictures.reading import PictureFile, frames_in
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,14 @@ class FileOptions:
 
 
 @dataclass(frozen=True)
-class Task:
-    """Enlarge one frame or page (from 0) of the file `source` into the file `target`."""
+class Job:
+    """Enlarge one frame or page (from 0) of the file `source`, of `height` x `width` pixels, into the file `target`."""
 
     source: Path
     target: Path
     frame: int
+    height: int
+    width: int
     options: FileOptions
 
 
@@ -50,16 +57,189 @@ class Outcome:
 class Plan:
     """What a batch will do, in order, what is decided already, and sentences that its user should read first."""
 
-    tasks: list[Task]
+    jobs: list[Job]
     decided: list[Outcome]
     notices: list[str]
 
 
-def blocked(task: Task) -> Outcome | None:
-    """The outcome of a task whose target exists and is not to be overwritten, else None."""
-    if task.options.existing == "overwrite" or not os.path.isfile(task.target):
+Executor = Callable[[RRDBNet, Sequence[Job], Progress], Iterable[Outcome]]
+"""execute(net, jobs, progress): the outcome of each job as it is there, in any order."""
+
+
+def blocked(job: Job) -> Outcome | None:
+    """The outcome of a job whose target exists and is not to be overwritten, else None."""
+    if job.options.existing == "overwrite" or not os.path.isfile(job.target):
         return None
-    if task.options.existing == "skip":
-        return Outcome(task.source, task.target, task.frame, "skipped", f"{task.target}: exists")
-    sentence = f"{task.target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
-    return Outcome(task.source, task.target, task.frame, "failed", sentence)
+    if job.options.existing == "skip":
+        return Outcome(job.source, job.target, job.frame, "skipped", f"{job.target}: exists")
+    sentence = f"{job.target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
+    return Outcome(job.source, job.target, job.frame, "failed", sentence)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the files that are written are called.
+
+    `file` is the name of the only one, where one is given; else each goes to `folder`, None for that of its picture, as
+    the picture's name, `suffix` and `extension`, ".png".
+    """
+
+    suffix: str
+    extension: str
+    folder: Path | None = None
+    file: Path | None = None
+
+    def target(self, source: Source) -> Path:
+        """The file that the picture becomes."""
+        if self.file is not None:
+            return self.file
+        folder = source.path.parent
+        if self.folder is not None:
+            below = folder.relative_to(source.folder) if source.folder is not None else Path()
+            folder = self.folder / below
+        return folder / f"{source.path.stem}{self.suffix}{self.extension}"
+
+    def made(self, source: Path) -> bool:
+        """Whether the name of `source` may be one that an earlier run has given."""
+        return bool(self.suffix) and source.stem.endswith(self.suffix) and source.suffix == self.extension
+
+
+def naming(output: str | None, suffix: str, extension: str | None) -> Naming:
+    """Where -o, --suffix and --format lead; raises InputError where they contradict each other or name no format."""
+    if "/" in suffix or os.sep in suffix:
+        raise InputError(f"--suffix {suffix}: expected a part of a file's name, without a folder")
+    folder_suffix = extension or ".png"
+    if output is None:
+        return Naming(suffix, folder_suffix)
+    if not output:
+        raise InputError("-o: an empty name: expected a file or a folder")
+    path = Path(output)
+    if os.path.isdir(path) or output.endswith(("/", os.sep)) or not path.suffix:
+        if os.path.exists(path) and not os.path.isdir(path):
+            raise InputError(f"-o {output}: is no folder; expected one, or a name with the suffix {listed(SUFFIXES)}")
+        return Naming(suffix, folder_suffix, folder=path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"-o {output}: no image format has this suffix; expected {listed(SUFFIXES)},"
+            f" or a folder as {output}{os.sep}"
+        )
+    if extension is not None and FORMATS[extension] != FORMATS[path.suffix.lower()]:
+        raise InputError(f"-o {output}: expected the suffix of --format {extension[1:]}")
+    return Naming(suffix, path.suffix, file=path)
+
+
+def plan_batch(
+    inputs: Iterable[str | os.PathLike[str]],
+    names: Naming,
+    options: FileOptions,
+    every_frame: bool = False,
+    check_format: Callable[[PictureFile, Path], object] | None = None,
+) -> Plan:
+    """Pair every picture in `inputs`, files and folders, with the file that it becomes.
+
+    `check_format` raises InputError for a picture that the format of its file cannot keep.
+
+    A picture that cannot be read or has no place to go affects only itself. In folders, what an earlier run has written
+    beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
+    `every_frame` each, numbered from 1. A header is read once for all of this, and again when the picture's turn comes:
+    its profile and metadata are not held meanwhile, which for thousands of pictures would be much.
+
+    Raises InputError as `find_sources` does, and for one file that several pictures would become.
+    """
+    sources, notices = find_sources(inputs, names.folder)
+    if names.file is not None and len(sources) != 1:
+        raise InputError(f"{names.file}: one file for {len(sources)} pictures: expected a folder")
+    if names.file is None:
+        made = {names.target(source) for source in sources if not names.made(source.path)}
+        sources = [source for source in sources if source.folder is None or source.path not in made]
+    checks = _Checks(sources)
+    jobs: list[Job] = []
+    decided: list[Outcome] = []
+    for source in sources:
+        for frame, target in _targets(source.path, names.target(source), every_frame):
+            try:
+                picture = PictureFile(source.path, frame)
+                job = Job(source.path, target, picture.frame, picture.height, picture.width, options)
+                outcome = checks.of(job) or blocked(job)
+                if outcome is None and check_format is not None:
+                    check_format(picture, target)
+            except InputError as error:
+                outcome = Outcome(source.path, target, frame or 0, "failed", str(error))
+            if outcome is not None:
+                decided.append(outcome)
+                continue
+            jobs.append(job)
+            if picture.frames > 1:
+                notices.append(f"{source.path}: the first of {picture.frames} frames; --frames enlarges all")
+    return Plan(jobs, decided, notices)
+
+
+def _targets(source: Path, target: Path, every_frame: bool) -> Iterator[tuple[int | None, Path]]:
+    """The frames to enlarge, None for the first, whichever that is, and the file that each becomes."""
+    try:
+        frames = frames_in(source) if every_frame else []
+    except InputError:  # which opening it will say again
+        frames = []
+    if len(frames) < 2:
+        yield None, target
+        return
+    digits = len(str(len(frames)))
+    for number, frame in enumerate(frames, 1):
+        yield frame, target.with_name(f"{target.stem}_{number:0{digits}d}{target.suffix}")
+
+
+class _Checks:
+    """What the targets of a batch must not be: a picture still to be read, a target already, or out of reach."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        self.sources = {identity(source.path): source.path for source in sources}
+        self.targets: dict[tuple[int, int] | Path, Path] = {}
+        self.folders: dict[Path, str | None] = {}
+
+    def of(self, job: Job) -> Outcome | None:
+        """The outcome of a job whose target will not do, else None."""
+        try:
+            self._check(job.source, job.target)
+        except InputError as error:
+            return Outcome(job.source, job.target, job.frame, "failed", str(error))
+        except OSError as error:  # this one alone, whatever the system has against its names
+            sentence = f"{job.source}: cannot become {job.target}: {error.strerror or error}"
+            return Outcome(job.source, job.target, job.frame, "failed", sentence)
+        return None
+
+    def _check(self, source: Path, target: Path) -> None:
+        """Raise InputError, naming the picture, where its target will not do."""
+        place = identity(target)
+        if place == identity(source):
+            raise InputError(f"{source}: would be overwritten by its own enlargement: expected another output")
+        if place in self.sources:
+            raise InputError(
+                f"{source}: its enlargement would overwrite {self.sources[place]}: expected another output"
+            )
+        other = self.targets.setdefault(place, source)
+        if other != source:
+            raise InputError(f"{source}: would become {target}, as {other} does: expected pictures of different names")
+        if target.parent not in self.folders:
+            self.folders[target.parent] = _unreachable(target.parent)
+        reason = self.folders[target.parent]
+        if reason is not None:
+            raise InputError(f"{target}: cannot be written: {reason}")
+        try:
+            target.lstat()
+        except FileNotFoundError:
+            return
+        except OSError as error:  # such as a name that is too long
+            raise InputError(f"{target}: cannot be written: {error.strerror}") from error
+        check_writable(target)
+
+
+def _unreachable(folder: Path) -> str | None:
+    """What is wrong with a folder to write in, which may be still to be made."""
+    for ancestor in (folder, *folder.parents):
+        if os.path.isdir(ancestor):
+            if os.access(ancestor, os.W_OK | os.X_OK):
+                return None
+            return f"no permission in {ancestor}"
+        if os.path.lexists(ancestor):
+            return f"{folder} cannot be made a folder: {ancestor} is a file"
+    return f"{folder} cannot be made a folder"

@@ -1,4 +1,4 @@
-"""A batch on a cluster's workers: pictures are tasks, and so are the tiles of large ones."""
+"""A batch on a cluster's workers: each picture is a task there, and so is each tile of a large one."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,16 +10,14 @@ from typing import Any
 from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.cluster.sent_file import SentFile, received, with_names
 from lowrank_sr.cluster.tiles import tiles_on
-from lowrank_sr.commands.batch import Outcome, Progress, Task, blocked
-from lowrank_sr.commands.batch_run import Executor, run_task
-from lowrank_sr.commands.upscale_file import PROCESS_BYTES
+from lowrank_sr.commands.batch import Executor, Job, Outcome, blocked
+from lowrank_sr.commands.upscale_file import PROCESS_BYTES, run_job
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.enlarge import MEMORY
+from lowrank_sr.network.enlarge import MEMORY, Progress
 from lowrank_sr.network.footprint import call_bytes
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.pictures.reading import PictureFile
 
 WORKER_SHARE = 0.7  # of a worker's memory; from 80% on Dask gives it no more tasks
 LARGE = 0.5  # of the memory for a picture: what needs more is computed tile by tile
@@ -34,81 +32,77 @@ def on_workers(pool: Pool) -> Executor:
     return partial(_execute, pool)
 
 
-def _execute(pool: Pool, net: RRDBNet, tasks: Sequence[Task], progress: Progress) -> Iterator[Outcome]:
+def _execute(pool: Pool, net: RRDBNet, jobs: Sequence[Job], progress: Progress) -> Iterator[Outcome]:
     sent = pool.send(net)
     limit = pool.memory_limit()
-    large: list[Task] = []
+    large: list[Job] = []
     existing: list[Outcome] = []
 
-    def calls() -> Iterator[tuple[Task, tuple[Any, ...]]]:
-        for task in (_within(limit, task) for task in tasks):
-            outcome = blocked(task)  # another process may have written it since the plan was made
+    def calls() -> Iterator[tuple[Job, tuple[Any, ...]]]:
+        for job in (_within(limit, job) for job in jobs):
+            outcome = blocked(job)  # another process may have written it since the plan was made
             if outcome is not None:
                 existing.append(outcome)
-            elif _is_large(net, task):
-                large.append(task)
+            elif _is_large(net, job):
+                large.append(job)
             else:
-                yield task, (sent, task, SentFile.of(task.source, pool.shared_files))
+                yield job, (sent, job, SentFile.of(job.source, pool.shared_files))
 
     run = _run_there if pool.shared_files else _run_and_return
-    for task, result in pool.run(run, calls(), name=lambda task: str(task.source)):
+    for job, result in pool.run(run, calls(), name=lambda job: str(job.source)):
         progress(1)
         if isinstance(result, InputError):
-            yield Outcome(task.source, task.target, task.frame, "failed", str(result))
+            yield Outcome(job.source, job.target, job.frame, "failed", str(result))
         else:
             outcome, content = result
-            yield outcome if content is None else _written(task, outcome, content)
+            yield outcome if content is None else _written(job, outcome, content)
     for outcome in existing:
         progress(1)
         yield outcome
-    for task in large:
-        yield run_task(net, task, progress, tiles_on(pool, sent))
+    for job in large:
+        yield run_job(net, job, progress, tiles_on(pool, sent))
 
 
-def _within(limit: int | None, task: Task) -> Task:
-    """The task in no more memory than a worker may take of its `limit`."""
-    memory = task.options.memory
+def _within(limit: int | None, job: Job) -> Job:
+    """The job in no more memory than a worker may take of its `limit`."""
+    memory = job.options.memory
     allowed = None if limit is None else int(WORKER_SHARE * limit)
     if allowed is None or (allowed >= PROCESS_BYTES + MEMORY if memory is None else allowed >= memory):
-        return task
-    return replace(task, options=replace(task.options, memory=allowed))
+        return job
+    return replace(job, options=replace(job.options, memory=allowed))
 
 
-def _is_large(net: RRDBNet, task: Task) -> bool:
+def _is_large(net: RRDBNet, job: Job) -> bool:
     """Whether a picture may need several tiles, or most of a worker's memory."""
-    try:
-        picture = PictureFile(task.source, task.frame)
-    except InputError:  # which the worker will find too
-        return False
-    needed = call_bytes(net, picture.height, picture.width, thread_count())
-    return needed > LARGE * (MEMORY if task.options.memory is None else task.options.memory)
+    needed = call_bytes(net, job.height, job.width, thread_count())
+    return needed > LARGE * (MEMORY if job.options.memory is None else job.options.memory)
 
 
-def _run_there(net: RRDBNet, task: Task, source: SentFile) -> tuple[Outcome, None]:
+def _run_there(net: RRDBNet, job: Job, source: SentFile) -> tuple[Outcome, None]:
     # A worker that has died may have written the file; its successor, called again, replaces it by the same bytes.
-    options = replace(task.options, existing="overwrite")
-    there = replace(task, source=source.path, target=task.target.absolute(), options=options)
-    return replace(run_task(net, there), source=task.source, target=task.target), None
+    options = replace(job.options, existing="overwrite")
+    there = replace(job, source=source.path, target=job.target.absolute(), options=options)
+    return replace(run_job(net, there), source=job.source, target=job.target), None
 
 
-def _run_and_return(net: RRDBNet, task: Task, source: SentFile) -> tuple[Outcome, bytes | None]:
+def _run_and_return(net: RRDBNet, job: Job, source: SentFile) -> tuple[Outcome, bytes | None]:
     """What became of the picture, and the content of the file that is to be written."""
     with received(source) as (path,), tempfile.TemporaryDirectory(prefix="lowrank-sr-") as folder:
-        target = Path(folder) / task.target.name
-        outcome = run_task(net, replace(task, source=path, target=target))
+        target = Path(folder) / job.target.name
+        outcome = run_job(net, replace(job, source=path, target=target))
         content = target.read_bytes() if target.exists() else None
-        message = with_names(outcome.message, {path: task.source, target: task.target})
-    return replace(outcome, source=task.source, target=task.target, message=message), content
+        message = with_names(outcome.message, {path: job.source, target: job.target})
+    return replace(outcome, source=job.source, target=job.target, message=message), content
 
 
-def _written(task: Task, outcome: Outcome, content: bytes) -> Outcome:
+def _written(job: Job, outcome: Outcome, content: bytes) -> Outcome:
     """The outcome after `content` is written, making the folder."""
-    existing = blocked(task)  # another process may have written it since the plan was made
+    existing = blocked(job)  # another process may have written it since the plan was made
     if existing is not None:
         return existing
     try:
-        task.target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(task.target) as temporary:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(job.target) as temporary:
             temporary.write_bytes(content)
     except (OSError, InputError) as error:
         return replace(outcome, status="failed", message=str(error))

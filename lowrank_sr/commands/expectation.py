@@ -5,15 +5,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lowrank_sr.commands.batch import Progress, Task
-from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.reading import PictureFile
+from lowrank_sr.commands.batch import Job
+from lowrank_sr.network.enlarge import Progress
 
 SECONDS_WATCHED = 3
 LONG_SECONDS = 60
 
 
-def watched(progress: Progress, tasks: Sequence[Task], tell: Callable[[float], object]) -> Progress:
+def watched(progress: Progress, jobs: Sequence[Job], tell: Callable[[float], object]) -> Progress:
     """`progress`, which calls `tell` once with the seconds that the batch will take, where that is more than a minute.
 
     The pixels done in the SECONDS_WATCHED seconds after the first step say how long the others take. Everything has to
@@ -31,23 +30,15 @@ def watched(progress: Progress, tasks: Sequence[Task], tell: Callable[[float], o
             start = now, done
         elif not told and now - start[0] >= SECONDS_WATCHED and done > start[1]:
             told = True
-            seconds = (now - start[0]) * _pixels_of(tasks, len(tasks)) / _pixels_of(tasks, done, start[1])
+            seconds = (now - start[0]) * _pixels(jobs, len(jobs)) / _pixels(jobs, done, start[1])
             if seconds > LONG_SECONDS:
                 tell(seconds)
 
     return report
 
 
-def _pixels_of(tasks: Sequence[Task], done: float, before: float = 0) -> float:
+def _pixels(jobs: Sequence[Job], done: float, before: float = 0) -> float:
     """The pixels of the first `done` pictures without those of the first `before`."""
-    pixels = np.array([_pixels(task) for task in tasks], float)
-    first = np.arange(len(tasks))
+    pixels = np.array([job.height * job.width for job in jobs], float)
+    first = np.arange(len(jobs))
     return float(pixels @ (np.clip(done - first, 0, 1) - np.clip(before - first, 0, 1)))
-
-
-def _pixels(task: Task) -> int:
-    try:
-        picture = PictureFile(task.source, task.frame)
-    except InputError:  # which is said when its turn comes
-        return 1
-    return picture.height * picture.width

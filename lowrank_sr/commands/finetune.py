@@ -10,8 +10,6 @@ import numpy as np
 
 from lowrank_sr.commands.options import (
     NETWORK_HELP,
-    Subparsers,
-    add_command,
     add_json,
     add_seed,
     add_threads,
@@ -37,7 +35,7 @@ PAUSE = 60  # seconds of training between two validations, after each of which t
 Row = dict[str, Any]
 
 
-class Task(NamedTuple):
+class Request(NamedTuple):
     """What is asked for: `photos` and `validate` are folders."""
 
     output: Path
@@ -48,10 +46,8 @@ class Task(NamedTuple):
     validate: Path = IMAGES
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Train a network further, dense or low-rank, on photographs or towards a teacher."
-    parser = add_command(subparsers, "finetune", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_threads(parser)
     parser.add_argument("weights", type=given_path, metavar="WEIGHTS", help=f"to begin with: {NETWORK_HELP}")
     parser.add_argument(
@@ -88,7 +84,7 @@ def add_photos(parser: argparse._ActionsContainer, required: bool = False) -> No
 
 def run(options: argparse.Namespace) -> None:
     """Fine-tune the network and say what that gained."""
-    task = Task(
+    request = Request(
         options.output,
         options.photos,
         finetune.checked_length(options.steps, options.minutes),
@@ -96,27 +92,27 @@ def run(options: argparse.Namespace) -> None:
         None if options.teacher is None else load(options.teacher),
         options.validate,
     )
-    _, numbers = finetune_to(task, load(options.weights), options.resume)
+    _, numbers = finetune_to(request, load(options.weights), options.resume)
     report(summary(numbers["curve"], network_name(options.weights)), numbers, options.json)
 
 
-def finetune_to(task: Task, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet, dict[str, Any]]:
-    """Fine-tune `net` into the weights file `task.output`; return the network, and its record and curve.
+def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet, dict[str, Any]]:
+    """Fine-tune `net` into the weights file `request.output`; return the network, and its record and curve.
 
     Every minute of training its PSNR is measured and the state saved, to OUT.state.npz. After Ctrl-C both files have
     what was reached, and the KeyboardInterrupt goes on to the caller.
 
     Raises InputError as `training.finetune.finetune` does, after writing what was last measured where a run diverges;
-    where `task.output` cannot be written; and for a state of another run.
+    where `request.output` cannot be written; and for a state of another run.
     """
-    check_weights_output(task.output)
-    finetune.check_networks(net, task.teacher)
-    pairs = [pair.read_images(net.scale) for pair in find_pairs(task.validate)]
-    pictures = folder.read(folder.choose(task.photos), net.scale, finetune.SIDE, task.teacher is not None)
-    about = finetune.about(pictures, task.teacher, task.length, task.seed)
-    run_of = {**about, **identity(net, task.teacher)}
-    state_file = task.output.with_suffix(".state.npz")
-    start, curve = load_state(state_file, run_of) if resume else (finetune.first_state(net, task.seed), [])
+    check_weights_output(request.output)
+    finetune.check_networks(net, request.teacher)
+    pairs = [pair.read_images(net.scale) for pair in find_pairs(request.validate)]
+    pictures = folder.read(folder.choose(request.photos), net.scale, finetune.SIDE, request.teacher is not None)
+    about = finetune.about(pictures, request.teacher, request.length, request.seed)
+    run_of = {**about, **identity(net, request.teacher)}
+    state_file = request.output.with_suffix(".state.npz")
+    start, curve = load_state(state_file, run_of) if resume else (finetune.first_state(net, request.seed), [])
     state = measured = start  # measured: the last state whose PSNR is known
     with progress(1, "finetune", "run") as bar:
 
@@ -130,22 +126,22 @@ def finetune_to(task: Task, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet
         try:
             if not resume:
                 measure()
-            for state in finetune.training(net, pictures, task.teacher, task.length, start):
-                bar.update(min(1.0, task.length.done(state)) - bar.n)
+            for state in finetune.training(net, pictures, request.teacher, request.length, start):
+                bar.update(min(1.0, request.length.done(state)) - bar.n)
                 bar.set_postfix_str(f"loss {state.loss:.4f}")
                 if state.seconds - measured.seconds >= PAUSE:
                     measure()
             if state is not measured:
                 measure()
         except InputError:
-            finetune.result(net, measured, about).save(task.output)
+            finetune.result(net, measured, about).save(request.output)
             raise
         except KeyboardInterrupt:
             save_state(state_file, state, run_of, curve)
-            finetune.result(net, state, about).save(task.output)
+            finetune.result(net, state, about).save(request.output)
             raise
     tuned = finetune.result(net, state, about)
-    tuned.save(task.output)
+    tuned.save(request.output)
     state_file.unlink(missing_ok=True)
     return tuned, {"finetuning": tuned.meta["finetuning"], "curve": curve}
 

@@ -6,8 +6,6 @@ from typing import Any
 from lowrank_sr import flops
 from lowrank_sr.commands.options import (
     NETWORK_HELP,
-    Subparsers,
-    add_command,
     add_json,
     add_method,
     add_threads,
@@ -26,10 +24,8 @@ from lowrank_sr.resources import NETWORKS, weights_file
 from lowrank_sr.text import table
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Print a network: layers, shapes, parameters, FLOPs; without one, list those that are bundled."
-    parser = add_command(subparsers, "info", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_method(parser)
     add_threads(parser)
     parser.add_argument("weights", nargs="?", type=given_path, metavar="WEIGHTS", help=NETWORK_HELP)

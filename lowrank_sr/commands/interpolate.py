@@ -4,8 +4,6 @@ import argparse
 
 from lowrank_sr.commands.options import (
     NETWORK_HELP,
-    Subparsers,
-    add_command,
     check_weights_output,
     given_path,
     load_network,
@@ -14,10 +12,8 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.network.interpolate import interpolate
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Make a network between two of one architecture, such as a smooth one and a sharp one."
-    parser = add_command(subparsers, "interpolate", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     parser.add_argument("a", type=given_path, metavar="A", help=NETWORK_HELP)
     parser.add_argument("b", type=given_path, metavar="B", help=NETWORK_HELP)
     parser.add_argument(

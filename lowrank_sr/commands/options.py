@@ -1,10 +1,8 @@
 """What several commands have in common: options, the network that they ask for, and numbers as text and JSON."""
 
 import argparse
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeAlias
 
 from lowrank_sr.cluster import connection
 from lowrank_sr.cluster.pool import Pool
@@ -15,12 +13,6 @@ from lowrank_sr.network.auto import check_method
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.resources import DEFAULT_NETWORK, NETWORKS
 from lowrank_sr.text import say
-
-Command = Callable[[argparse.Namespace], int | None]
-"""command(options): run it and return the exit status, None for 0."""
-
-Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What the command line's parser adds a command to."""
 
 
 def given_path(text: str) -> Path:
@@ -33,13 +25,6 @@ def given_path(text: str) -> Path:
 NETWORK_HELP = f"a bundled network ({', '.join(NETWORKS)}), a weights file, a checkpoint or an ncnn model"
 WEIGHTS_HELP = f"{NETWORK_HELP} (default: {DEFAULT_NETWORK})"
 DATA_HELP = "pictures, or pairs NAME_HR.png and NAME_LR.png (default: the bundled ones)"
-
-
-def add_command(subparsers: Subparsers, name: str, command: Command, text: str) -> argparse.ArgumentParser:
-    """Add a command to the command line; `text` says in a sentence what it does."""
-    parser = subparsers.add_parser(name, help=text, description=text)
-    parser.set_defaults(command=command)
-    return parser
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:

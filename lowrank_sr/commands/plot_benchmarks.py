@@ -2,15 +2,13 @@
 
 import argparse
 
-from lowrank_sr.commands.options import Subparsers, add_command, given_path
+from lowrank_sr.commands.options import given_path
 from lowrank_sr.study.report.benchmarks import plot_benchmarks
 from lowrank_sr.text import say
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Draw operations against time, the roofline and sweeps from pytest-benchmark's JSON files."
-    parser = add_command(subparsers, "plot-benchmarks", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     parser.add_argument(
         "files",
         type=given_path,

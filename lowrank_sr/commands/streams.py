@@ -33,7 +33,7 @@ class Streams:
 
 @contextmanager
 def replaced(inputs: Sequence[str], output: str | None, extension: str | None) -> Iterator[Streams]:
-    """Yield files in the place of "-": one with standard input, and one that standard output gets at the end.
+    """Yield files in the place of "-": one that holds standard input, one that is copied to standard output at the end.
 
     Without `output`, what comes from standard input goes to standard output. `extension` is that of the file for
     standard output, by default ".png".

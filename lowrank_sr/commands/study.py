@@ -6,9 +6,7 @@ from pathlib import Path
 from lowrank_sr.commands.options import (
     DATA_HELP,
     NETWORK_HELP,
-    Subparsers,
     add_cluster,
-    add_command,
     add_seed,
     add_threads,
     given_path,
@@ -22,10 +20,8 @@ from lowrank_sr.study.technique import FORMS
 from lowrank_sr.text import say
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    text = "Measure the poster's table, figures and claims again; write a report."
-    parser = add_command(subparsers, "study", run, text)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_threads(parser)
     add_cluster(parser)
     parser.add_argument(

@@ -1,45 +1,42 @@
 """The command `upscale`: picture files in, larger picture files out."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from lowrank_sr.commands.batch import FileOptions, Outcome, Plan, Task
+from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, naming, plan_batch
 from lowrank_sr.commands.batch_on_cluster import on_workers
-from lowrank_sr.commands.batch_plan import naming, plan_batch
-from lowrank_sr.commands.batch_run import run_batch, run_here
-from lowrank_sr.commands.batch_sources import identity
+from lowrank_sr.commands.expectation import watched
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
-    Subparsers,
     add_cluster,
-    add_command,
     add_method,
     add_threads,
     given_path,
     load_network,
     open_pool,
 )
+from lowrank_sr.commands.sources import identity
 from lowrank_sr.commands.streams import Streams, replaced
-from lowrank_sr.commands.upscale_file import writable_shape
+from lowrank_sr.commands.upscale_file import run_job, writable_shape
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
+from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.formats import SUFFIXES
-from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
+from lowrank_sr.text import complain, progress, say
 
 _LEAST_OUTSCALE, _MOST_OUTSCALE = 0.01, 100
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = add_command(subparsers, "upscale", run, "Enlarge pictures; NAME.jpg becomes NAME_x4.png.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     add_method(parser)
     add_threads(parser)
     add_cluster(parser)
@@ -58,7 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
         type=int,
         metavar="PIXELS",
         help="what a tile sees of its neighbours; by default as much as the network needs for no value to differ by"
-        " more than a step or two of 8 bits from that of the picture in one piece, measured once on cuts through the"
+        " more than a step or two of 8 bits from that of the whole picture, measured once on cuts through the"
         " calibration pictures (90 for realesrgan-x4plus, 66 for realesrgan-x4plus-anime, 12 for psnr-small)",
     )
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
@@ -89,20 +86,21 @@ def run(options: argparse.Namespace) -> int:
     extension = f".{options.format}" if options.format else None
     net = load_network(options.weights, options.method)
     check_channels(net.architecture)
+    outcomes: list[Outcome] = []
     with replaced(options.inputs, options.output, extension) as streams:
         suffix = f"_x{options.outscale or net.scale:g}" if options.suffix is None else options.suffix
         names = naming(streams.output, suffix, extension)
         existing = options.existing or ("fail" if names.file is None else "overwrite")
         file_options = FileOptions(existing, options.outscale, memory, options.overlap)
-        plan = plan_batch(streams.inputs, names, file_options, options.frames, partial(_check_format, net))
-        if streams.to_stdout and len(plan.tasks) > 1:
+        check_format = partial(writable_shape, net, outscale=options.outscale)
+        plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format)
+        if streams.to_stdout and len(plan.jobs) > 1:
             raise InputError("standard output: only one picture can be written there")
         if options.json is not None:
             _check_report(options.json, plan)
-        outcomes: list[Outcome] = []
         with open_pool(options) as pool:
             faster = None if options.quiet or pool is not None else _faster(options.weights)
-            if faster is not None and plan.tasks:
+            if faster is not None and plan.jobs:
                 warm_up(net)
             execute = run_here if pool is None else on_workers(pool)
             try:
@@ -118,15 +116,74 @@ def _faster(weights: Path | None) -> str | None:
     return SMALL_NETWORK if str(weights or DEFAULT_NETWORK) == DEFAULT_NETWORK else None
 
 
-def _check_format(net: RRDBNet, task: Task) -> None:
-    writable_shape(net, PictureFile(task.source, task.frame), task.target, task.options.outscale)
-
-
 def _check_report(report: Path, plan: Plan) -> None:
     """Raise InputError where the file of --json is a picture that is read or written."""
-    steps: list[Task | Outcome] = [*plan.tasks, *plan.decided]
-    if identity(report) in {identity(path) for step in steps for path in (step.source, step.target)}:
+    pictures: list[Job | Outcome] = [*plan.jobs, *plan.decided]
+    if identity(report) in {identity(path) for each in pictures for path in (each.source, each.target)}:
         raise InputError(f"--json {report}: is a picture of this batch: expected another file")
+
+
+def run_here(net: RRDBNet, jobs: Sequence[Job], progress: Progress) -> Iterable[Outcome]:
+    """Run the jobs in this process, in their order."""
+    return (run_job(net, job, progress) for job in jobs)
+
+
+def run_batch(
+    net: RRDBNet,
+    plan: Plan,
+    outcomes: list[Outcome],
+    quiet: bool = False,
+    shown: Callable[[str], str] = str,
+    execute: Executor = run_here,
+    faster: str | None = None,
+) -> None:
+    """Carry a plan out, saying what is written and what fails; append to `outcomes` what became of each picture.
+
+    With `quiet` only failures are said. Sentences and names pass through `shown`, which gives "" for what is not said.
+    Where the batch takes more than a minute, `faster`, the name of a faster network, is recommended.
+    """
+    outcomes += plan.decided
+    for sentence in [] if quiet else plan.notices:
+        complain(shown(sentence))
+    for outcome in outcomes:
+        _tell(outcome, quiet, shown)
+    description = plan.jobs[0].source.name if len(plan.jobs) == 1 else "upscale"
+    with progress(len(plan.jobs), description, "picture", hidden=quiet) as bar:
+
+        def recommend(seconds: float) -> None:
+            with bar.external_write_mode():
+                complain(f"about {_minutes(seconds)}; --weights {faster} would take a quarter of that, and is smoother")
+
+        advance = bar.update if quiet or faster is None else watched(bar.update, plan.jobs, recommend)
+        for outcome in execute(net, plan.jobs, advance):
+            outcomes.append(outcome)
+            with bar.external_write_mode():
+                _tell(outcome, quiet, shown)
+    if len(outcomes) > 1 and not quiet:
+        _summarise(outcomes)
+
+
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} minutes" if minutes > 1 else "a minute"
+
+
+def _tell(outcome: Outcome, quiet: bool, shown: Callable[[str], str]) -> None:
+    if outcome.status == "failed":
+        complain(shown(outcome.message))
+    elif outcome.status == "enlarged" and not quiet:
+        name = shown(str(outcome.target))
+        if name:
+            say(name)
+
+
+def _summarise(outcomes: list[Outcome]) -> None:
+    """Say how many pictures failed or were skipped, where any was."""
+    count = {status: sum(outcome.status == status for outcome in outcomes) for status in ("skipped", "failed")}
+    if any(count.values()):
+        enlarged = len(outcomes) - sum(count.values())
+        others = [f"{number} {status}" for status, number in count.items() if number]
+        complain(f"{enlarged} of {len(outcomes)} pictures enlarged, {', '.join(others)}")
 
 
 def _rows(outcomes: Iterable[Outcome], streams: Streams) -> list[dict[str, object]]:

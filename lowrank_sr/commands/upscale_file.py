@@ -1,20 +1,22 @@
 """One picture file in, one larger picture file out: what `upscale` does with each of its inputs."""
 
+import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from lowrank_sr.commands.batch import Job, Outcome, blocked
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import resident_bytes, size_text
 from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows, memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
-from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_IN_PARTS, encoding_bytes
+from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.pictures.resize import resized_rows, resized_side, resizing_bytes
-from lowrank_sr.pictures.writing import Shape, check_format, listed, write_rows
+from lowrank_sr.pictures.writing import Shape, check_format, encoding_bytes, write_rows
 
 PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loops
 _PARAMETER_BYTES = 4 + 4  # as it is, and in the order in which the loops read it
@@ -121,6 +123,32 @@ def _plan(
     try:
         return plan_picture(net, picture.height, picture.width, needs, budget, overlap, held + files)
     except InputError as error:
-        in_parts = suffix in SUFFIXES_WRITTEN_IN_PARTS or 3 * encoding < files
-        hint = "" if in_parts else f"; {suffix} files are held whole: expected {listed(SUFFIXES_WRITTEN_IN_PARTS)}"
+        by_rows = suffix in SUFFIXES_WRITTEN_BY_ROWS or 3 * encoding < files
+        hint = "" if by_rows else f"; {suffix} files are held whole: expected {listed(SUFFIXES_WRITTEN_BY_ROWS)}"
         raise InputError(f"{picture.path}: {error}{hint}") from None
+
+
+def run_job(net: RRDBNet, job: Job, progress: Progress | None = None, compute: Compute | None = None) -> Outcome:
+    """Enlarge one picture of a batch; what is wrong with it becomes its outcome. `progress` is called for 1 in all.
+
+    `compute` computes the tiles, where that is not this process.
+    """
+    start, done = time.perf_counter(), 0.0
+
+    def report(share: float) -> None:
+        nonlocal done
+        done += share
+        if progress is not None:
+            progress(share)
+
+    outcome = blocked(job)  # another process may have written it since the plan was made
+    try:
+        if outcome is None:
+            memory, overlap, outscale = job.options.memory, job.options.overlap, job.options.outscale
+            upscale_file(net, job.source, job.target, report, memory, overlap, compute, job.frame, outscale)
+            seconds = time.perf_counter() - start
+            outcome = Outcome(job.source, job.target, job.frame, "enlarged", seconds=seconds)
+    except InputError as error:
+        outcome = Outcome(job.source, job.target, job.frame, "failed", str(error))
+    report(1 - done)
+    return outcome

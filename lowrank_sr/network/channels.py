@@ -1,8 +1,8 @@
 """The channels of pictures that a network of 1, 3 or 4 channels enlarges.
 
 A picture has 1 channel (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGB + alpha). A grey network is given one channel after
-the other. A network of RGB is given a single channel as three equal ones, of whose results the mean is taken, and so it
-is given alpha, as in Real-ESRGAN. A network of RGB + alpha is given an opaque picture where there is no alpha.
+the other. A network of RGB is given a single channel three times over, and the mean of its three results is taken, for
+alpha too, as in Real-ESRGAN. A network of RGB + alpha is given an opaque picture where there is no alpha.
 """
 
 from typing import NamedTuple
@@ -42,14 +42,20 @@ def check_channels(design: Architecture) -> None:
         raise InputError(f"the network takes {taken} channels and gives {made}: expected 1, 3 or 4, the same number")
 
 
+def check_image(channels: int, design: Architecture) -> None:
+    """Raise InputError where a network enlarges no image of `channels`: neither a picture nor what it takes itself."""
+    taken = design.image_channels
+    if not channels == taken == design.out_channels:
+        check_channels(design)
+        if channels not in PICTURE_CHANNELS:
+            raise InputError(f"image of {channels} channels: the network takes {taken}")
+
+
 def passes(channels: int, design: Architecture) -> list[Pass]:
-    """How a picture of `channels` goes through a network; raises InputError where it cannot."""
+    """How a picture of `channels` goes through a network that `check_image` has found to enlarge it."""
     taken = design.image_channels
     if channels == taken == design.out_channels:
         return [Pass(tuple(range(channels)), {i: (i,) for i in range(channels)})]
-    check_channels(design)
-    if channels not in PICTURE_CHANNELS:
-        raise InputError(f"image of {channels} channels: the network takes {taken}")
     if taken == 1:
         return [Pass((i,), {i: (0,)}) for i in range(channels)]
     alpha = channels - 1 if channels in (2, 4) else _OPAQUE

@@ -13,23 +13,26 @@ import numpy as np
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import free_bytes, size_text
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.channels import passes
+from lowrank_sr.network.channels import check_image, passes
 from lowrank_sr.network.footprint import alignment, call_bytes
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
 
-MEMORY = 2 * 10**9  # bytes that a call needs at most where nobody says otherwise
+MEMORY = 2 * 10**9  # bytes that a call may take by default
 SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
 _CHUNK = 2**20  # values that are rounded at a time
-_YIELDED_ROWS = 64  # at a time, copied: whoever holds them does not hold a whole row of tiles
+_YIELDED_BYTES = 2**20  # of rows at a time, copied: whoever holds them does not hold a whole row of tiles
 
 Progress = Callable[[float], object]
 """progress(share): called after each step with the share of the work that was done in it; together about 1."""
 
+TileProgress = Callable[[Tile, float], object]
+"""progress(tile, share): called after each step with the share of the tile that was done in it; together about 1."""
+
 
 @dataclass(frozen=True)
-class Piece:
+class TileInput:
     """A tile with its pixels: all that a process needs besides the network to compute it.
 
     `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`.
@@ -40,8 +43,8 @@ class Piece:
     dtype: np.dtype
 
 
-Compute = Callable[[RRDBNet, Iterable[Piece]], Iterable[np.ndarray]]
-"""compute(net, pieces): `enlarge_piece` of each, in order, wherever that happens; a piece is read as it is taken."""
+Compute = Callable[[RRDBNet, Iterable[TileInput], TileProgress], Iterable[np.ndarray]]
+"""compute(net, inputs, progress): `enlarge_tile` of each, in order, wherever that happens; they are read as taken."""
 
 
 def enlarge(
@@ -79,21 +82,36 @@ def enlarge(
         Where the image has another shape or dtype, or not even the smallest tile fits into `memory`.
     """
     image = np.asarray(image)
-    dtype = np.dtype(np.float32) if image.dtype.kind == "f" else image.dtype
+    return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap), progress)
+
+
+def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overlap: int | None = None) -> TilePlan:
+    """The tiles in which `enlarge` computes an image; raises InputError as it does."""
+    dtype = _dtype_of_result(image)
     if image.ndim != 3 or 0 in image.shape or dtype not in (np.float32, np.uint8, np.uint16):
         raise InputError(
             f"image of {image.dtype} of shape {image.shape}: expected (height, width, channels) floats, uint8 or uint16"
         )
     height, width, channels = image.shape
-    passes(channels, net.architecture)
+    check_image(channels, net.architecture)
     needs = partial(needed_bytes, net, channels, dtype, 0)
-    plan = plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
+    return plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
+
+
+def enlarge_in_tiles(net: RRDBNet, image: np.ndarray, plan: TilePlan, progress: Progress | None = None) -> np.ndarray:
+    """Enlarge an image by a plan that `plan_image` has made for it."""
+    height, width, channels = image.shape
+    dtype = _dtype_of_result(image)
     out = np.empty((net.scale * height, net.scale * width, channels), dtype)
     start = 0
     for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress):
         out[start : start + len(rows)] = rows
         start += len(rows)
     return out
+
+
+def _dtype_of_result(image: np.ndarray) -> np.dtype:
+    return np.dtype(np.float32) if image.dtype.kind == "f" else image.dtype
 
 
 def memory_to_use(memory: int | None) -> int:
@@ -104,12 +122,14 @@ def memory_to_use(memory: int | None) -> int:
 def needed_bytes(net: RRDBNet, channels: int, dtype: np.dtype, source_bytes: int, plan: TilePlan) -> int:
     """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
 
-    That is one tile's `call_bytes` and the rows of a row of tiles, finished and as they are read: of `source_bytes` a
-    value, 0 where the picture is in memory anyway; and the last rows that were yielded.
+    That is one tile's `call_bytes`; the picture's rows that a row of tiles is computed from, `source_bytes` a value (0
+    where the picture is in memory anyway); what they become; and the rows that were yielded last.
     """
     read = 2 * source_bytes * plan.computed_height * plan.width * channels  # the next rows meet those before
-    finished = net.scale * plan.width * channels * dtype.itemsize * (net.scale * plan.tile_height + _YIELDED_ROWS)
-    return read + finished + call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
+    row = net.scale * plan.width * channels * dtype.itemsize
+    finished = row * net.scale * plan.tile_height
+    yielded = min(finished, max(row, _YIELDED_BYTES))
+    return read + finished + yielded + call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
 
 
 def plan_picture(
@@ -121,9 +141,10 @@ def plan_picture(
     overlap: int | None = None,
     held: int = 0,
 ) -> TilePlan:
-    """The plan that computes least of those that `needs` at most `budget` bytes in addition to those that are `held`.
+    """Of the plans that need at most `budget` bytes in addition to those already `held`, the one that computes least.
 
-    Raises InputError, which says what would do, where the smallest tiles do not fit, and for a negative `overlap`.
+    Raises InputError for a negative `overlap`, and, saying how much would be enough, where the smallest tiles do not
+    fit.
     """
     if overlap is not None and overlap < 0:
         raise InputError(f"an overlap of {overlap} pixels: expected 0 or more")
@@ -152,57 +173,46 @@ def enlarged_rows(
     progress: Progress | None = None,
     compute: Compute | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield the enlarged picture from the top, some rows at a time: (h, W, C) of `dtype`.
+    """Yield the enlarged picture from the top: rows of about a megabyte at a time, (h, W, C) of `dtype`.
 
-    `read(top, bottom)` gives the rows of the picture, (h, W, C); `top` does not decrease. `compute` computes the tiles
-    somewhere else.
+    `read(top, bottom)` gives the rows of the picture, (h, W, C); `top` does not decrease. `compute` computes the tiles,
+    by default this process.
     """
     tile_rows = list(plan.rows())
 
-    def pieces() -> Iterator[Piece]:
+    def inputs() -> Iterator[TileInput]:
         for tiles in tile_rows:
             rows = read(tiles[0].computed.top, tiles[0].computed.bottom)
             for tile in tiles:
-                yield Piece(tile, rows[:, tile.computed.left : tile.computed.right], dtype)
+                yield TileInput(tile, rows[:, tile.computed.left : tile.computed.right], dtype)
 
-    share = partial(_share, plan)
-    here = partial(_compute_here, share, progress)
-    results = iter((compute or here)(net, pieces()))
+    def report(tile: Tile, share: float) -> None:
+        if progress is not None:
+            progress(share * tile.computed.height * tile.computed.width / plan.computed_pixels)
+
+    results = iter((compute or _compute_here)(net, inputs(), report))
     for tiles in tile_rows:
         done = None
         for tile, values in zip(tiles, results, strict=False):
             if done is None:
-                height = net.scale * tile.kept.height
-                done = np.empty((height, net.scale * plan.width, values.shape[2]), dtype)
+                done = np.empty((len(values), net.scale * plan.width, values.shape[2]), dtype)
             done[:, net.scale * tile.kept.left : net.scale * tile.kept.right] = values
-            if compute and progress:
-                progress(share(tile))
         assert done is not None
-        for top in range(0, len(done), _YIELDED_ROWS):
-            yield done[top : top + _YIELDED_ROWS].copy()
+        rows = max(1, _YIELDED_BYTES // done[0].nbytes)
+        for top in range(0, len(done), rows):
+            yield done[top : top + rows].copy()
 
 
-def _share(plan: TilePlan, tile: Tile) -> float:
-    return tile.computed.height * tile.computed.width / plan.computed_pixels
+def _compute_here(net: RRDBNet, inputs: Iterable[TileInput], progress: TileProgress) -> Iterator[np.ndarray]:
+    return (enlarge_tile(net, given, partial(progress, given.tile)) for given in inputs)
 
 
-def _compute_here(
-    share: Callable[[Tile], float], progress: Progress | None, net: RRDBNet, pieces: Iterable[Piece]
-) -> Iterator[np.ndarray]:
-    for piece in pieces:
-        yield enlarge_piece(net, piece, _scaled(progress, share(piece.tile)))
-
-
-def _scaled(progress: Progress | None, factor: float) -> Progress | None:
-    return None if progress is None else lambda done: progress(factor * done)
-
-
-def enlarge_piece(net: RRDBNet, piece: Piece, progress: Progress | None = None) -> np.ndarray:
-    """The enlarged pixels of `piece.tile.kept`, (scale h, scale w, C) of `piece.dtype`; whole numbers are rounded.
+def enlarge_tile(net: RRDBNet, given: TileInput, progress: Progress | None = None) -> np.ndarray:
+    """The enlarged pixels of `given.tile.kept`, (scale h, scale w, C) of `given.dtype`; whole numbers are rounded.
 
     Raises InputError where the network gives values that are not finite and whole numbers are asked for.
     """
-    computed, kept = piece.tile
+    computed, kept = given.tile
     inner = tuple(
         slice(net.scale * (start - origin), net.scale * (end - origin))
         for start, end, origin in (
@@ -210,10 +220,11 @@ def enlarge_piece(net: RRDBNet, piece: Piece, progress: Progress | None = None) 
             (kept.left, kept.right, computed.left),
         )
     )
-    calls = passes(piece.values.shape[2], net.architecture)
-    report = _scaled(progress, 1 / (len(calls) * net.flops(computed.height, computed.width)))
-    values = _as_floats(piece.values)
-    out = np.empty((net.scale * kept.height, net.scale * kept.width, piece.values.shape[2]), piece.dtype)
+    calls = passes(given.values.shape[2], net.architecture)
+    flops = len(calls) * net.flops(computed.height, computed.width)
+    report = None if progress is None else lambda done: progress(done / flops)
+    values = _as_floats(given.values)
+    out = np.empty((net.scale * kept.height, net.scale * kept.width, values.shape[2]), given.dtype)
     for call in calls:
         larger = net(call.given(values), report)[inner]
         for channel, made in call.made.items():

@@ -1,14 +1,14 @@
-"""How many pixels of context a tile needs for nobody to see where the picture was cut.
+"""How many pixels of context a tile needs so that nobody sees where the picture was cut.
 
-A pixel depends on all pixels within the receptive field, 349 of them in each direction for 23 blocks, but on those far
-away hardly: what a cut changes falls off with the distance from it, at a rate that only measuring tells. A network
-trained for PSNR looks 12 pixels far, one trained with a discriminator, of the same architecture, 66 to 90.
+A pixel depends on all pixels within the receptive field, 349 of them in each direction for 23 blocks, but hardly on
+those far away: what a cut changes falls off with the distance from it, at a rate that only measuring tells. A network
+trained for PSNR looks 12 pixels far; one of the same architecture, trained with a discriminator, 66 to 90.
 
     overlap = the least distance beyond which cuts through the middle of the calibration pictures change no value of
               the stored picture by more than TOLERANCE steps of 8 bits
 
 Neighbouring tiles are not blended where they overlap: measured on all bundled pictures, that makes the largest change
-smaller by a fifth, as 3 more pixels of overlap do, half of a tile of Winograd's algorithm.
+smaller by a fifth, as 3 more pixels of overlap do, half of the step in which Winograd's algorithm computes.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION, OVERLAPS
 
 TOLERANCE = 0.25  # steps of 8 bits: a tile is cut on four sides
-SIDE = 252  # pixels of features: whole tiles in each half of a calibration picture
+SIDE = 252  # pixels of features: each half is a multiple of the 6 that Winograd's algorithm computes at a time
 
 
 def overlap_of(net: RRDBNet) -> int:

@@ -1,4 +1,4 @@
-"""One plan of tiles for all who enlarge a picture piece by piece: which rectangle is computed, which part is kept.
+"""The tiles of a picture that memory does not let be enlarged whole: what of it each computes, and what it keeps.
 
 A tile is computed with `overlap` pixels of context on each side and kept without them, so that tiles meet where each of
 them saw what the whole picture would have shown. They lie in rows, which are finished one after the other.
@@ -40,9 +40,9 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class TilePlan:
-    """An image of `height` x `width` pixels in tiles of which `tile_height` x `tile_width` are kept, fewer at the end.
+    """An image of `height` x `width` pixels in tiles that keep `tile_height` x `tile_width`, fewer at the end.
 
-    Tiles and their context begin at multiples of `alignment`, where `tile_height`, `tile_width` and `overlap` are such.
+    If these two and `overlap` are multiples of `alignment`, all tiles begin at such multiples, with their context too.
     """
 
     height: int
@@ -95,7 +95,7 @@ def cheapest_plan(
 ) -> TilePlan | None:
     """The plan that computes the fewest pixels of those that need at most `budget` bytes; None where there is none.
 
-    `needs(plan)` must not grow where tiles get lower. `overlap` is rounded up to a multiple of `alignment`.
+    Plans with lower tiles must not need more. `overlap` is rounded up to a multiple of `alignment`.
     """
     overlap += -overlap % alignment
     best = None

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lowrank_sr.checkpoints import read_checkpoint
+from lowrank_sr.checkpoints import MOST_PARAMETERS, read_checkpoint
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
 from lowrank_sr.layers import CP, Dense, Layer, Separable, shape_of
@@ -27,7 +27,6 @@ from lowrank_sr.resources import NETWORKS, weights_file
 FORMAT = 1
 SUFFIX = ".npz"
 
-_MAX_PARAMETERS = 2**27  # eight times ESRGAN, as for checkpoints
 _MAX_META_BYTES = 2**24
 
 _FORMS = (Dense, Separable, CP)
@@ -99,31 +98,31 @@ def _layers(headers: Mapping[str, Header], read: Callable[[str], np.ndarray]) ->
         if header.dtype not in (np.float16, np.float32, np.float64):
             raise InputError(f"{key} has dtype {header.dtype}: expected float16 or float32")
         grouped.setdefault(name, {})[field] = header
-    forms = {name: _form(name, parts) for name, parts in grouped.items()}
-    architecture_of({name: _shape(name, forms[name], parts) for name, parts in grouped.items()})
-    if sum(math.prod(header.shape) for header in headers.values()) > _MAX_PARAMETERS:
-        raise InputError(f"claims more than {_MAX_PARAMETERS} parameters, the largest network that is read")
+    forms = {name: _form(name, fields) for name, fields in grouped.items()}
+    architecture_of({name: _shape(name, forms[name], fields) for name, fields in grouped.items()})
+    if sum(math.prod(header.shape) for header in headers.values()) > MOST_PARAMETERS:
+        raise InputError(f"claims more than {MOST_PARAMETERS} parameters, the largest network that is read")
     return {
-        name: forms[name](**{field: _finite(f"{name}.{field}", read) for field in parts})
-        for name, parts in grouped.items()
+        name: forms[name](**{field: _finite(f"{name}.{field}", read) for field in fields})
+        for name, fields in grouped.items()
     }
 
 
-def _form(name: str, parts: Mapping[str, Header]) -> type[Layer]:
-    form = next((form for form in _FORMS if next(iter(form.AXES)) in parts), Dense)
+def _form(name: str, fields: Mapping[str, Header]) -> type[Layer]:
+    form = next((form for form in _FORMS if next(iter(form.AXES)) in fields), Dense)
     names = list(form.AXES)
     for field in names:
-        if field not in parts:
+        if field not in fields:
             raise InputError(f"{name}.{field} is missing")
-    for field in parts:
+    for field in fields:
         if field not in names:
             raise InputError(f"{name}.{field} does not belong beside {name}.{names[0]}")
     return form
 
 
-def _shape(name: str, form: type[Layer], parts: Mapping[str, Header]) -> tuple[int, int, int]:
+def _shape(name: str, form: type[Layer], fields: Mapping[str, Header]) -> tuple[int, int, int]:
     try:
-        return shape_of(form, {field: header.shape for field, header in parts.items()})
+        return shape_of(form, {field: header.shape for field, header in fields.items()})
     except InputError as error:
         raise InputError(f"{name}.{error}") from None
 

@@ -12,10 +12,9 @@ import numpy as np
 import PIL.Image
 
 from lowrank_sr.pictures import metadata
-from lowrank_sr.pictures.formats import FORMATS
+from lowrank_sr.pictures.formats import BAND_BYTES, FORMATS, SIDES_CHANGED, StoredPicture
 from lowrank_sr.pictures.metadata import ORIENTATION, Metadata
 from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
-from lowrank_sr.pictures.rows import BAND_BYTES, SIDES_CHANGED, StoredPicture, regrouped, rows_of
 
 _IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # TIFF's
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -38,9 +37,12 @@ def frames(path: Path) -> list[int]:
         return list(range(getattr(image, "n_frames", 1)))
 
 
-def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
-    """A frame of a picture that begins with the bytes `start`; unknown and damaged files raise ValueError."""
-    with _opened(path, frame) as image:
+def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPicture:
+    """A frame, None for the first, of a picture that begins with the bytes `start`.
+
+    Unknown and damaged files raise ValueError.
+    """
+    with _opened(path, frame or 0) as image:
         width, height = image.size
         mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
         same_mode = image.mode == mode
@@ -58,6 +60,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
             except Exception:  # a picture is not refused for what it says of itself
                 readable_exif = False
         described = metadata.of_tiff(path) if turns else metadata.of_image(image)
+        frames = getattr(image, "n_frames", 1) if frame is None else 1
     if is_png16(start):
         png = Png16(path)
         return StoredPicture(
@@ -70,6 +73,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
             png.bands(),
             png.decoding_bytes,
             described,
+            frames=frames,
         )
     pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + (0 if same_mode else 4) + 2 * _CHANNELS[mode] + decoder
     return StoredPicture(
@@ -79,9 +83,11 @@ def open_by_pillow(path: Path, start: bytes, frame: int = 0) -> StoredPicture:
         dtype=np.dtype(np.uint8),
         orientation=orientation,
         icc=icc,
-        bands=_bands(path, frame, mode, readable_exif),
+        bands=_decoded(path, frame or 0, mode, readable_exif),
         decoding_bytes=pixel_bytes * height * width + 4 * BAND_BYTES,
         metadata=described,
+        frame=frame or 0,
+        frames=frames,
     )
 
 
@@ -102,9 +108,8 @@ def write_by_pillow(
     image = PIL.Image.new(_MODES[channels], (width, height))
     row = 0
     for band in bands:
-        for rows in regrouped([band], rows_of(width * channels)):
-            image.paste(PIL.Image.fromarray(rows if channels > 1 else rows[:, :, 0]), (0, row))
-            row += len(rows)
+        image.paste(PIL.Image.fromarray(band if channels > 1 else band[:, :, 0]), (0, row))
+        row += len(band)
     name = FORMATS[suffix].name
     described = described or Metadata()
     given = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
@@ -114,7 +119,7 @@ def write_by_pillow(
 
 
 def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
-    """The most memory that `write_by_pillow` needs."""
+    """The most memory that `write_by_pillow` needs, where a band has no more than BAND_BYTES."""
     return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 4 * BAND_BYTES
 
 
@@ -128,7 +133,8 @@ def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
         raise ValueError(f"Pillow cannot identify it: {error}") from error
 
 
-def _bands(path: Path, frame: int, mode: str, readable_exif: bool) -> Iterator[np.ndarray]:
+def _decoded(path: Path, frame: int, mode: str, readable_exif: bool) -> Iterator[np.ndarray]:
+    """All rows at once: Pillow decodes no fewer."""
     if readable_exif:
         with iio.imopen(path, "r", plugin="pillow") as file:
             same = file.metadata(index=frame)["mode"] == mode
@@ -136,10 +142,7 @@ def _bands(path: Path, frame: int, mode: str, readable_exif: bool) -> Iterator[n
     else:  # which imageio reads with every picture, and refuses
         with _opened(path, frame) as image:
             values = np.asarray(image.convert(mode))
-    values = values.reshape(*values.shape[:2], -1)
-    rows = rows_of(values[0].nbytes)
-    for top in range(0, len(values), rows):
-        yield values[top : top + rows]
+    yield values.reshape(*values.shape[:2], -1)
 
 
 def _mode_to_read(image: PIL.Image.Image) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.formats import READ_SUFFIXES, SUFFIXES_WITH_16_BITS
+from lowrank_sr.pictures.formats import READ_SUFFIXES, SUFFIXES_WITH_16_BITS, listed, rows_of
 from lowrank_sr.pictures.reading import PictureFile
-from lowrank_sr.pictures.writing import listed, write_rows
+from lowrank_sr.pictures.writing import write_rows
 
 MOST_PIXELS = 178_956_970  # Pillow's limit, against files that unfold into gigabytes
 
@@ -96,7 +96,9 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
     path = Path(path)
     bits = 16 if image.bits == 16 and path.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
     values = _quantised(path, image, bits)
-    write_rows(path, values.shape, bits, [values], image.icc)
+    rows = rows_of(values[0].nbytes)
+    bands = (values[top : top + rows] for top in range(0, len(values), rows))
+    write_rows(path, values.shape, bits, bands, image.icc)
 
 
 def _quantised(path: Path, image: Image, bits: int) -> np.ndarray:

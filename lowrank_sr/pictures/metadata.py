@@ -1,4 +1,4 @@
-"""What else than pixels a picture file holds, and its enlargement holds too: EXIF (JEITA CP-3451) and resolution."""
+"""What a picture file holds besides pixels, and its enlargement keeps: EXIF (JEITA CP-3451) and resolution."""
 
 import math
 from contextlib import suppress

@@ -6,13 +6,14 @@ Specification: https://www.w3.org/TR/png-3/, from which the section numbers are.
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from lowrank_sr.pictures.formats import rows_of
 from lowrank_sr.pictures.png_filters import filter_rows, unfilter
-from lowrank_sr.pictures.rows import regrouped, rows_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 4: 2, 2: 3, 6: 4}  # by colour type: grey, grey + alpha, RGB, RGBA
@@ -38,7 +39,7 @@ class Png16:
         """Read the header; a damaged one raises ValueError, KeyError or struct.error."""
         self._path = path
         with path.open("rb") as file:
-            before_pixels = {name: b"".join(parts) for name, parts in _chunks(file, stop=b"IDAT")}
+            before_pixels = {name: b"".join(content) for name, content in _chunks(file, stop=b"IDAT")}
         self.width, self.height, depth, self._colour_type, _, _, self.interlaced = struct.unpack(
             ">IIBBBBB", before_pixels[b"IHDR"]
         )
@@ -58,7 +59,7 @@ class Png16:
         return 6 * row * int(self.height if self.interlaced else min(self.height, rows_of(row)))
 
     def bands(self) -> Iterator[np.ndarray]:
-        """Yield all rows, (h, W, C) uint16, from the top; an interlaced picture comes in one piece.
+        """Yield all rows, (h, W, C) uint16, from the top; those of an interlaced picture at once.
 
         A damaged or incomplete file raises ValueError, IndexError, struct.error or zlib.error.
         """
@@ -87,14 +88,14 @@ class Png16:
     def _interlaced(self, file: BinaryIO) -> Iterator[np.ndarray]:
         """Pass by pass: each is an image of every n-th row and column (section 8)."""
         pixels = np.empty((self.height, self.width, _CHANNELS[self._colour_type]), np.uint16)
-        parts = [pixels[row::row_step, column::column_step] for row, column, row_step, column_step in _ADAM7]
-        parts = [part for part in parts if part.size]
+        passes = [pixels[row::row_step, column::column_step] for row, column, row_step, column_step in _ADAM7]
         data = _ImageData(file)
-        for part in parts:
-            filtered = data.take(part.nbytes + part.shape[0]).reshape(part.shape[0], -1)
-            nothing = np.zeros(filtered.shape[1] - 1, np.uint8)
-            samples = unfilter(filtered[:, 0], filtered[:, 1:], nothing, 2 * part.shape[2])
-            part[...] = samples.view(">u2").reshape(part.shape)
+        for values in passes:
+            if values.size:
+                filtered = data.take(values.nbytes + len(values)).reshape(len(values), -1)
+                nothing = np.zeros(filtered.shape[1] - 1, np.uint8)
+                samples = unfilter(filtered[:, 0], filtered[:, 1:], nothing, 2 * values.shape[2])
+                values[...] = samples.view(">u2").reshape(values.shape)
         data.finish()
         yield pixels
 
@@ -109,8 +110,8 @@ def write_png(
 ) -> None:
     """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with what else is given.
 
-    `bands` are its rows from the top, some at a time; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA. No more than one band
-    of them is held.
+    `bands` are its rows from the top, one or more at a time; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA. No more than
+    one band of them is held, and what it is filtered and compressed to.
     """
     height, width, channels = shape
     compressor = zlib.compressobj(_LEVEL)
@@ -130,11 +131,10 @@ def write_png(
                 if exif is not None:
                     _write_chunk(file, b"eXIf", exif.removeprefix(_EXIF_PREFIX))
                 above = np.zeros(width * channels * band.dtype.itemsize, np.uint8)
-            for rows in regrouped([band], rows_of(above.size)):
-                samples = rows.astype(rows.dtype.newbyteorder(">")).view(np.uint8).reshape(len(rows), -1)
-                filtered = filter_rows(samples, above, channels * rows.dtype.itemsize)
-                _write_chunk(file, b"IDAT", compressor.compress(filtered.data))
-                above = samples[-1].copy()
+            samples = band.astype(band.dtype.newbyteorder(">")).view(np.uint8).reshape(len(band), -1)
+            filtered = filter_rows(samples, above, channels * band.dtype.itemsize)
+            _write_chunk(file, b"IDAT", compressor.compress(filtered.data))
+            above = samples[-1].copy()
         _write_chunk(file, b"IDAT", compressor.flush())
         _write_chunk(file, b"IEND", b"")
 
@@ -152,7 +152,7 @@ def exif_after_pixels(path: Path) -> bytes | None:
 
 
 def _chunks(file: BinaryIO, stop: bytes) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-    """Yield name and content, in parts, of each chunk before `stop`, checksums verified (section 5.3)."""
+    """Yield name and content, some bytes at a time, of each chunk before `stop`, checksums verified (section 5.3)."""
     file.seek(len(SIGNATURE))
     while True:
         length, name = struct.unpack(">I4s", file.read(8))
@@ -167,12 +167,12 @@ def _chunks(file: BinaryIO, stop: bytes) -> Iterator[tuple[bytes, Iterator[bytes
 def _content(file: BinaryIO, name: bytes, length: int) -> Iterator[bytes]:
     checksum = zlib.crc32(name)
     while length:
-        part = file.read(min(length, _READ_BYTES))
-        if not part:
+        read = file.read(min(length, _READ_BYTES))
+        if not read:
             raise ValueError("incomplete PNG file")
-        length -= len(part)
-        checksum = zlib.crc32(part, checksum)
-        yield part
+        length -= len(read)
+        checksum = zlib.crc32(read, checksum)
+        yield read
     if struct.unpack(">I", file.read(4)) != (checksum,):
         raise ValueError(f"broken checksum of the PNG chunk {name!r}")
 
@@ -189,7 +189,9 @@ class _ImageData:
 
     def __init__(self, file: BinaryIO) -> None:
         """The image data of a PNG file."""
-        self._parts = (part for name, parts in _chunks(file, stop=b"IEND") if name == b"IDAT" for part in parts)
+        self._compressed = chain.from_iterable(
+            content for name, content in _chunks(file, stop=b"IEND") if name == b"IDAT"
+        )
         self._decompressor = zlib.decompressobj()
         self._waiting = b""
 
@@ -201,13 +203,12 @@ class _ImageData:
             self._waiting = self._decompressor.unconsumed_tail
             taken += inflated
             if not inflated and not self._waiting:
-                part = next(self._parts, None)
-                if part is None:
+                self._waiting = next(self._compressed, b"")
+                if not self._waiting:
                     raise ValueError("incomplete PNG image data")
-                self._waiting = part
         return np.frombuffer(taken, np.uint8)
 
     def finish(self) -> None:
         """Read to the end chunk: a file without one is no complete picture."""
-        for _ in self._parts:
+        for _ in self._compressed:
             pass

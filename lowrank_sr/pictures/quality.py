@@ -1,4 +1,4 @@
-"""How near an enlarged picture is to the true one."""
+"""How close an enlarged picture is to the true one."""
 
 import numpy as np
 

@@ -9,8 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.formats import READ_FORMATS, frames, open_stored
-from lowrank_sr.pictures.rows import SIDES_CHANGED
+from lowrank_sr.pictures.formats import READ_FORMATS, SIDES_CHANGED, StoredPicture
+
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SINGLE_SIGNATURES = (b"\xff\xd8\xff", b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")  # of formats with one picture
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", *_SINGLE_SIGNATURES, *_TIFF_SIGNATURES)
+_BOX = slice(4, 8)  # "ftyp" of ISO/IEC 14496-12, of which AVIF and HEIC are kinds by the brands that follow
+_BRANDS = slice(8, 25)
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_SIGNATURE_BYTES = 25  # enough for the signatures, and for the bit depth of a PNG
 
 _ROWS_IN_ORDER = (None, 1, 2)  # orientations whose rows lie from top to bottom; 2 is mirrored
 
@@ -28,10 +35,14 @@ class PictureFile:
         ICC profile of the colours.
     metadata : Metadata or None
         EXIF and resolution.
+    frame, frames : int
+        Which frame or page it is, from 0, and of how many where that was to be found out.
     """
 
-    def __init__(self, path: str | os.PathLike[str], frame: int = 0) -> None:
+    def __init__(self, path: str | os.PathLike[str], frame: int | None = 0) -> None:
         """Read the header of a frame or page, from 0; nothing is decoded.
+
+        With None that is the first which is no smaller copy of another, and `frames` says how many there are.
 
         Raises InputError if there is no such file, or it is not an image of one of the READ_FORMATS with 8 or 16 bits
         a channel, and for one beyond Pillow's 179 million pixels where it is Pillow that reads it.
@@ -39,8 +50,9 @@ class PictureFile:
         self.path = Path(path)
         self._name = f"{path}, frame {frame + 1}" if frame else str(path)
         with _named(self._name):
-            self._stored = open_stored(self.path, frame)
+            self._stored = _open(self.path, frame)
         stored = self._stored
+        self.frame, self.frames = stored.frame, stored.frames
         sides = stored.height, stored.width
         self.height, self.width = sides[::-1] if stored.orientation in SIDES_CHANGED else sides
         self.channels, self.dtype, self.icc = stored.channels, stored.dtype, stored.icc
@@ -76,8 +88,8 @@ class PictureFile:
                     self._finish()
         if len(self._kept) > 1:
             self._kept = [(first, band) for first, band in self._kept if first + len(band) > top]
-        parts = [band[max(0, top - first) : bottom - first] for first, band in self._kept if first < bottom]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+        bands = [band[max(0, top - first) : bottom - first] for first, band in self._kept if first < bottom]
+        return np.concatenate(bands) if len(bands) > 1 else bands[0]
 
     def _finish(self) -> None:
         """Let the decoder see the end of the file: what is incomplete may show only there."""
@@ -91,7 +103,7 @@ def frames_in(path: str | os.PathLike[str]) -> list[int]:
     Raises InputError where there is no such file or it is no image.
     """
     with _named(str(path)):
-        return frames(Path(path))
+        return _frames(Path(path))
 
 
 @contextmanager
@@ -127,3 +139,47 @@ def upright(pixels: np.ndarray, orientation: int | None) -> np.ndarray:
         case 8:
             return pixels.swapaxes(0, 1)[::-1]
     return pixels
+
+
+def _frames(path: Path) -> list[int]:
+    """The numbers of the frames or pages; smaller copies of a page are left out."""
+    from lowrank_sr.pictures import by_pillow, tiff
+
+    start = _start(path)
+    if start.startswith(_TIFF_SIGNATURES):
+        return tiff.pages(path)
+    return [0] if start.startswith(_SINGLE_SIGNATURES) else by_pillow.frames(path)
+
+
+def _open(path: Path, frame: int | None) -> StoredPicture:
+    """Open a frame or page of an image file, whose content decides the format.
+
+    Damaged and unknown files raise ValueError, OSError or whatever else the decoder of the format raises.
+    """
+    from lowrank_sr.pictures import by_pillow, tiff  # here, since Pillow and tifffile would slow `import lowrank_sr`
+
+    start = _start(path)
+    return (tiff.open_tiff if start.startswith(_TIFF_SIGNATURES) else by_pillow.open_by_pillow)(path, start, frame)
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of an image file; raises ValueError where no known format begins with them."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # opening a named pipe would wait for ever
+        raise ValueError("it is not a file")
+    with path.open("rb") as file:
+        start = file.read(_SIGNATURE_BYTES)
+    if start[_BOX] == b"ftyp":
+        if any(brand in start[_BRANDS] for brand in _HEIF_BRANDS) and b"avi" not in start[_BRANDS]:
+            _open_heif()
+    elif not start.startswith(_SIGNATURES):
+        raise ValueError("its content is not an image of a known format" if start else "it is empty")
+    return start
+
+
+def _open_heif() -> None:
+    """Let Pillow read HEIC."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise ValueError("HEIC is read by pillow-heif, which pip install 'lowrank-sr[heif]' adds") from None
+    register_heif_opener()

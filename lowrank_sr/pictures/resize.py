@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.rows import BAND_BYTES, regrouped, rows_of
+from lowrank_sr.pictures.formats import BAND_BYTES, rows_of
 
 _KERNEL_WIDTH = 4  # samples
 _MAX_VALUES = 2**31
@@ -71,7 +71,7 @@ def resized_side(length: int, scale: float) -> int:
 def resized_rows(rows: Iterable[np.ndarray], height: int, scale: float) -> Iterator[np.ndarray]:
     """Resize an image of whole numbers whose rows come some at a time, as `imresize` does, and round it.
 
-    `rows` are (h, W, C) arrays of uint8 or uint16, `height` rows in all; so is the result, of
+    `rows` are (h, W, C) arrays of uint8 or uint16, at most BAND_BYTES each, `height` rows in all; so is the result, of
     (`resized_side(height, scale)`, `resized_side(W, scale)`) pixels. No more rows are held than a result is made of:
     `resizing_bytes` in all.
     """
@@ -81,7 +81,7 @@ def resized_rows(rows: Iterable[np.ndarray], height: int, scale: float) -> Itera
     held: np.ndarray = np.empty((0, 0, 0))
     start = done = 0
     across: tuple[np.ndarray, np.ndarray] | None = None
-    for band in _in_parts(rows):
+    for band in rows:
         held = np.concatenate([held, band]) if held.size else band
         width, channels = held.shape[1:]
         across = across or _taps_in_image(width, scale)
@@ -106,12 +106,6 @@ def resizing_bytes(height: int, width: int, channels: int, value_bytes: int, sca
     band = max(BAND_BYTES, _row_bytes(width, channels, scale))
     sides = sorted((resized_side(height, scale), resized_side(width, scale)))
     return held + band + taps * (_TAP_BYTES * sides[1] + 16 * sides[0]) + 24 * max(height, width)
-
-
-def _in_parts(rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same rows in bands of `BAND_BYTES`, so that little is copied where bands are joined."""
-    for band in rows:
-        yield from regrouped([band], rows_of(band[0].nbytes))
 
 
 def _row_bytes(width: int, channels: int, scale: float) -> int:

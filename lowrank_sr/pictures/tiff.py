@@ -1,4 +1,4 @@
-"""TIFF in strips and tiles: reading 8 and 16 bits a channel, of which Pillow reads 8 and not in parts; writing both.
+"""TIFF in strips and tiles: reading 8 and 16 bits a channel, of which Pillow reads 8 and only whole; writing both.
 
 The names and numbers of tags are those of the TIFF 6.0 specification (Adobe, 1992).
 """
@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLEFORMAT
 
 from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures.by_pillow import open_by_pillow
+from lowrank_sr.pictures.formats import BAND_BYTES, StoredPicture, rows_of
 from lowrank_sr.pictures.metadata import Metadata
-from lowrank_sr.pictures.rows import BAND_BYTES, StoredPicture, regrouped, rows_of
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs of damage, the error says
 
@@ -29,45 +31,56 @@ _CLASSIC_BYTES = 2**32 - 2**25  # a classic TIFF's offsets have 32 bits; and the
 
 def pages(path: Path) -> list[int]:
     """The numbers of a TIFF's pages, from 0, without smaller copies of another page."""
-    numbers: list[int] = []
-    offsets: set[int] = set()
     with tifffile.TiffFile(path) as file:
-        for number, page in enumerate(file.pages):
-            if page.offset in offsets:  # a damaged file, whose chain of pages leads back
-                break
-            offsets.add(page.offset)
-            if not getattr(page, "is_reduced", False):
-                numbers.append(number)
-    return numbers or [0]
+        return _numbers(file)
 
 
-def open_tiff(path: Path, frame: int = 0) -> StoredPicture | None:
-    """A TIFF's page in strips or rows of tiles; None where its kind is one that Pillow reads, and whole.
+def open_tiff(path: Path, start: bytes, frame: int | None = 0) -> StoredPicture:
+    """A TIFF's page, None for the first, in strips or rows of tiles; whole, by Pillow, where its kind is another.
 
     Raises ValueError where neither reads it: floating-point, 16 bits in another colour space or with premultiplied
     alpha, or a file that is shorter than its header says.
     """
     with tifffile.TiffFile(path) as file:
-        page = _page(file, frame)
-        deep = max(np.atleast_1d(page.bitspersample)) > 8
-        if deep:
-            _check_kind(page)
-            _check_decoder(page)
-        elif not _is_plain(page):
-            return None
-        if (
-            page.dataoffsets
-            and max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))) > path.stat().st_size
-        ):
-            raise ValueError("incomplete TIFF file")
-        if len(page.dataoffsets) < np.prod(page.chunked):
-            raise ValueError("incomplete TIFF header")
-        whole = page.planarconfig == PLANARCONFIG.SEPARATE and page.samplesperpixel > 1
-        height, width, dtype = page.imagelength, page.imagewidth, np.dtype(f"u{2 if deep else 1}")
-        channels = (3 if page.photometric == PHOTOMETRIC.RGB else 1) + len(page.extrasamples[:1])
-        length = height if whole else min(height, page.chunks[-3] if page.is_tiled else page.rowsperstrip)
-        tags = page.tags
-        orientation, icc = (tags[code].value if code in tags else None for code in ("Orientation", "InterColorProfile"))
+        numbers = _numbers(file) if frame is None else [frame]
+        stored = _in_strips(path, file, numbers[0]) or open_by_pillow(path, start, numbers[0])
+    return replace(stored, frame=numbers[0], frames=len(numbers))
+
+
+def _numbers(file: tifffile.TiffFile) -> list[int]:
+    numbers: list[int] = []
+    offsets: set[int] = set()
+    for number, page in enumerate(file.pages):
+        if page.offset in offsets:  # a damaged file, whose chain of pages leads back
+            break
+        offsets.add(page.offset)
+        if not getattr(page, "is_reduced", False):
+            numbers.append(number)
+    return numbers or [0]
+
+
+def _in_strips(path: Path, file: tifffile.TiffFile, frame: int) -> StoredPicture | None:
+    """A page in strips or rows of tiles; None where tifffile does not read it, or only whole."""
+    page = _page(file, frame)
+    deep = max(np.atleast_1d(page.bitspersample)) > 8
+    if deep:
+        _check_kind(page)
+        _check_decoder(page)
+    elif not _is_plain(page):
+        return None
+    if (
+        page.dataoffsets
+        and max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))) > path.stat().st_size
+    ):
+        raise ValueError("incomplete TIFF file")
+    if len(page.dataoffsets) < np.prod(page.chunked):
+        raise ValueError("incomplete TIFF header")
+    whole = page.planarconfig == PLANARCONFIG.SEPARATE and page.samplesperpixel > 1
+    height, width, dtype = page.imagelength, page.imagewidth, np.dtype(f"u{2 if deep else 1}")
+    channels = (3 if page.photometric == PHOTOMETRIC.RGB else 1) + len(page.extrasamples[:1])
+    length = height if whole else min(height, page.chunks[-3] if page.is_tiled else page.rowsperstrip)
+    tags = page.tags
+    orientation, icc = (tags[code].value if code in tags else None for code in ("Orientation", "InterColorProfile"))
     return StoredPicture(
         height=height,
         width=width,
@@ -117,13 +130,29 @@ def write_tiff(
         )
 
 
+def regrouped(bands: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
+    """The same rows, `rows` at a time; fewer at the end."""
+    waiting: list[np.ndarray] = []
+    count = 0
+    for band in bands:
+        while count + len(band) >= rows:
+            taken = rows - count
+            yield np.concatenate([*waiting, band[:taken]]) if waiting else band[:taken]
+            waiting, count, band = [], 0, band[taken:]
+        if len(band):
+            waiting.append(band)
+            count += len(band)
+    if waiting:
+        yield np.concatenate(waiting)
+
+
 def _differences(strip: np.ndarray) -> np.ndarray:
     """Each value less the one to its left, as the predictor called horizontal differencing wants (section 14)."""
     return np.diff(strip, axis=1, prepend=strip.dtype.type(0))
 
 
 def _is_plain(page: tifffile.TiffPage) -> bool:
-    """Whether a page of at most 8 bits is what tifffile decodes in parts: whole bytes of grey or RGB."""
+    """Whether a page of at most 8 bits is what tifffile decodes strip by strip: whole bytes of grey or RGB."""
     colours = 3 if page.photometric == PHOTOMETRIC.RGB else 1
     alpha = page.extrasamples[:1] in ((), (EXTRASAMPLE.UNASSALPHA,))
     return (
@@ -190,7 +219,7 @@ def _strips(page: tifffile.TiffPage) -> Iterator[np.ndarray]:
             rows = min(height, page.imagelength - top)
             band, first = np.zeros((rows, page.imagewidth, page.samplesperpixel), page.dtype), top
         if segment is not None:
-            part = band[:, left : left + width]
-            part[...] = segment[0, : part.shape[0], : part.shape[1]]
+            columns = band[:, left : left + width]
+            columns[...] = segment[0, : columns.shape[0], : columns.shape[1]]
     if band is not None:
         yield band

@@ -1,7 +1,7 @@
 """Picture files written as their rows come, and what can be known before the first one does."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,14 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
-from lowrank_sr.pictures.formats import SUFFIXES, SUFFIXES_WITH_ALPHA, check_size, encode
+from lowrank_sr.pictures.formats import (
+    BAND_BYTES,
+    FORMATS,
+    SUFFIXES,
+    SUFFIXES_WITH_ALPHA,
+    SUFFIXES_WRITTEN_BY_ROWS,
+    listed,
+)
 
 if TYPE_CHECKING:
     from lowrank_sr.pictures.metadata import Metadata
@@ -20,15 +27,18 @@ Shape = tuple[int, int, int]
 
 def check_format(path: str | os.PathLike[str], shape: Shape) -> None:
     """Raise InputError where the format of `path`'s suffix cannot keep a picture of this shape, or there is none."""
+    height, width, channels = shape
     suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in FORMATS:
         raise InputError(f"{path}: no image format has this suffix; expected {listed(SUFFIXES)}")
-    if shape[2] in (2, 4) and suffix not in SUFFIXES_WITH_ALPHA:
+    form = FORMATS[suffix]
+    if channels in (2, 4) and not form.alpha:
         raise InputError(f"{path}: {suffix} cannot keep transparency; expected {listed(SUFFIXES_WITH_ALPHA)}")
-    try:
-        check_size(suffix, shape)
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be written: {error}") from error
+    size, expected = f"{path}: cannot be written: {width} x {height} pixels", "expected .png or .tif"
+    if max(height, width) > form.most_pixels_a_side:
+        raise InputError(f"{size}, and {suffix} has at most {form.most_pixels_a_side} a side; {expected}")
+    if height * (width * channels + 3) > form.most_bytes:
+        raise InputError(f"{size} are more than {suffix} has room for; {expected}")
 
 
 def write_rows(
@@ -41,10 +51,10 @@ def write_rows(
 ) -> None:
     """Write an image file in the format of its suffix, or leave what was there: never half a file.
 
-    `bands` are its rows from the top, some at a time: (h, W, C) uint8, or uint16 where `bits` is 16. PNG and TIFF are
-    written as they come. WebP is lossless, JPEG of quality 95 with full-resolution colour. The ICC profile is left out
-    where it would not fit: of BMP, and of WebP where the image is greyscale, since WebP stores RGB. Of
-    `described`, BMP keeps the resolution, WebP the EXIF block, and TIFF the resolution and its own tags' texts.
+    `bands` are its rows from the top, at most BAND_BYTES at a time, or one: (h, W, C) uint8, or uint16 where `bits` is
+    16. PNG and TIFF are written as they come. WebP is lossless, JPEG of quality 95 with full-resolution colour. The ICC
+    profile is left out where it would not fit: of BMP, and of WebP where the image is greyscale, since WebP stores RGB.
+    Of `described`, BMP keeps the resolution, WebP the EXIF block, and TIFF the resolution and its own tags' texts.
 
     Raises InputError as `check_format` does, and where the file cannot be written.
     """
@@ -55,13 +65,39 @@ def write_rows(
         icc = None
     with replacing(path) as temporary:
         try:
-            encode(temporary, suffix, shape, bits, bands, icc, described)
+            _encode(temporary, suffix, shape, bits, bands, icc, described)
         except InputError:  # of the picture that the rows come from
             raise
         except ValueError as error:
             raise InputError(f"{path}: cannot be written: {error}") from error
 
 
-def listed(suffixes: Sequence[str]) -> str:
-    """Suffixes as a sentence names them."""
-    return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+def _encode(
+    path: Path,
+    suffix: str,
+    shape: tuple[int, int, int],
+    bits: int,
+    bands: Iterable[np.ndarray],
+    icc: bytes | None,
+    described: "Metadata | None" = None,
+) -> None:
+    """Write an image file in the format of `suffix`; raises ValueError for a format's own limit, and OSError."""
+    from lowrank_sr.pictures import by_pillow, png, tiff  # here, since Pillow would slow `import lowrank_sr`
+
+    if suffix in (".tif", ".tiff"):
+        tiff.write_tiff(path, shape, np.dtype(f"u{bits // 8}"), bands, icc, described)
+    elif suffix == ".png":
+        exif = None if described is None else described.of_size(*shape[:2])
+        png.write_png(path, shape, bands, icc, exif, None if described is None else described.dpi)
+    else:
+        by_pillow.write_by_pillow(path, suffix, shape, bands, icc, described)
+
+
+def encoding_bytes(suffix: str, shape: tuple[int, int, int], bits: int) -> int:
+    """The most memory that `write_rows` needs in addition to the band that it is given."""
+    from lowrank_sr.pictures import by_pillow
+
+    if suffix in SUFFIXES_WRITTEN_BY_ROWS:
+        row = shape[1] * shape[2] * bits // 8
+        return 4 * max(BAND_BYTES, row)
+    return by_pillow.encoding_bytes(suffix, *shape)

@@ -8,28 +8,28 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from checkpoint_networks import SCHEMES, assert_reads, canonical, network, save  # noqa: E402
+from checkpoint_networks import SCHEMES, assert_reads, canonical, save, torch_network  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 @pytest.mark.parametrize("file_format", ["zip", "legacy", "safetensors"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_scheme_format_and_dtype(tmp_path, scheme, file_format, dtype):
-    net = network(scheme).to(getattr(torch, dtype))
+    net = torch_network(scheme).to(getattr(torch, dtype))
     path = save(net.state_dict(), tmp_path / "model", file_format)
     assert_reads(path, canonical(net), scheme=scheme, dtype=dtype, wrapper="")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_twenty_three_blocks(tmp_path, scheme):
-    net = network(scheme, num_block=23)
+    net = torch_network(scheme, num_block=23)
     assert_reads(save(net.state_dict(), tmp_path / "model", "legacy"), canonical(net, num_block=23))
 
 
 @pytest.mark.parametrize("num_upsample", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_upsampling_steps(tmp_path, scheme, num_upsample):
-    net = network(scheme, num_upsample=num_upsample)
+    net = torch_network(scheme, num_upsample=num_upsample)
     assert_reads(save(net.state_dict(), tmp_path / "model", "zip"), canonical(net, num_upsample=num_upsample))
 
 
@@ -39,14 +39,14 @@ def test_upsampling_steps(tmp_path, scheme, num_upsample):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_other_channel_counts(tmp_path, scheme, in_channels, out_channels):
     sizes = {"in_channels": in_channels, "out_channels": out_channels}
-    net = network(scheme, **sizes)
+    net = torch_network(scheme, **sizes)
     assert_reads(save(net.state_dict(), tmp_path / "model", "zip"), canonical(net, **sizes))
 
 
 @pytest.mark.parametrize("file_format", ["zip", "legacy"])
 def test_views_of_shared_storages(tmp_path, file_format):
     """Every tensor is a transposed view, at its own offset, of the one storage that they share."""
-    net = network("ESRGAN release")
+    net = torch_network("ESRGAN release")
     state = net.state_dict()
     pool = torch.cat([torch.zeros(5)] + [tensor.transpose(0, -1).reshape(-1) for tensor in state.values()])
     saved, position = {}, 5
@@ -60,14 +60,14 @@ def test_views_of_shared_storages(tmp_path, file_format):
 
 @pytest.mark.parametrize("file_format", ["zip", "legacy"])
 def test_expanded_tensor(tmp_path, file_format):
-    state = network("ESRGAN release").state_dict()
+    state = torch_network("ESRGAN release").state_dict()
     state["conv_first.weight"] = torch.tensor(0.25).expand(8, 3, 3, 3)
     assert_reads(save(state, tmp_path / "model", file_format), state)
 
 
 @pytest.mark.parametrize("file_format", ["zip", "legacy"])
 def test_parameters(tmp_path, file_format):
-    net = network("ESRGAN release")
+    net = torch_network("ESRGAN release")
     path = save(dict(net.named_parameters()), tmp_path / "model", file_format)
     assert_reads(path, {name: parameter.detach() for name, parameter in net.named_parameters()})
 
@@ -75,7 +75,7 @@ def test_parameters(tmp_path, file_format):
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("file_format", ["zip", "legacy"])
 def test_pickle_protocols(tmp_path, file_format, protocol):
-    net = network("Real-ESRGAN")
+    net = torch_network("Real-ESRGAN")
     path = tmp_path / "model"
     zipped = file_format == "zip"
     torch.save(net.state_dict(), path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
@@ -84,7 +84,7 @@ def test_pickle_protocols(tmp_path, file_format, protocol):
 
 @pytest.mark.parametrize("file_format", ["zip", "legacy"])
 def test_other_things_in_the_file_are_read_past(tmp_path, file_format):
-    net = network("Real-ESRGAN")
+    net = torch_network("Real-ESRGAN")
     others = {
         "shape": net.conv_first.weight.shape,
         "dtype": torch.bfloat16,
@@ -101,13 +101,13 @@ def test_other_things_in_the_file_are_read_past(tmp_path, file_format):
 
 
 def test_mixed_dtypes_are_named(tmp_path):
-    state = network("ESRGAN release").state_dict()
+    state = torch_network("ESRGAN release").state_dict()
     state["conv_last.bias"] = state["conv_last.bias"].bfloat16()
     assert_reads(save(state, tmp_path / "model", "zip"), state, dtype="bfloat16 and float32")
 
 
 def test_file_zipped_again_with_compression(tmp_path):
-    net = network("ESRGAN release")
+    net = torch_network("ESRGAN release")
     path = save(net.state_dict(), tmp_path / "model.pth", "zip")
     again = tmp_path / "again.pth"
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as new:
@@ -117,7 +117,7 @@ def test_file_zipped_again_with_compression(tmp_path):
 
 
 def test_file_without_checksums(tmp_path):
-    net = network("ESRGAN release")
+    net = torch_network("ESRGAN release")
     checksums = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(False)
     try:

@@ -10,7 +10,7 @@ from lowrank_sr.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from checkpoint_networks import SCHEMES, assert_reads, canonical, network, save  # noqa: E402
+from checkpoint_networks import SCHEMES, assert_reads, canonical, save, torch_network  # noqa: E402
 
 SIZES = {"num_feat": 4, "num_block": 1, "num_grow_ch": 2}
 PREFIXES = ("module.", "_orig_mod.", "module._orig_mod.", "netG.", "generator.", "model.", "params.", "a.model.0.b.")
@@ -49,7 +49,7 @@ def training(net):
 
 @pytest.fixture(params=SCHEMES)
 def net(request):
-    return network(request.param, **SIZES)
+    return torch_network(request.param, **SIZES)
 
 
 @pytest.mark.parametrize("file_format", ["zip", "safetensors"])
@@ -97,7 +97,7 @@ def test_pytorchs_averaged_model_and_compiled_module(tmp_path, net):
 @pytest.mark.parametrize("average", ["params_ema", "params-ema", "ema", "generator_ema", "g_ema", "EMA weights"])
 @pytest.mark.parametrize("plain", ["params", "model", "weights"])
 def test_moving_average_is_preferred(tmp_path, average, plain):
-    net = network("Real-ESRGAN", **SIZES)
+    net = torch_network("Real-ESRGAN", **SIZES)
     saved = {plain: other_weights(net), average: {"netG": net.state_dict()}}
     assert_reads(save(saved, tmp_path / "model", "zip"), canonical(net, **SIZES), wrapper=f"{average}.netG")
     flat = prefixed(f"{plain}.", other_weights(net)) | prefixed(f"{average}.", net.state_dict())
@@ -114,7 +114,7 @@ def test_moving_average_is_preferred(tmp_path, average, plain):
     ],
 )
 def test_order_of_wrappers(tmp_path, other, path):
-    net = network("ESRGAN release", **SIZES)
+    net = torch_network("ESRGAN release", **SIZES)
     innermost = other
     while innermost:
         innermost = next(iter(innermost.values()))
@@ -124,7 +124,7 @@ def test_order_of_wrappers(tmp_path, other, path):
 
 
 def test_first_network_that_lacks_no_layer(tmp_path):
-    net = network("ESRGAN release", **SIZES)
+    net = torch_network("ESRGAN release", **SIZES)
     begun = {name: value for name, value in other_weights(net).items() if name != "HRconv.bias"}
     saved = prefixed("a.ema.", begun) | prefixed("b.", net.state_dict()) | prefixed("c.", other_weights(net))
     assert_reads(save(saved, tmp_path / "model", "safetensors"), canonical(net, **SIZES))
@@ -136,7 +136,7 @@ NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"], exclude
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(SCHEMES), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3), st.data())
 def test_any_wrappers_and_prefix(tmp_path_factory, scheme, wrappers, prefixes, data):
-    net = network(scheme, **SIZES)
+    net = torch_network(scheme, **SIZES)
     prefix = "".join(f"{name}." for name in prefixes)
     saved = prefixed(prefix, net.state_dict())
     if prefix and not prefix.startswith("D."):

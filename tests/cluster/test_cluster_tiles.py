@@ -20,7 +20,7 @@ def test_tiles_are_those_of_here(cluster):
     done.clear()
     with connection.connected(cluster.address) as pool:
         there = rows(tiles_on(pool, pool.send(net)))
-    assert [part.shape for part in there] == [part.shape for part in here]
+    assert [band.shape for band in there] == [band.shape for band in here]
     assert all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))
     assert len(done) == plan.count
     assert abs(sum(done) - 1) < 1e-9

@@ -60,10 +60,10 @@ def patched(monkeypatch, act):
     """Let workers call `act` before the picture in the middle of the batch, once, and then go on as they would."""
     for real in (batch_on_cluster._run_there, batch_on_cluster._run_and_return):
 
-        def task(net, task, source, real=real):
-            if task.source.name == MIDDLE:
+        def task(net, job, source, real=real):
+            if job.source.name == MIDDLE:
                 act()
-            return real(net, task, source)
+            return real(net, job, source)
 
         monkeypatch.setattr(batch_on_cluster, real.__name__, task)
 
@@ -119,10 +119,10 @@ def test_a_worker_is_killed(pictures, here, tmp_path, options, monkeypatch):
     assert {name: content for name, content in files.items() if not name.startswith(".")} == here
 
 
-def write_and_die(net, task, source):
+def write_and_die(net, job, source):
     """What a worker does with a task, and, the first time, its death before it can say so."""
-    first = not task.target.exists()
-    result = run_there(net, task, source)
+    first = not job.target.exists()
+    result = run_there(net, job, source)
     if first:
         os.kill(os.getpid(), signal.SIGKILL)
     return result
@@ -190,7 +190,7 @@ from lowrank_sr.commands import batch_on_cluster
 
 marker = Path(sys.argv.pop(1))
 
-def _run_there(net, task, source):
+def _run_there(net, job, source):
     marker.touch()
     time.sleep(3600)
 

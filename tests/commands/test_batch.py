@@ -14,9 +14,9 @@ import pytest
 
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
-from lowrank_sr.commands import batch_run
-from lowrank_sr.commands.batch import FileOptions
-from lowrank_sr.commands.batch_plan import Naming, naming, plan_batch
+from lowrank_sr.commands import upscale as command
+from lowrank_sr.commands import upscale_file as module
+from lowrank_sr.commands.batch import FileOptions, Naming, naming, plan_batch
 from lowrank_sr.pictures.images import Image, read_image, write_image
 
 COMMAND = [sys.executable, "-m", "lowrank_sr", "upscale", "--method", "direct"]
@@ -112,7 +112,7 @@ def test_what_a_format_cannot_keep_is_said_before_the_first_picture(tmp_path, up
     picture(tmp_path / "a.png")
     picture(tmp_path / "b.png", alpha=np.full((6, 5), 0.5, np.float32))
     picture(tmp_path / "c.png", 1, 4096)
-    monkeypatch.setattr(batch_run, "upscale_file", lambda *arguments, **options: before.extend(said(capsys)))
+    monkeypatch.setattr(module, "upscale_file", lambda *arguments, **options: before.extend(said(capsys)))
     before = []
     assert upscale(tmp_path, "-o", tmp_path / "jpg", "--format", "jpg") == 2
     (sentence,) = before
@@ -153,7 +153,7 @@ def test_everything_known_is_said_before_the_first_picture(tmp_path, upscale, ca
     text.write_text("text")
     (tmp_path / "file").touch()
     lines = []
-    monkeypatch.setattr(batch_run, "run_task", lambda *_: lines.extend(said(capsys)) or pytest.skip())
+    monkeypatch.setattr(command, "run_job", lambda *_: lines.extend(said(capsys)) or pytest.skip())
     with pytest.raises(pytest.skip.Exception):
         upscale(good, text, tmp_path / "none.png", tmp_path)
     assert [line.partition(": cannot be read: ")[0] for line in lines[:2]] == [
@@ -306,7 +306,7 @@ def test_a_file_that_another_process_has_written_meanwhile(tmp_path, tiny):
     plan = plan_batch([tmp_path / "a.png"], Naming("_x4", ".png"), FileOptions("skip"))
     (tmp_path / "a_x4.png").write_bytes(b"theirs")
     outcomes = []
-    batch_run.run_batch(lsr.load(tiny, "direct"), plan, outcomes)
+    command.run_batch(lsr.load(tiny, "direct"), plan, outcomes)
     (outcome,) = outcomes
     assert outcome.status == "skipped"
     assert (tmp_path / "a_x4.png").read_bytes() == b"theirs"
@@ -360,10 +360,10 @@ def test_16_bit_pages(tmp_path):
     pages = np.random.default_rng(0).integers(0, 65536, (3, 5, 6, 3), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", pages, photometric="rgb")
     plan = plan_batch([tmp_path / "a.tif"], Naming("", ".png", folder=tmp_path / "out"), FAIL, every_frame=True)
-    assert [task.frame for task in plan.tasks] == [0, 1, 2]
-    for task in plan.tasks:
-        got = np.rint(read_image(task.source, task.frame).pixels * 65535)
-        np.testing.assert_array_equal(got, pages[task.frame])
+    assert [job.frame for job in plan.jobs] == [0, 1, 2]
+    for job in plan.jobs:
+        got = np.rint(read_image(job.source, job.frame).pixels * 65535)
+        np.testing.assert_array_equal(got, pages[job.frame])
 
 
 # Reports and streams
@@ -393,14 +393,14 @@ def test_json_and_quiet(tmp_path, upscale, capsys):
 
 def test_the_report_is_written_after_ctrl_c(tmp_path, upscale, monkeypatch):
     names = [picture(tmp_path / f"{name}.png") for name in "ab"]
-    run_task = batch_run.run_task
+    run_job = command.run_job
 
-    def interrupted(net, task, progress):
-        if task.source == names[1]:
+    def interrupted(net, job, progress):
+        if job.source == names[1]:
             raise KeyboardInterrupt
-        return run_task(net, task, progress)
+        return run_job(net, job, progress)
 
-    monkeypatch.setattr(batch_run, "run_task", interrupted)
+    monkeypatch.setattr(command, "run_job", interrupted)
     assert upscale(*names, "--json", tmp_path / "r.json") == 130
     (row,) = json.loads((tmp_path / "r.json").read_text())
     assert (row["source"], row["status"]) == (str(names[0]), "enlarged")
@@ -470,8 +470,8 @@ def test_the_plan_is_plain_data(tmp_path):
     picture(tmp_path / "a.png")
     plan = plan_batch([tmp_path], Naming("_x2", ".jpg", folder=tmp_path / "out"), FileOptions("fail", 2.0))
     assert pickle.loads(pickle.dumps(plan)) == plan
-    (task,) = plan.tasks
-    assert (task.source, task.target) == (tmp_path / "a.png", tmp_path / "out" / "a_x2.jpg")
+    (job,) = plan.jobs
+    assert (job.source, job.target, job.height, job.width) == (tmp_path / "a.png", tmp_path / "out" / "a_x2.jpg", 6, 5)
     assert not (tmp_path / "out").exists()
 
 

@@ -316,12 +316,12 @@ def test_outputs_are_checked_before_the_work(tmp_path, tiny, capsys, monkeypatch
 
 
 def test_too_little_memory_is_a_sentence(capsys, monkeypatch):
-    from lowrank_sr.commands import command_line
+    from lowrank_sr import cli
 
-    def run(arguments):
+    def run(options):
         raise MemoryError("Unable to allocate 3.0 GiB")
 
-    monkeypatch.setattr(command_line, "run", run)
+    monkeypatch.setattr(cli, "_run", run)
     assert main(["evaluate"]) == 2
     assert only_sentence(capsys) == (
         "lowrank-sr: out of memory: Unable to allocate 3.0 GiB; expected more, or smaller pictures"

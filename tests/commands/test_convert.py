@@ -10,7 +10,7 @@ from lowrank_sr.cli import main
 
 torch = pytest.importorskip("torch")
 
-from checkpoint_networks import SCHEMES, network, save  # noqa: E402
+from checkpoint_networks import SCHEMES, save, torch_network  # noqa: E402
 
 
 def assert_same_pictures(net, twin, size=(8, 12)):
@@ -28,7 +28,7 @@ def assert_same_pictures(net, twin, size=(8, 12)):
 @pytest.mark.parametrize("file_format", ["zip", "legacy", "safetensors"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_convert_gives_pytorchs_pictures(tmp_path, scheme, file_format, dtype):
-    twin = network(scheme).to(getattr(torch, dtype))
+    twin = torch_network(scheme).to(getattr(torch, dtype))
     source = save(twin.state_dict(), tmp_path / "model.pth", file_format)
     target = tmp_path / "model.npz"
     assert main(["convert", str(source), str(target)]) == 0
@@ -37,7 +37,7 @@ def test_convert_gives_pytorchs_pictures(tmp_path, scheme, file_format, dtype):
 
 @pytest.mark.slow
 def test_23_blocks(tmp_path):
-    twin = network("Real-ESRGAN", num_block=23, num_feat=64, num_grow_ch=32)
+    twin = torch_network("Real-ESRGAN", num_block=23, num_feat=64, num_grow_ch=32)
     assert_same_pictures(lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct"), twin)
 
 
@@ -46,7 +46,7 @@ def test_23_blocks(tmp_path):
 )
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_scales_and_pixel_unshuffle(tmp_path, scheme, num_upsample, unshuffle):
-    twin = network(scheme, num_upsample=num_upsample, unshuffle=unshuffle)
+    twin = torch_network(scheme, num_upsample=num_upsample, unshuffle=unshuffle)
     net = lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct")
     assert net.scale == 2**num_upsample // unshuffle
     assert_same_pictures(net, twin)
@@ -56,14 +56,14 @@ def test_scales_and_pixel_unshuffle(tmp_path, scheme, num_upsample, unshuffle):
 @pytest.mark.parametrize("unshuffle", [1, 2])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_grey_and_four_channels(tmp_path, scheme, unshuffle, channels):
-    twin = network(scheme, in_channels=channels, out_channels=channels, unshuffle=unshuffle)
+    twin = torch_network(scheme, in_channels=channels, out_channels=channels, unshuffle=unshuffle)
     net = lsr.load(save(twin.state_dict(), tmp_path / "model.pth", "zip"), method="direct")
     assert (net.architecture.image_channels, net.architecture.out_channels) == (channels, channels)
     assert_same_pictures(net, twin)
 
 
 def test_a_checkpoint_is_as_good_as_weights(tmp_path, capsys):
-    twin = network("ESRGAN (old)", num_feat=8, num_block=1, num_grow_ch=4)
+    twin = torch_network("ESRGAN (old)", num_feat=8, num_block=1, num_grow_ch=4)
     source = save(twin.state_dict(), tmp_path / "model.safetensors", "safetensors")
     assert main(["info", str(source), "--method", "direct", "--json", str(tmp_path / "info.json")]) == 0
     assert "model.safetensors: ESRGAN (old) names, float32" in capsys.readouterr().out
@@ -72,7 +72,7 @@ def test_a_checkpoint_is_as_good_as_weights(tmp_path, capsys):
 
 
 def test_float16_on_disk(tmp_path, capsys):
-    twin = network("ESRGAN release")
+    twin = torch_network("ESRGAN release")
     source, target = save(twin.state_dict(), tmp_path / "model.pth", "zip"), tmp_path / "model.npz"
     assert main(["convert", str(source), str(target), "--dtype", "float16"]) == 0
     with np.load(target) as stored:
@@ -88,7 +88,7 @@ def test_float16_on_disk(tmp_path, capsys):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite(tmp_path, capsys, value):
-    twin = network("ESRGAN release")
+    twin = torch_network("ESRGAN release")
     with torch.no_grad():
         twin.trunk_conv.weight[0, 0, 0, 0] = value
     source = save(twin.state_dict(), tmp_path / "model.pth", "zip")

@@ -184,15 +184,15 @@ COMPILING = """
 import sys
 import numba
 from lowrank_sr.cli import main
-from lowrank_sr.commands import batch_run
+from lowrank_sr.commands import upscale
 
-run_task = batch_run.run_task
+run_job = upscale.run_job
 
 def compile_and_run(*arguments):
     assert numba.njit(lambda x: x)(1) == 1  # in the place of the kernels, which take the compiler ten seconds
-    return run_task(*arguments)
+    return run_job(*arguments)
 
-batch_run.run_task = compile_and_run
+upscale.run_job = compile_and_run
 sys.exit(main())
 """
 

@@ -132,6 +132,25 @@ def test_the_network_s_own_values_or_tiles_where_memory_is_short(tmp_path, monke
     assert tiled["psnr_y"] == pytest.approx(whole["psnr_y"], abs=0.01)
 
 
+def test_the_clock_stands_while_the_overlap_is_measured(tmp_path, tiny, monkeypatch):
+    from lowrank_sr.commands import evaluate as module
+
+    now = [0.0]
+
+    def measuring(net):
+        now[0] += 1000
+        return 12
+
+    write_random(tmp_path / "a.png", 520, 400)
+    needed = network_enlarge.needed_bytes(tiny, 3, np.dtype(np.float32), 0, TilePlan(130, 100, 130, 100, 0))
+    monkeypatch.setattr(network_enlarge, "MEMORY", needed - 1)
+    monkeypatch.setattr(network_enlarge, "overlap_of", measuring)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    rows = evaluate({"net": tiny}, tmp_path)
+    assert now[0] >= 1000
+    assert [row["seconds"] for row in rows] == [0] * len(rows)
+
+
 def _noting(calls, function):
     def called(self, *arguments):
         calls.append(self)

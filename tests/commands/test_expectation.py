@@ -3,15 +3,13 @@
 import io
 import sys
 
-import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr.commands import batch_run, expectation
-from lowrank_sr.commands.batch import FileOptions, Outcome, Plan, Task
+from lowrank_sr.commands import expectation
+from lowrank_sr.commands.batch import FileOptions, Job, Outcome, Plan
 from lowrank_sr.commands.expectation import watched
-from lowrank_sr.commands.upscale import _faster
-from lowrank_sr.pictures.images import Image, write_image
+from lowrank_sr.commands.upscale import _faster, run_batch
 
 
 @pytest.fixture
@@ -23,29 +21,30 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def tasks(tmp_path):
-    """A picture of 100 pixels, one of 300, one that is none."""
-    for name, width in (("a", 10), ("b", 30)):
-        write_image(tmp_path / f"{name}.png", Image(np.zeros((10, width, 3), np.float32)))
-    (tmp_path / "c.png").write_text("no picture")
-    return [Task(tmp_path / f"{name}.png", tmp_path / f"{name}_x4.png", 0, FileOptions("fail")) for name in "abc"]
+def jobs(tmp_path):
+    """Pictures of 100 pixels, 300, and 1."""
+    sizes = {"a": (10, 10), "b": (10, 30), "c": (1, 1)}
+    return [
+        Job(tmp_path / f"{name}.png", tmp_path / f"{name}_x4.png", 0, *size, FileOptions("fail"))
+        for name, size in sizes.items()
+    ]
 
 
-def test_the_rate_of_the_first_seconds_is_that_of_all_pixels(clock, tasks):
+def test_the_rate_of_the_first_seconds_is_that_of_all_pixels(clock, jobs):
     done, told = [], []
-    report = watched(done.append, tasks, told.append)
+    report = watched(done.append, jobs, told.append)
     clock[0] += 50
     for _ in range(10):  # the first says only that it has begun; then 2 seconds for a tenth of a picture
         report(0.1)
         clock[0] += 2
     assert len(done) == 10
     ((seconds),) = told
-    assert seconds == pytest.approx(4 / (0.2 * 100 / 401))  # what is no picture counts as a pixel
+    assert seconds == pytest.approx(4 / (0.2 * 100 / 401))
 
 
-def test_across_pictures(clock, tasks):
+def test_across_pictures(clock, jobs):
     told = []
-    report = watched(lambda share: None, tasks, told.append)
+    report = watched(lambda share: None, jobs, told.append)
     report(0.5)
     clock[0] += 40
     report(0)  # nothing is done: nothing can be said
@@ -56,26 +55,26 @@ def test_across_pictures(clock, tasks):
     assert len(told) == 1
 
 
-def test_a_short_batch_says_nothing(clock, tasks):
+def test_a_short_batch_says_nothing(clock, jobs):
     told = []
-    report = watched(lambda share: None, tasks, told.append)
+    report = watched(lambda share: None, jobs, told.append)
     for _ in range(3):
         report(1)
         clock[0] += 10
     assert told == []
 
 
-def test_a_long_batch_says_so_once_and_names_the_faster_network(clock, tasks, monkeypatch):
-    def execute(net, tasks, progress):
-        for task in tasks:
+def test_a_long_batch_says_so_once_and_names_the_faster_network(clock, jobs, monkeypatch):
+    def execute(net, jobs, progress):
+        for job in jobs:
             progress(0)
             clock[0] += 1000
             progress(1)
-            yield Outcome(task.source, task.target, 0, "enlarged")
+            yield Outcome(job.source, job.target, 0, "enlarged")
 
     for faster, quiet in (("psnr-small", False), ("psnr-small", True), (None, False)):
         monkeypatch.setattr(sys, "stderr", io.StringIO())
-        batch_run.run_batch(None, Plan(tasks, [], []), [], quiet, execute=execute, faster=faster)
+        run_batch(None, Plan(jobs, [], []), [], quiet, execute=execute, faster=faster)
         said = sys.stderr.getvalue()
         expected = "lowrank-sr: about 67 minutes; --weights psnr-small would take a quarter of that, and is smoother\n"
         assert said == (expected if faster and not quiet else "")

@@ -10,7 +10,7 @@ import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.commands import upscale_file as module
 from lowrank_sr.commands.upscale_file import upscale_file
-from lowrank_sr.network.enlarge import enlarge_piece, needed_bytes
+from lowrank_sr.network.enlarge import enlarge_tile, needed_bytes
 from lowrank_sr.network.tiles import TilePlan
 
 RANDOM = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
@@ -21,7 +21,7 @@ NET = lsr.RRDBNet({**RANDOM.layers, "conv_last": LAST}, "direct")
 
 @pytest.fixture
 def little(monkeypatch):
-    """A budget that is a byte too small for the network's part in enlarging a picture whole."""
+    """A budget that is a byte too small for what the network needs to enlarge a picture whole."""
     monkeypatch.setattr(module, "resident_bytes", lambda: 0)
     monkeypatch.setattr(module, "PROCESS_BYTES", 0)
     monkeypatch.setattr(module, "encoding_bytes", lambda *arguments: 0)
@@ -74,10 +74,11 @@ def test_the_same_picture_in_tiles(tmp_path, picture, little, source, target, ch
     upscale_file(NET, path, tmp_path / "whole" / target)
     calls = []
 
-    def compute(net, pieces):
-        for piece in pieces:
-            calls.append(piece.tile)
-            yield enlarge_piece(net, piece)
+    def compute(net, inputs, progress):
+        for given in inputs:
+            calls.append(given.tile)
+            progress(given.tile, 1)
+            yield enlarge_tile(net, given)
 
     done = []
     memory = little(path, target)
@@ -148,7 +149,7 @@ def test_options_that_cannot_be_kept(tmp_path, picture, capsys, arguments, messa
 
 
 def test_no_memory_after_all(tmp_path, picture):
-    def compute(net, pieces):
+    def compute(net, inputs, progress):
         raise MemoryError
 
     with pytest.raises(lsr.InputError, match=r"a\.png: less memory than the system said was free: expected --memory"):

@@ -11,7 +11,7 @@ import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.cli import main
 from lowrank_sr.network.architecture import Architecture
-from lowrank_sr.network.channels import passes
+from lowrank_sr.network.channels import check_image, passes
 
 DESIGN = Architecture(num_feat=4, num_block=1, num_grow_ch=2, upsamplings=1, in_channels=3, out_channels=3)
 NETS = {n: random_net(replace(DESIGN, in_channels=n, out_channels=n)).with_method("direct") for n in (1, 3, 4)}
@@ -30,12 +30,12 @@ def expected(taken, image):
     if taken == 1:
         return np.stack([net(channel[:, :, None])[:, :, 0] for channel in channels], axis=2)
     if taken == 3:
-        parts = []
-        for group in {1: [1], 2: [1, 1], 3: [3], 4: [3, 1]}[len(channels)]:
-            part, channels = channels[:group], channels[group:]
-            made = net(np.stack(part * (3 // group), axis=2))
-            parts.append(made if group == 3 else made.mean(axis=2, keepdims=True))
-        return np.concatenate(parts, axis=2)
+        results = []
+        for count in {1: [1], 2: [1, 1], 3: [3], 4: [3, 1]}[len(channels)]:
+            taken, channels = channels[:count], channels[count:]
+            made = net(np.stack(taken * (3 // count), axis=2))
+            results.append(made if count == 3 else made.mean(axis=2, keepdims=True))
+        return np.concatenate(results, axis=2)
     opaque = np.ones(image.shape[:2], np.float32)
     colours = channels[:3] if len(channels) > 2 else channels[:1] * 3
     alpha = channels[-1] if len(channels) in (2, 4) else opaque
@@ -74,10 +74,12 @@ def test_evaluate_takes_grey_networks(tmp_path):
 def test_networks_of_other_things_than_pictures(tmp_path, capsys):
     design = replace(DESIGN, out_channels=1)
     with pytest.raises(lsr.InputError, match="takes 3 channels and gives 1: expected 1, 3 or 4"):
-        passes(3, design)
+        check_image(3, design)
     with pytest.raises(lsr.InputError, match="image of 5 channels: the network takes 3"):
-        passes(5, DESIGN)
-    assert len(passes(5, replace(DESIGN, in_channels=5, out_channels=5))) == 1  # its own kind of array
+        check_image(5, DESIGN)
+    own = replace(DESIGN, in_channels=5, out_channels=5)  # its own kind of array
+    check_image(5, own)
+    assert len(passes(5, own)) == 1
     random_net(design).save(tmp_path / "net.npz")
     assert main(["upscale", write(tmp_path / "a.png", 6, 5, 3), "--weights", str(tmp_path / "net.npz")]) == 2
     assert "takes 3 channels and gives 1" in capsys.readouterr().err

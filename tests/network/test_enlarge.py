@@ -13,7 +13,7 @@ from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.layers import random_layer
 from lowrank_sr.network import enlarge as module
 from lowrank_sr.network.architecture import Architecture
-from lowrank_sr.network.enlarge import enlarge_piece, enlarged_rows, needed_bytes, plan_picture
+from lowrank_sr.network.enlarge import enlarge_tile, enlarged_rows, needed_bytes, plan_picture
 from lowrank_sr.network.footprint import alignment, call_bytes, receptive_field
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.tiles import TilePlan, least_plan
@@ -91,13 +91,13 @@ def test_what_picture_files_store(channels, dtype):
     out = lsr.enlarge(NET, stored, progress=done.append)
     assert (out.dtype, out.shape) == (dtype, (36, 28, channels))
     assert sum(done) == pytest.approx(1, abs=0.01)  # conv_first is computed twice
-    parts = {1: [0], 2: [0, 1], 3: [slice(3)], 4: [slice(3), 3]}[channels]
-    for part in parts:
-        scaled = (stored / np.float32(most))[:, :, part]
+    groups = {1: [0], 2: [0, 1], 3: [slice(3)], 4: [slice(3), 3]}[channels]
+    for group in groups:
+        scaled = (stored / np.float32(most))[:, :, group]
         expected = NET(scaled) if scaled.ndim == 3 else NET(np.repeat(scaled[:, :, None], 3, axis=2)).mean(axis=2)
         if most > 1:
             expected = np.rint(expected.clip(0, 1) * most)
-        np.testing.assert_array_equal(out[:, :, part], expected)
+        np.testing.assert_array_equal(out[:, :, group], expected)
 
 
 def test_little_memory_gives_the_same_picture_in_tiles():
@@ -114,20 +114,21 @@ def test_little_memory_gives_the_same_picture_in_tiles():
             lsr.enlarge(NET, image, memory=least // 2, overlap=overlap)
 
 
-def test_pieces_are_computed_somewhere_else():
+def test_tiles_are_computed_somewhere_else():
     image = RNG.integers(0, 256, (50, 40, 3), np.uint8)
     plan = TilePlan(50, 40, 20, 20, 4)
     taken, done = [], []
 
-    def elsewhere(net, pieces):
-        for piece in pieces:
-            taken.append(piece.tile)
-            yield enlarge_piece(net, pickle.loads(pickle.dumps(piece)))
+    def elsewhere(net, inputs, progress):
+        for each in inputs:
+            taken.append(each.tile)
+            progress(each.tile, 1)
+            yield enlarge_tile(net, pickle.loads(pickle.dumps(each)))
 
     rows = enlarged_rows(NET, plan, lambda top, bottom: image[top:bottom], image.dtype, done.append, elsewhere)
     first = next(rows)
     assert len(taken) == 2  # read as they are needed
-    assert first.shape == (64, 160, 3)
+    assert first.shape == (80, 160, 3)
     np.testing.assert_array_equal(np.concatenate([first, *rows]), tiled(NET, image, plan, np.uint8))
     assert sum(done) == pytest.approx(1)
 

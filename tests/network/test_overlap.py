@@ -70,9 +70,9 @@ def test_the_bundled_figures_are_those_of_the_bundled_networks():
 
 
 def help_of_upscale():
-    parsers = argparse.ArgumentParser().add_subparsers()
-    upscale.add_parser(parsers)
-    return " ".join(parsers.choices["upscale"].format_help().split()).replace("- ", "-")
+    parser = argparse.ArgumentParser()
+    upscale.add_options(parser)
+    return " ".join(parser.format_help().split()).replace("- ", "-")
 
 
 def test_an_overlap_is_measured_once(monkeypatch, elsewhere):

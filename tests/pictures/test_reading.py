@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures import png, rows
-from lowrank_sr.pictures.reading import PictureFile
-from lowrank_sr.pictures.rows import regrouped
+from lowrank_sr.pictures import formats, png
+from lowrank_sr.pictures.reading import PictureFile, frames_in
+from lowrank_sr.pictures.tiff import regrouped
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (45, 31, 3), np.uint8)
@@ -22,7 +22,7 @@ RGB16 = RNG.integers(0, 65536, (45, 31, 3), np.uint16)
 @pytest.fixture(autouse=True)
 def small_bands(monkeypatch):
     """A few rows at a time, so that small pictures have several bands."""
-    monkeypatch.setattr(rows, "BAND_BYTES", 1000)
+    monkeypatch.setattr(formats, "BAND_BYTES", 1000)
 
 
 def tiff_file(path, values=RGB, **options):
@@ -92,8 +92,8 @@ def test_turned_pictures_in_bands(tmp_path, suffix, orientation):
     expected = whole.rows(0, whole.height)
     assert expected.shape == ((45, 31, 3) if orientation < 5 else (31, 45, 3))
     picture = PictureFile(path)
-    parts = [picture.rows(top, min(top + 7, picture.height)) for top in range(0, picture.height, 7)]
-    np.testing.assert_array_equal(np.concatenate(parts), expected)
+    bands = [picture.rows(top, min(top + 7, picture.height)) for top in range(0, picture.height, 7)]
+    np.testing.assert_array_equal(np.concatenate(bands), expected)
 
 
 def test_png_whose_orientation_follows_its_pixels(tmp_path):
@@ -159,3 +159,23 @@ def test_regrouped(heights, count):
     assert [len(group) for group in groups[:-1]] == [count] * (len(groups) - 1)
     assert all(1 <= len(group) <= count for group in groups)
     np.testing.assert_array_equal(np.concatenate([bands[0][:0], *groups]), np.concatenate(bands))
+
+
+def test_the_first_page_that_is_no_smaller_copy(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for values, kind in ((RGB[::2, ::2], 1), (RGB, 0), (RGB[::-1], 0)):
+            file.write(values, photometric="rgb", subfiletype=kind)
+    picture = PictureFile(tmp_path / "a.tif", None)
+    assert (picture.frame, picture.frames) == (1, 2)
+    np.testing.assert_array_equal(picture.rows(0, 45), RGB)
+    assert frames_in(tmp_path / "a.tif") == [1, 2]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tif", ".jpg"])
+def test_how_many_frames(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    levels = [PIL.Image.new("RGB", (5, 6), (80 * level,) * 3) for level in range(3)]
+    levels[0].save(path, **({} if suffix == ".jpg" else {"save_all": True, "append_images": levels[1:]}))
+    picture = PictureFile(path, None)
+    assert (picture.frame, picture.frames) == (0, len(frames_in(path)))
+    assert picture.frames == (1 if suffix == ".jpg" else 3)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.pictures.formats import BAND_BYTES
 from lowrank_sr.pictures.resize import _resize_rows, imresize, resized_rows, resized_side, resizing_bytes
-from lowrank_sr.pictures.rows import BAND_BYTES
 
 
 def keys_kernel(x):

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.formats import READ_SUFFIXES
-from lowrank_sr.pictures.writing import listed
+from lowrank_sr.pictures.formats import READ_SUFFIXES, listed
 
 
 class Source(NamedTuple):
