@@ -10,7 +10,6 @@ from lowrank_sr.commands import (
     finetune,
     info,
     interpolate,
-    plot_benchmarks,
     study,
     upscale,
 )
@@ -20,7 +19,7 @@ from lowrank_sr.files import check_writable
 from lowrank_sr.machine.threads import limited
 
 # in the order of --help
-COMMANDS = (upscale, info, evaluate, convert, interpolate, compress, finetune, study, plot_benchmarks)
+COMMANDS = (upscale, info, evaluate, convert, interpolate, compress, finetune, study)
 
 
 def run(arguments: list[str] | None) -> int:
