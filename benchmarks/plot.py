@@ -19,9 +19,8 @@ import numpy as np
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
 from lowrank_sr.study.report import style
-from lowrank_sr.study.report.figure_layers import Timed, operations_and_time
+from lowrank_sr.study.report.draw_speed import Timed, operations_and_time
 from lowrank_sr.study.report.style import INK, MUTED, PAPER
-from lowrank_sr.study.technique import BY_NAME
 from lowrank_sr.text import complain, say
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def plot_benchmarks(sources: Sequence[Path], target: Path | None = None, table: 
     Raises InputError where Matplotlib is missing, for a file that is no such JSON or has no benchmark with FLOPs, and
     for a target that cannot be written.
     """
-    style.need_matplotlib()
+    style.need("matplotlib")
     machines = [read(Path(source)) for source in sources]
     target = Path(target) if target else Path(sources[0]).with_suffix(".png")
     with style.styled():
@@ -221,7 +220,7 @@ def _roofline(axis: "Axes", machine: Machine) -> None:
     for name in dict.fromkeys(row.method for row in rows):
         xs = [x for x, row in zip(intensity, rows, strict=True) if row.method == name]
         ys = [row.operations / row.seconds / 1e9 for row in rows if row.method == name]
-        axis.plot(xs, ys, linestyle="none", markeredgecolor=PAPER, markeredgewidth=0.6, **_look(name))
+        axis.plot(xs, ys, linestyle="none", markeredgecolor=PAPER, markeredgewidth=0.6, **style.clock_look(name))
 
 
 def _sweep(axis: "Axes", machine: Machine, sweep: str) -> None:
@@ -234,7 +233,7 @@ def _sweep(axis: "Axes", machine: Machine, sweep: str) -> None:
                 for row in rows
                 if row.method == name and row.weights == weights
             )
-            look = _look(name) | ({} if weights == "warm" else {"label": None, "markerfacecolor": PAPER})
+            look = style.clock_look(name) | ({} if weights == "warm" else {"label": None, "markerfacecolor": PAPER})
             axis.plot(*zip(*points, strict=True), linestyle=line, **look)
     if any(row.weights == "cold" for row in rows):
         axis.plot([], [], color=MUTED, linestyle="--", label="cold weights")
@@ -242,10 +241,6 @@ def _sweep(axis: "Axes", machine: Machine, sweep: str) -> None:
     axis.set(xscale="log", ylabel="effective GFLOP/s", ylim=(0, None), xlabel=SWEEPS[sweep])
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
-
-
-def _look(name: str) -> dict[str, Any]:
-    return style.look(name) | ({"label": BY_NAME[name].clock_label} if name in BY_NAME else {})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,11 +24,17 @@ from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
 from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times
 from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
 from lowrank_sr.study.measure.tuning import StageTimes, Training, Tuned
-from lowrank_sr.study.report.poster import TABLE1
-from lowrank_sr.study.technique import BY_NAME, Technique
+from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, IM2COL, REFERENCE, SVD_KERNEL, Technique
 from lowrank_sr.text import complain
 
 T = TypeVar("T")
+
+POSTER = {  # the poster's own Table 1: PSNR in dB and SSIM of one picture that it does not name
+    REFERENCE: {"psnr": 23.27, "ssim": 0.64},
+    IM2COL: {"psnr": 23.27, "ssim": 0.64},
+    SVD_KERNEL: {"psnr": 23.31, "ssim": 0.68},
+    CP_KERNEL: {"psnr": 22.99, "ssim": 0.63},
+}
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,7 @@ def write(
         "measured": {"machine": machine},
         "steps": {name: step.found for name, step in steps.items()},
         "keys": {name: {"inputs": step.inputs, "found": digest(step.found)} for name, step in steps.items()},
-        "poster": encode(TABLE1),
+        "poster": encode(POSTER),
         "claims": encode(claims),
     }
     write_json(path, content)

@@ -24,9 +24,9 @@ from lowrank_sr.study.measure import (
     sweeps,
     tuning,
 )
-from lowrank_sr.study.report import figures, markdown, page, style, tables
+from lowrank_sr.study.report import figures, page, style, tables
 from lowrank_sr.study.report.claims import judge
-from lowrank_sr.study.report.content import Report
+from lowrank_sr.study.report.page import Report
 from lowrank_sr.study.settings import Study, check_methods, open_study
 from lowrank_sr.study.technique import DIRECT, FITTED, Technique
 from lowrank_sr.text import complain, progress, table
@@ -62,11 +62,11 @@ def study(
     measured on the workers of `pool`, which need `folder` under the same path. Where a folder of high-resolution
     photographs is given, `photos`, networks are fine-tuned on them, too, and compared.
 
-    Raises InputError where Matplotlib is missing, for an unknown method, for weights, pictures, photographs or a folder
-    that cannot be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on, when
-    interrupted.
+    Raises InputError where Matplotlib or Jinja2 is missing, for an unknown method, for weights, pictures, photographs
+    or a folder that cannot be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on,
+    when interrupted.
     """
-    style.need_matplotlib()
+    style.need("matplotlib", "jinja2")
     compared = check_methods(methods)
     folder = Path(folder)
     try:
@@ -104,7 +104,6 @@ def study(
     report = Report(work.settings, machine, results, judge(results))
     write(report.claims)
     figures.write(results, folder)
-    markdown.write(report, folder)
     page.write(report, folder)
     return report
 

@@ -6,8 +6,7 @@ convolution differs from itself; where other processes needed the cores around a
 What direct convolution is ahead of itself, or behind, is the noise that every speed-up is judged against.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.record import Results
@@ -15,8 +14,6 @@ from lowrank_sr.study.report.verdict import Answer
 from lowrank_sr.study.technique import REFERENCE, Technique
 
 TOLERANCE = 1.25  # two measurements of one speed-up whose quartiles are apart may differ by this factor
-
-K = TypeVar("K")
 
 
 def measurements(results: Results, technique: Technique) -> list[Timing]:
@@ -121,16 +118,16 @@ def slower_than(results: Results, timings: Sequence[Timing], others: Sequence[Ti
     return False if apart else None
 
 
-def fastest(results: Results, networks: Mapping[K, Sequence[Timing]]) -> list[K]:
-    """The network whose first measurement has the greatest speed-up, and all that are not slower by `slower_than`.
+def fastest(results: Results, techniques: Sequence[Technique]) -> list[Technique]:
+    """The technique whose first measurement has the greatest speed-up, and all that are not slower by `slower_than`.
 
-    Only `undisturbed` measurements count, unless no network has any.
+    Only those with `undisturbed` measurements count, unless none has any.
     """
-    quiet = {key: undisturbed(timings) for key, timings in networks.items() if undisturbed(timings)}
-    ranked: Mapping[K, Sequence[Timing]] = quiet or networks
-    best = max(ranked, key=lambda key: ranked[key][0].speedup)
-    level = [key for key in ranked if slower_than(results, ranked[key], ranked[best]) is not True]
-    return [best, *(key for key in level if key != best)]
+    every = {technique: measurements(results, technique) for technique in techniques}
+    ranked = {technique: timings for technique, timings in every.items() if undisturbed(timings)} or every
+    best = max(ranked, key=lambda technique: (undisturbed(ranked[technique]) or ranked[technique])[0].speedup)
+    level = [each for each in ranked if slower_than(results, ranked[each], ranked[best]) is not True]
+    return [best, *(each for each in level if each != best)]
 
 
 def self_check(results: Results, techniques: Sequence[Technique]) -> str:
