@@ -19,11 +19,11 @@ from lowrank_sr.study.measure.crops import Crop
 from lowrank_sr.study.measure.full_size import FullSize, FullSizeTime
 from lowrank_sr.study.measure.layers import LayerTimes, Sgemm
 from lowrank_sr.study.measure.memory import Memory
+from lowrank_sr.study.measure.networks import Training
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
-from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times
+from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, StageTimes, Times, Timing
 from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
-from lowrank_sr.study.measure.tuning import StageTimes, Training, Tuned
 from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, IM2COL, REFERENCE, SVD_KERNEL, Technique
 from lowrank_sr.text import complain
 
@@ -35,6 +35,16 @@ POSTER = {  # the poster's own Table 1: PSNR in dB and SSIM of one picture that 
     SVD_KERNEL: {"psnr": 23.31, "ssim": 0.68},
     CP_KERNEL: {"psnr": 22.99, "ssim": 0.63},
 }
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A fine-tuned network: its training, and what Table 1 says of it."""
+
+    training: Training
+    quality: Quality
+    speed: SpeedAndSize
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,14 @@ class Results:
     full_size: FullSize | None
     tuned: dict[Technique, Tuned]
     stages: dict[Technique, Speed]
+
+    def timings(self, technique: Technique) -> list[Timing]:
+        """Every time that this study took of a technique's network on the same picture, in order."""
+        first, again = self.times.techniques[technique], self.repeats.get(technique)
+        swept = [point.network for point in self.speedups if point.technique == technique and point.network]
+        # the sweep of speed-ups measures the networks of Table 1, too
+        same = [network.measured.direct for network in swept if network.gflop == first.gflop]
+        return [first.measured, *([again.measured] if again else []), *same]
 
 
 class Step(NamedTuple):

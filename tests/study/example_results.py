@@ -9,6 +9,7 @@ from lowrank_sr.study.measure.crops import Crop, Panel
 from lowrank_sr.study.measure.full_size import FullSize
 from lowrank_sr.study.measure.layers import LayerRow, LayerTimes, Sgemm
 from lowrank_sr.study.measure.memory import Memory, MemoryAt, Peak
+from lowrank_sr.study.measure.networks import Done, Training
 from lowrank_sr.study.measure.quality import PictureQuality, Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, LayerSpectrum, Network
 from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times, Timing
@@ -20,8 +21,7 @@ from lowrank_sr.study.measure.sweeps import (
     ThresholdPoint,
     TruncationPoint,
 )
-from lowrank_sr.study.measure.tuning import Done, Training, Tuned
-from lowrank_sr.study.record import Results
+from lowrank_sr.study.record import Results, Tuned
 from lowrank_sr.study.technique import (
     BLOCKS,
     CP_FITTED,

@@ -77,14 +77,13 @@ def test_a_lower_threshold(slower, verdict):
         results = swept(results, field, value, {True: (1.0, 1.5), False: (1.5, 1.0), None: (1.2, 1.21)}[answer])
     measured = judged(results, "A lower threshold")
     assert measured.verdict == verdict
-    low, high = {True: (1.0, 1.5), False: (1.5, 1.0)}[slower[2]]
-    ends = (
-        f"{low:.2f} ({low - 0.02:.2f}–{low + 0.02:.2f}) at 0.5, {high:.2f} ({high - 0.02:.2f}–{high + 0.02:.2f}) at 1"
-    )
-    assert (
-        f"a limit for the singular values themselves: times as fast as direct, without the break-even guard {ends}"
-        in (measured.found)
-    )
+    said = {True: "a lower one is slower", False: "a lower one is faster", None: "not told apart"}
+    parts = measured.found.split("if the threshold ")[1:]
+    assert [said[answer] in part for part, answer in zip(parts, slower, strict=True)] == 3 * [True]
+    low, high = {True: ("1.00 (0.98–1.02)", "1.50 (1.48–1.52)"), False: ("1.50 (1.48–1.52)", "1.00 (0.98–1.02)")}[
+        slower[2]
+    ]
+    assert f"without the break-even guard {low} at 0.5, {high} at 1, {said[slower[2]]}; with it" in parts[2]
 
 
 def test_faster_is_more_than_the_noise():
@@ -107,8 +106,10 @@ def test_the_guard_is_told_apart():
     slow = replace(slow, measured=replace(slow.measured, direct=at(slow.measured.direct, 0.5)))
     results = replace(results, limits=(results.limits[0], replace(point, unguarded=slow)))
     measured = judged(results, "A lower threshold")
-    assert "without the break-even guard 0.80 (0.76–0.84) at 0.5, 0.50 (0.48–0.52) at 1" in measured.found
-    assert "with it 1.30 (" in measured.found
+    assert (
+        "the break-even guard 0.80 (0.76–0.84) at 0.5, 0.50 (0.48–0.52) at 1, a lower one is faster" in measured.found
+    )
+    assert "with it 1.30 (1.23–1.37) at 0.5, 2.50 (2.38–2.62) at 1, a lower one is slower" in measured.found
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from made_up import BUSY, timed
 from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.study.report import clock, figures, page, style, tables
-from lowrank_sr.study.report.page import Report, summary
+from lowrank_sr.study.report.page import Report
 from lowrank_sr.study.settings import Settings
 from lowrank_sr.study.technique import CP_FITTED, IM2COL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL
 
@@ -125,9 +125,7 @@ def test_the_words_are_of_this_network():
     (row,) = results.alone
     inside = replace(results, alone=(row, replace(row, layer="RRDB_trunk.0.RDB1.conv1")))
     assert "PSNR lost by each layer factorised alone" in written_from(inside)
-    said = summary(Report(Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye",)), {}, results, []))
-    assert "num_block 1, num_feat 8, num_grow_ch 4, 21 layers" in said
-    assert said.endswith("on 1 picture (eye).")
+    assert "num_block 1, num_feat 8, num_grow_ch 4, 21 layers, 1,000 parameters; on 1 picture (eye).\n" in text
 
 
 def test_layers_on_both_sides_of_the_threshold():

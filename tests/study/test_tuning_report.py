@@ -9,7 +9,8 @@ from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.study import record
 from lowrank_sr.study.encoding import decode, encode
-from lowrank_sr.study.measure.tuning import StageTimes, Training
+from lowrank_sr.study.measure.networks import Training
+from lowrank_sr.study.measure.speed import StageTimes
 from lowrank_sr.study.report import figures, page, style, tables
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.page import Report

@@ -12,7 +12,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.study.measure import ablation, low_rank, networks, sweeps
+from lowrank_sr.study.measure import ablation, networks, sweeps
 from lowrank_sr.study.measure.quality import matched
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, DIRECT, FITTED, KERNEL, SVD_KERNEL, WINOGRAD, Technique
@@ -97,7 +97,7 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
     dense = study.net.with_method(WINOGRAD)(low.pixels)
     estimates = {}
     for name in ablation.layers_alone(study):
-        if not name.startswith(low_rank.DENSE_BLOCKS):
+        if not name.startswith(networks.DENSE_BLOCKS):
             estimates[f"{name} alone"] = ablation.layer_alone(study, name)[0](low.pixels)
     every = networks.network(study, SVD_KERNEL).with_method(WINOGRAD)(low.pixels)
     estimates["all layers"] = every
@@ -115,7 +115,7 @@ def _sweep(study: Study, low: Image) -> dict[str, np.ndarray]:
     """The enlargements of `low` by the networks of the sweep of speed-ups, but for those of Figure 4."""
     estimates = {}
     for technique, speedup in sweeps.speedups(study):
-        if speedup != low_rank.TABLE1_SPEEDUP or technique.layers != ALL:
+        if speedup != networks.TABLE1_SPEEDUP or technique.layers != ALL:
             with suppress(InputError):  # no network is so cheap
                 net = sweeps.compressed(study, technique, speedup).with_method(WINOGRAD)
                 estimates[f"{technique.name}/{speedup:g}"] = net(low.pixels)

@@ -9,7 +9,7 @@ from lowrank_sr.layers import Layer, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS, inner_layers
+from lowrank_sr.study.measure.networks import DENSE_BLOCKS, inner_layers
 from lowrank_sr.study.measure.speed import Speed, compare_with
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, DIRECT, SVD_KERNEL, SVD_KERNEL_WINOGRAD, WINOGRAD, Technique

@@ -12,8 +12,8 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank.ranks import condition_rank, energy_rank
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.encoding import FLAT
-from lowrank_sr.study.measure import low_rank, networks, quality, spectra, speed
-from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
+from lowrank_sr.study.measure import networks, quality, spectra, speed
+from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.settings import Study
@@ -123,7 +123,7 @@ def compressed(study: Study, technique: Technique, speedup: float) -> RRDBNet:
     assert technique.form is not None
     if speedup == TABLE1_SPEEDUP and technique.layers == ALL:
         return networks.network(study, technique)
-    return low_rank.at_speedup(study, technique.form, technique.factors, speedup, technique.layers)
+    return networks.at_speedup(study, technique.form, technique.factors, speedup, technique.layers)
 
 
 def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoint:
@@ -162,7 +162,7 @@ def above_limit(study: Study, dropped: float) -> LimitPoint:
 
 
 def _spectra(study: Study) -> dict[str, np.ndarray]:
-    return low_rank.inner_singular_values(study.net)
+    return networks.inner_singular_values(study.net)
 
 
 def _guarded(study: Study, ranks: Mapping[str, int]) -> dict[str, Any]:
@@ -172,11 +172,11 @@ def _guarded(study: Study, ranks: Mapping[str, int]) -> dict[str, Any]:
     }
     fields: dict[str, Any] = {}
     if cheaper:
-        fields["network"] = _network(study, SVD_KERNEL, low_rank.factorised(study, "svd", cheaper, KERNEL))
+        fields["network"] = _network(study, SVD_KERNEL, networks.factorised(study, "svd", cheaper, KERNEL))
     else:
         fields["refused"] = "no layer would cost less than it does dense"
     if len(cheaper) < len(ranks):
-        fields["unguarded"] = _network(study, SVD_KERNEL, low_rank.factorised(study, "svd", ranks, KERNEL))
+        fields["unguarded"] = _network(study, SVD_KERNEL, networks.factorised(study, "svd", ranks, KERNEL))
     return fields
 
 

@@ -1,7 +1,7 @@
 """The poster's claims against what was measured: what it says, what was found, and by which rule that is judged.
 
 The poster is Sedky and Hosmer, "Low-Rank Approximations for Convolutional Layers in Super Resolution Applications".
-Claims about the clock are in `claims_speed.py`.
+What it says of the clock is judged in `clock.py`.
 """
 
 import math
@@ -13,11 +13,21 @@ from scipy.special import stdtrit
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import POSTER, Results
-from lowrank_sr.study.report import claims_speed
+from lowrank_sr.study.report import clock
 from lowrank_sr.study.report.tables import change, standard_error
-from lowrank_sr.study.report.verdict import NOT_DECIDED, Answer, Claim, Verdict, counted, rule_of, together
+from lowrank_sr.study.report.verdict import Answer, Claim, Verdict, counted, rule_of, together
 from lowrank_sr.study.technique import CP_KERNEL, DIRECT, IM2COL, REFERENCE, SVD_KERNEL, Technique, recipes
 
+FASTER = (
+    "The low rank approximations via the SVD and the CP-decomposition both slightly outperformed the direct "
+    "convolution in the inference stage of the ESRGAN."
+)
+SIZE = "We propose [SVD and CP] to improve the inference speed and reduce the model size of [ESRGAN] …"
+LOSS = "… with minimal loss in accuracy."
+IMPROVES = "The SVD decomposition even improved PSNR and SSIM values by removing parts of overdetermined layers."
+THRESHOLD = "Pushing the SVD to use a lower threshold also slows down the inference speed."
+IM2COL_SLOW = "The im2col method is too memory intensive and is slower than the original implementation."
+BOUND = "We expect a theoretical speed up of ~d² when R ≈ NC/(N+C)."
 LARGEST_LOSS = {  # of the poster's Table 1: what it calls minimal
     measure: POSTER[REFERENCE][measure] - min(row[measure] for row in POSTER.values()) for measure in ("psnr", "ssim")
 }
@@ -28,60 +38,26 @@ NEAR_BOUND = 0.8  # of d²: a speed-up above this is near d²
 
 def judge(results: Results) -> list[Claim]:
     """The poster's claims with their verdicts; one whose techniques were not measured is not decided."""
-    claims: list[tuple[str, str, tuple[Technique, ...], Callable[[Results], Verdict]]] = [
-        (
-            "Low rank is faster than direct convolution",
-            "The low rank approximations via the SVD and the CP-decomposition both slightly outperformed the direct "
-            "convolution in the inference stage of the ESRGAN.",
-            (SVD_KERNEL, CP_KERNEL),
-            claims_speed.faster,
-        ),
-        (
-            "Low rank makes the model smaller",
-            "We propose [SVD and CP] to improve the inference speed and reduce the model size of [ESRGAN] …",
-            (SVD_KERNEL, CP_KERNEL),
-            _size,
-        ),
-        (
-            "Low rank loses little accuracy",
-            "… with minimal loss in accuracy.",
-            (SVD_KERNEL, CP_KERNEL),
-            _loss,
-        ),
-        (
-            "SVD improves PSNR and SSIM",
-            "The SVD decomposition even improved PSNR and SSIM values by removing parts of overdetermined layers.",
-            (SVD_KERNEL,),
-            _improves,
-        ),
-        (
-            "A lower threshold slows it down",
-            "Pushing the SVD to use a lower threshold also slows down the inference speed.",
-            (SVD_KERNEL,),
-            claims_speed.threshold,
-        ),
-        (
-            "im2col is memory-intensive and slower",
-            "The im2col method is too memory intensive and is slower than the original implementation.",
-            (IM2COL,),
-            claims_speed.im2col,
-        ),
-        (
-            "CP approaches d² at R = NC/(N+C), in theory",
-            "We expect a theoretical speed up of ~d² when R ≈ NC/(N+C).",
-            (CP_KERNEL,),
-            _bound,
-        ),
+    both = SVD_KERNEL, CP_KERNEL
+    return [
+        _claim(results, "Low rank is faster than direct convolution", FASTER, both, clock.low_rank_is_faster),
+        _claim(results, "Low rank makes the model smaller", SIZE, both, _size),
+        _claim(results, "Low rank loses little accuracy", LOSS, both, _loss),
+        _claim(results, "SVD improves PSNR and SSIM", IMPROVES, [SVD_KERNEL], _improves),
+        _claim(results, "A lower threshold slows it down", THRESHOLD, [SVD_KERNEL], clock.lower_threshold_is_slower),
+        _claim(results, "im2col is memory-intensive and slower", IM2COL_SLOW, [IM2COL], clock.im2col_is_slower),
+        _claim(results, "CP approaches d² at R = NC/(N+C), in theory", BOUND, [CP_KERNEL], _bound),
     ]
-    return [Claim(title, said, _verdict(results, needs, test)) for title, said, needs, test in claims]
 
 
-def _verdict(results: Results, needs: Sequence[Technique], test: Callable[[Results], Verdict]) -> Verdict:
+def _claim(
+    results: Results, title: str, said: str, needs: Sequence[Technique], test: Callable[[Results], Verdict]
+) -> Claim:
     missing = [technique.name for technique in needs if technique not in results.times.techniques]
     if not missing:
-        return test(results)
+        return Claim(title, said, test(results))
     found = f"nothing: this study leaves {' and '.join(missing)} out"
-    return Verdict(NOT_DECIDED, found, "a claim is judged where all its techniques are measured", "")
+    return Claim(title, said, together([], found, "a claim is judged where all its techniques are measured"))
 
 
 def _size(results: Results) -> Verdict:
@@ -187,12 +163,12 @@ def _bound(results: Results) -> Verdict:
     )
     if not rows:
         return together([], "no layer was measured at this rank", rule)
-    theory, clock = [row.theoretical_speedup for row in rows], [row.measured.speedup for row in rows]
+    theory, timed = [row.theoretical_speedup for row in rows], [row.measured.speedup for row in rows]
     errors = [row.error for row in rows if row.error is not None]
     near = [value > NEAR_BOUND * d * d for value in theory]
     found = (
         f"{min(theory):.1f} to {max(theory):.1f} by the formula over {counted(len(rows), 'layer shape')}, "
-        f"{sum(near)} of them above {NEAR_BOUND:g} d²; beside it the clock, {min(clock):.1f} to {max(clock):.1f} times "
+        f"{sum(near)} of them above {NEAR_BOUND:g} d²; beside it the clock, {min(timed):.1f} to {max(timed):.1f} times "
         f"as fast as direct, and the kernel's relative error, {min(errors):.2f} to {max(errors):.2f}"
     )
     return together(near, found, rule)

@@ -1,4 +1,4 @@
-"""Whether the times of a study can be relied on, and what they then say.
+"""Whether the times of a study can be relied on, what they then say, and the claims that rest on them.
 
 Every technique is timed in turn with direct convolution, some of them again at the end of the study. The self-check
 compares the two. Where it fails, no claim about these techniques' times is judged, and none about any where direct
@@ -7,23 +7,24 @@ What direct convolution is ahead of itself, or behind, is the noise that every s
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from operator import attrgetter
 
 from lowrank_sr.study.measure.speed import Timing
+from lowrank_sr.study.measure.sweeps import GuardedPoint
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report.verdict import Answer
-from lowrank_sr.study.technique import REFERENCE, Technique
+from lowrank_sr.study.report.tables import speedup
+from lowrank_sr.study.report.verdict import Answer, Verdict, listed, rule_of, together
+from lowrank_sr.study.technique import DIRECT, IM2COL, REFERENCE, Technique
 
 TOLERANCE = 1.25  # two measurements of one speed-up whose quartiles are apart may differ by this factor
-
-
-def measurements(results: Results, technique: Technique) -> list[Timing]:
-    """Every time that this study took of a technique's network on the same picture, in order."""
-    timings = [results.times.techniques[technique].measured]
-    if technique in results.repeats:
-        timings.append(results.repeats[technique].measured)
-    gflop = results.times.techniques[technique].gflop  # the sweep of speed-ups measures the networks of Table 1, too
-    same = [point.network for point in results.speedups if point.technique == technique and point.network]
-    return timings + [network.measured.direct for network in same if network.gflop == gflop]
+MEMORY_INTENSIVE = 1.25  # times the peak memory of direct convolution, or more
+ANSWERS = {True: "a lower one is slower", False: "a lower one is faster", None: "not told apart"}
+READINGS = (
+    ("selects the layers above it", "thresholds", "threshold"),
+    ("is the condition number that every layer is truncated at", "truncations", "condition"),
+    ("is a limit for the singular values themselves", "limits", "limit"),
+)  # of the poster's threshold: in words, the field of the results, the field of its points
 
 
 def contradiction(results: Results, techniques: Sequence[Technique]) -> str | None:
@@ -32,11 +33,11 @@ def contradiction(results: Results, techniques: Sequence[Technique]) -> str | No
     They do where their quartiles are apart and one says faster and the other slower than direct convolution, or the
     medians differ by more than TOLERANCE. Direct convolution beside itself is to have a speed-up of 1.
     """
-    for itself in measurements(results, REFERENCE):
+    for itself in results.timings(REFERENCE):
         if _apart(itself.speedup, 1.0):
             return f"direct convolution was {itself.speedup:.2f} times as fast as itself"
     for technique in techniques:
-        first, *others = measurements(results, technique)
+        first, *others = results.timings(technique)
         for other in others:
             overlap = first.speedup_low <= other.speedup_high and other.speedup_low <= first.speedup_high
             opposite = (first.speedup - 1) * (other.speedup - 1) < 0
@@ -52,12 +53,9 @@ def _apart(first: float, second: float) -> bool:
 
 def largest_difference(results: Results, techniques: Sequence[Technique]) -> float:
     """The largest factor between two measurements of one speed-up, that of direct convolution over itself included."""
-    factors = [1.0]
-    for technique in (REFERENCE, *techniques):
-        speedups = [timing.speedup for timing in measurements(results, technique)]
-        speedups += [1.0] if technique == REFERENCE else []
-        factors.append(max(speedups) / min(speedups))
-    return max(factors)
+    every = [[timing.speedup for timing in results.timings(technique)] for technique in techniques]
+    every.append([1.0, *(timing.speedup for timing in results.timings(REFERENCE))])
+    return max(max(speedups) / min(speedups) for speedups in every)
 
 
 def trouble(results: Results, techniques: Sequence[Technique], timings: Sequence[Timing]) -> str | None:
@@ -75,7 +73,7 @@ def trouble(results: Results, techniques: Sequence[Technique], timings: Sequence
 
 def noise(results: Results) -> float:
     """The largest factor by which direct convolution was faster or slower than itself."""
-    speedups = [timing.speedup for timing in measurements(results, REFERENCE)]
+    speedups = [timing.speedup for timing in results.timings(REFERENCE)]
     return max(max(speedup, 1 / speedup) for speedup in speedups)
 
 
@@ -123,7 +121,7 @@ def fastest(results: Results, techniques: Sequence[Technique]) -> list[Technique
 
     Only those with `undisturbed` measurements count, unless none has any.
     """
-    every = {technique: measurements(results, technique) for technique in techniques}
+    every = {technique: results.timings(technique) for technique in techniques}
     ranked = {technique: timings for technique, timings in every.items() if undisturbed(timings)} or every
     best = max(ranked, key=lambda technique: (undisturbed(ranked[technique]) or ranked[technique])[0].speedup)
     level = [each for each in ranked if slower_than(results, ranked[each], ranked[best]) is not True]
@@ -137,3 +135,99 @@ def self_check(results: Results, techniques: Sequence[Technique]) -> str:
         return f"the self-check failed: {failed}"
     factor = largest_difference(results, techniques)
     return f"the self-check passed: the same networks timed again differ by a factor of {factor:.2f} at most"
+
+
+def low_rank_is_faster(results: Results) -> Verdict:
+    """SVD and CP are faster than direct convolution."""
+    rows = results.times.techniques
+    # The poster compares what runs by direct convolution.
+    techniques = [technique for technique in rows if technique.form and technique.method == DIRECT]
+    timings = {technique: results.timings(technique) for technique in techniques}
+    found = "times as fast as direct: " + "; ".join(
+        f"{technique.label} {listed(speedup(timing) for timing in measured)}, "
+        f"{rows[technique].theoretical_speedup:.2f} in theory"
+        for technique, measured in timings.items()
+    )
+    rule = (
+        f"{rule_of(len(techniques), 'networks that run by direct convolution')}; {faster_rule(results)}; "
+        f"{self_check(results, techniques)}"
+    )
+    answers = [faster(results, measured) for measured in timings.values()]
+    every = [timing for measured in timings.values() for timing in measured]
+    return together(answers, found, rule, trouble(results, techniques, every))
+
+
+def lower_threshold_is_slower(results: Results) -> Verdict:
+    """A lower threshold slows it down: in three readings, judged without the break-even guard, shown with it too."""
+    techniques = [technique for technique in results.times.techniques if technique.form == "svd"]
+    found, answers, used = [], [], []
+    for words, field, value in READINGS:
+        parts = []
+        for name, guarded in (("without the break-even guard", False), ("with it", True)):
+            ends = _extremes(getattr(results, field), value, guarded)
+            if ends is not None:
+                (low, at_low), (high, at_high) = ends
+                slower = slower_than(results, [at_low], [at_high])
+                answers += [] if guarded else [slower]
+                used += [at_low, at_high]
+                parts.append(f"{name} {speedup(at_low)} at {_round(low)}, {speedup(at_high)} at {_round(high)}")
+                parts[-1] += f", {ANSWERS[slower]}"
+        if parts:
+            found.append(f"if the threshold {words}: times as fast as direct, " + "; ".join(parts))
+    rule = (
+        "the poster does not say what its threshold does, so three readings are judged, each without the guard that "
+        f"keeps layers dense where factors would cost more; {rule_of(len(answers), 'readings')}; slower or faster "
+        "where the quartiles at the lowest and the highest threshold are apart by more than direct convolution is "
+        f"from itself, else not decided; {self_check(results, techniques)}"
+    )
+    if not answers:
+        return together([], "no reading has two networks to compare", rule)
+    return together(answers, "; ".join(found), rule, trouble(results, techniques, used))
+
+
+def _extremes(
+    points: Sequence[GuardedPoint], value: str, guarded: bool
+) -> tuple[tuple[float, Timing], tuple[float, Timing]] | None:
+    """The lowest and the highest threshold of a reading, each with the time of its network; None for fewer than two."""
+    timings = []
+    for point in sorted(points, key=attrgetter(value)):
+        network = point.network if guarded else point.fewest_guards()
+        if network is not None:
+            timings.append((float(getattr(point, value)), network.measured.direct))
+    return (timings[0], timings[-1]) if len(timings) > 1 else None
+
+
+def _round(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    return f"{float(f'{value:.3g}'):g}"
+
+
+def im2col_is_slower(results: Results) -> Verdict:
+    """im2col needs much memory and is slower than direct convolution."""
+    timings = results.timings(IM2COL)
+    more, needs = _memory(results)
+    found = f"{listed(speedup(timing) for timing in timings)} times as fast as direct; {needs}"
+    wrong = trouble(results, [IM2COL], timings)
+    is_faster = None if wrong else faster(results, timings)
+    slower = None if is_faster is None else not is_faster
+    rule = (
+        f"two halves, peak memory above {MEMORY_INTENSIVE:g} times that of direct convolution by every pair of their "
+        f"measurements, and slower; {rule_of(2, 'halves')}; {faster_rule(results)}; "
+        f"{self_check(results, [IM2COL])}"
+    )
+    return replace(together([more, slower], found, rule), why=wrong or "")  # its memory may decide nevertheless
+
+
+def _memory(results: Results) -> tuple[Answer, str]:
+    """Whether im2col needs much more memory than direct convolution for the largest picture, and how much in words."""
+    largest = results.memory[REFERENCE].sides[-1]
+    patches, direct = results.memory[IM2COL].sides[-1].measured, largest.measured
+    if not patches.peak_mb or not direct.peak_mb:
+        return None, "this system does not report a process's peak memory"
+    (least, most), (direct_least, direct_most) = patches.range_mb(), direct.range_mb()
+    low, high = least / direct_most, most / direct_least
+    more = True if low > MEMORY_INTENSIVE else False if high <= MEMORY_INTENSIVE else None
+    return more, (
+        f"for {largest.side} x {largest.side} pixels {patches.peak_mb / direct.peak_mb:.2f} times its memory, "
+        f"{low:.2f} to {high:.2f} ({least:.0f} to {most:.0f} MB against {direct_least:.0f} to {direct_most:.0f} MB)"
+    )

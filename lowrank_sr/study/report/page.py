@@ -10,25 +10,17 @@ from typing import Any, NamedTuple
 
 from lowrank_sr.files import replacing
 from lowrank_sr.study import technique
-from lowrank_sr.study.measure.ablation import ALONE_SPEEDUP
+from lowrank_sr.study.measure import ablation, memory, networks, speed
 from lowrank_sr.study.measure.crops import Panel
-from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS, TABLE1_SPEEDUP
-from lowrank_sr.study.measure.memory import TIMES
-from lowrank_sr.study.measure.speed import SAMPLE_SECONDS
-from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
+from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import clock, draw_details, draw_loss, tables
-from lowrank_sr.study.report.figures import figures_of
+from lowrank_sr.study.report import clock, draw_loss, figures, style, tables, verdict
 from lowrank_sr.study.report.style import NIGHT, PAPER
-from lowrank_sr.study.report.verdict import Claim, counted, listed
+from lowrank_sr.study.report.verdict import Claim
 from lowrank_sr.study.settings import Settings
-from lowrank_sr.study.technique import ALL, BY_NAME, DIRECT, REFERENCE, Technique
+from lowrank_sr.study.technique import ALL, BY_NAME, DIRECT, REFERENCE
 
-TITLE = "Low-rank convolutions in ESRGAN: the poster, measured again"
-TIMED = (
-    "Measured speed-ups are over the dense network by direct convolution. The low-rank network is timed twice: SVD "
-    "pairs and dense layers by direct convolution, and both by Winograd's algorithm."
-)
+MODULES = (ablation, clock, draw_loss, figures, memory, networks, speed, style, tables, technique, verdict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ def write(report: Report, folder: Path) -> None:
 
 
 def rendered(kind: str, report: Report, folder: Path) -> str:
-    """The report by the blocks of a template, "html.j2" or "markdown.j2"."""
+    """The report by the blocks of a template, "html.j2" or "markdown.j2"; both read our MODULES by their names."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -68,47 +60,11 @@ def rendered(kind: str, report: Report, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= vars(report) | _facts(report.results) | {"kind": kind, "summary": summary(report)}
-    environment.globals |= {"figures": list(figures_of(report.results, folder)), "title": TITLE}
+    environment.globals |= {module.__name__.rpartition(".")[2]: module for module in MODULES} | vars(report)
+    environment.globals |= {"kind": kind, "drawn": figures.figures_of(report.results, folder)}
     if kind == "html.j2":
         environment.globals |= _of_the_page(report.results, folder)
     return environment.get_template("report.j2").render()
-
-
-def summary(report: Report) -> str:
-    """One sentence on what was studied."""
-    net, settings = report.results.network, report.settings
-    return (
-        f"A {'quick study' if settings.quick else 'study'} of the network {settings.weights}: RRDBNet x{net.scale}, "
-        f"num_block {net.num_block}, num_feat {net.num_feat}, num_grow_ch {net.num_grow_ch}, {net.layers} layers, "
-        f"{net.parameters:,} parameters; on {counted(len(settings.pictures), 'picture')} "
-        f"({', '.join(settings.pictures)})."
-    )
-
-
-def _facts(results: Results) -> dict[str, Any]:
-    """What the text of report.j2 takes from the results and from how they were measured."""
-    names = [row.name for row in results.condition_numbers.layers]
-
-    def fastest(techniques: list[Technique]) -> list[str]:
-        return [each.label for each in clock.fastest(results, list(techniques))]
-
-    return {
-        "tables": tables,
-        "technique": technique,
-        "listed": listed,
-        "fastest": fastest,
-        "exact": [each for each in results.times.techniques if each.form is None],
-        "tail": names[names.index("trunk_conv") + 1 :],
-        "in_blocks": any(row.layer.startswith(DENSE_BLOCKS) for row in results.alone),
-        "least_loss": draw_loss.LEAST_LOSS,
-        "linear": draw_loss.LINEAR,
-        "speedup": f"{TABLE1_SPEEDUP:g}",
-        "alone_speedup": f"{ALONE_SPEEDUP:g}",
-        "memory_times": TIMES,
-        "sample_seconds": SAMPLE_SECONDS,
-        "timed": TIMED,
-    }
 
 
 def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
@@ -118,7 +74,6 @@ def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
     css, script = (
         Markup(Path(__file__).with_name(name).read_text(encoding="utf-8")) for name in ("page.css", "page.js")
     )
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     points = _points(results)
 
     def drawing(name: str, caption: str) -> Markup:
@@ -129,19 +84,15 @@ def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
         return "data:image/png;base64," + base64.b64encode((folder / panel.file).read_bytes()).decode()
 
     return {
-        # nothing is requested from anywhere, and no other script than this one runs
-        "policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         "css": css,
         "script": script,
-        "night": NIGHT,
+        "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "variable": _variable,
         "headings": [],
         "details": {"figure4": results.crop.panels, "tail": results.crop.tail, "sweep": results.crop.sweep},
         "drawing": drawing,
         "picture": picture,
         "picture_id": _picture_id,
-        "panel_title": draw_details.title,
         "choices": choices(results),
     }
 
@@ -178,7 +129,7 @@ def _points(results: Results) -> dict[str, str]:
             f"{point.technique.label}: {network.quality.psnr_rgb - dense:+.3f} dB; speed-up "
             f"{network.theoretical_speedup:.2f} in theory, {network.measured.winograd.speedup:.2f} measured"
         )
-        in_table1 = point.speedup == TABLE1_SPEEDUP and point.technique.layers == ALL
+        in_table1 = point.speedup == networks.TABLE1_SPEEDUP and point.technique.layers == ALL
         value = point.technique.name + ("" if in_table1 else f"/{point.speedup:g}")
         role = f'role="button" data-picture="{escape(value)}"' if value in pictures else 'role="img"'
         said = f'class="point" tabindex="0" aria-label="{says}" {role}><title>{says}</title>'
@@ -192,43 +143,35 @@ def choices(results: Results) -> dict[str, list[Choice]]:
     Methods that compute the same network share a panel.
     """
     panels, side = {panel.name: panel for panel in results.crop.panels}, results.times.side
-    table1 = []
+    groups: dict[str, list[Choice]] = {"To compare with": [], "Table 1": [], "Other speed-ups": []}
+    groups["To compare with"] = [_choice(panel, name) for name, panel in panels.items() if name not in BY_NAME]
     for each, row in results.times.techniques.items():
-        panel = panels.get(replace(each, method=DIRECT).name)
-        if panel is not None:
+        if panel := panels.get(replace(each, method=DIRECT).name):
             time = f"{tables.seconds(row.measured)} s for {side} x {side} pixels"
             speedup = f"{row.measured.speedup:.2f} × direct, {row.theoretical_speedup:.2f} in theory"
-            table1.append(Choice(each.name, each.label, _data(panel, time, speedup)))
+            groups["Table 1"].append(_choice(panel, each.label, each.name, time, speedup))
     points = {f"{point.technique.name}/{point.speedup:g}": network for point, network in measured(results.speedups)}
-    sweep = [
-        Choice(panel.name, draw_details.name(panel), _data(panel, None, _swept(points.get(panel.name))))
-        for panel in results.crop.sweep
-    ]
-    groups = {
-        "To compare with": [Choice(name, name, _data(panel)) for name, panel in panels.items() if name not in BY_NAME],
-        "Table 1": table1,
-        "Other speed-ups": sweep,
-        "SVD outside the dense blocks": [Choice(panel.name, panel.name, _data(panel)) for panel in results.crop.tail],
-    }
+    for panel in results.crop.sweep:
+        network = points[panel.name]
+        speedup = f"{network.measured.winograd.speedup:.2f} × direct by Winograd"
+        speedup += f", {network.theoretical_speedup:.2f} in theory"
+        groups["Other speed-ups"].append(_choice(panel, figures.panel_name(panel), speedup=speedup))
+    groups["SVD outside the dense blocks"] = [_choice(panel, panel.name) for panel in results.crop.tail]
     return {group: some for group, some in groups.items() if some}
 
 
-def _swept(network: LowRankNetwork | None) -> str | None:
-    if network is None:
-        return None
-    clock = network.measured.winograd.speedup
-    return f"{clock:.2f} × direct by Winograd, {network.theoretical_speedup:.2f} in theory"
-
-
-def _data(panel: Panel, time: str | None = None, speedup: str | None = None) -> dict[str, str | None]:
+def _choice(
+    panel: Panel, name: str, value: str | None = None, time: str | None = None, speedup: str | None = None
+) -> Choice:
     known = panel.psnr_rgb is not None
-    return {
+    data = {
         "data-picture": _picture_id(panel),
         "data-psnr": f"{panel.psnr_rgb:.2f} dB" if known else None,
         "data-ssim": f"SSIM {panel.ssim_rgb:.4f} in the detail" if known else None,
         "data-seconds": time,
         "data-speedup": speedup,
     }
+    return Choice(value or panel.name, name, data)
 
 
 def _picture_id(panel: Panel) -> str:

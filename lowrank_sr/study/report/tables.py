@@ -11,7 +11,6 @@ from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import SpeedAndSize, Timing
 from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
 from lowrank_sr.study.record import POSTER, Results
-from lowrank_sr.study.report import clock
 from lowrank_sr.study.technique import (
     BIAS,
     DENSE_TUNED,
@@ -268,7 +267,7 @@ def self_check(results: Results) -> Table:
     """Every technique that was timed more than once, and what else the machine did."""
     rows = []
     for technique in results.times.techniques:
-        timings = clock.measurements(results, technique)
+        timings = results.timings(technique)
         if len(timings) > 1:
             busy = max(max(timing.load.before, timing.load.after) for timing in timings)
             cells = [speedup(timing) for timing in timings[:3]]
