@@ -23,12 +23,12 @@ from lowrank_sr.study.measure import (
     speed,
     sweeps,
 )
-from lowrank_sr.study.report import figures, page, style, tables
+from lowrank_sr.study.report import figures, page
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.page import Report
-from lowrank_sr.study.settings import Study, check_methods, open_study
+from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import DIRECT, FITTED
-from lowrank_sr.text import complain, progress, table
+from lowrank_sr.text import complain, progress
 
 
 class Measurement(NamedTuple):
@@ -42,50 +42,29 @@ class Measurement(NamedTuple):
     anywhere: bool = False
 
 
-def study(
-    folder: Path,
-    weights: Path | None = None,
-    data: Path | None = None,
-    quick: bool = False,
-    full_size: bool = False,
-    methods: list[str] | None = None,
-    seed: int = 0,
-    fresh: bool = False,
-    photos: Path | None = None,
-    pool: Pool | None = None,
-) -> Report:
-    """Run the study into `folder`: results.json, report.html, report.md, figures/, crops/ and networks/.
+def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
+    """Run a study into its folder: results.json, report.html, report.md, figures/, crops/ and networks/.
 
     Steps that an earlier run with the same settings, files, machine and code has left there are not computed again.
     With `fresh` they are, and that run's results.json is kept under another name. The steps that take no times are
-    measured on the workers of `pool`, which need `folder` under the same path. Where a folder of high-resolution
-    photographs is given, `photos`, networks are fine-tuned on them, too, and compared.
+    measured on the workers of `pool`, which need the folder under the same path.
 
-    Raises InputError where Matplotlib or Jinja2 is missing, for an unknown method, for weights, pictures, photographs
-    or a folder that cannot be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on,
-    when interrupted.
+    Raises InputError for a folder that holds another study or cannot be written to; KeyboardInterrupt, saying how to go
+    on, when interrupted.
     """
-    style.need("matplotlib", "jinja2")
-    compared = check_methods(methods)
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
-    work = open_study(folder, weights, data, quick, full_size, compared, seed, photos)
+    folder = work.folder
     path, settings, machine = folder / "results.json", work.settings.describe(), cpu.describe()
     if fresh and path.exists():
         complain(f"{path}: kept as {record.set_aside(path).name}")
-    todo = steps(work)
-    known = _known(work, path)
+    todo, known = steps(work), _known(work, path)
     inputs = {name: record.digest([work.identity, name, step.uses]) for name, step in todo.items()}
-    done = {name: known[name] for name in todo if name in known and known[name].inputs == inputs[name]}
-    done = _without_lost(work, todo, done)
+    same = {name: known[name] for name in todo if name in known and known[name].inputs == inputs[name]}
+    done = _without_lost(work, todo, same)
     others = {name: step for name, step in known.items() if name not in todo}  # of methods that are not asked for now
 
     def write(claims: Sequence[object] = ()) -> None:
-        ordered = {name: done[name] for name in todo if name in done}
-        record.write(path, work.identity, settings, machine, ordered | others, claims)
+        ordered = {name: done[name] for name in todo if name in done} | others
+        record.write(path, work.identity, settings, machine, ordered, claims)
 
     missing = [name for name in todo if name not in done]
     try:
@@ -137,11 +116,10 @@ def measure_step(study: Study, name: str) -> Any:
 def _known(study: Study, path: Path) -> dict[str, record.Step]:
     """The steps in `path`, but for that of the details where one of their files is not as it was written."""
     known = record.read(path, study.identity)
-    if "crop" in known:
-        file = crops.changed(decode(crops.Crop, known["crop"].found), study.folder)
-        if file is not None:
-            complain(f"{study.folder / file}: is missing or has been changed: the details are made again")
-            del known["crop"]
+    file = crops.changed(decode(crops.Crop, known["crop"].found), study.folder) if "crop" in known else None
+    if file is not None:
+        complain(f"{study.folder / file}: is missing or has been changed: the details are made again")
+        del known["crop"]
     return known
 
 
@@ -211,10 +189,3 @@ def steps(study: Study) -> dict[str, Measurement]:
         if not (each.factors == FITTED and each.method == DIRECT):  # the sweep of speed-ups times those again
             add(f"self-check/{each.name}", speed.again, study, each)
     return todo
-
-
-def summary(report: Report, folder: Path) -> str:
-    """Table 1 and the verdicts as text, and where the report is."""
-    first = tables.table1(report.results)
-    verdicts = (f"{claim.claim}: {claim.measured.verdict}" for claim in report.claims)
-    return "\n".join([table(first.header, first.rows), "", *verdicts, "", str(folder / "report.html")])

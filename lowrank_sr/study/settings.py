@@ -18,7 +18,8 @@ from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, SMALL_NETWORK, weights_file
-from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
+from lowrank_sr.study import technique
+from lowrank_sr.study.technique import DIRECT, FORMS, Technique
 from lowrank_sr.text import progress
 from lowrank_sr.training import finetune
 from lowrank_sr.training.folder import MOST_PHOTOGRAPHS, choose
@@ -160,17 +161,16 @@ class Study:
     @property
     def techniques(self) -> tuple[Technique, ...]:
         """What Table 1 and the figures compare, direct convolution first."""
-        return compared(self.settings.methods)
+        return technique.compared(self.settings.methods)
 
     @property
     def finetuned(self) -> tuple[Technique, ...]:
         """What is fine-tuned, the dense network first; nothing without photographs."""
-        return () if self.training_set is None else finetuned(self.settings.methods)
+        return () if self.training_set is None else technique.finetuned(self.settings.methods)
 
 
-def check_methods(names: list[str] | None) -> tuple[str, ...]:
-    """The methods and forms to compare, all where `names` is empty, in the order of the report, direct always among
-    them; raises InputError for one that does not exist."""
+def _check_methods(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The methods and forms to compare in the order of the report, direct always among them."""
     known = (*METHODS, *FORMS)
     for name in names or ():
         if name not in known:
@@ -184,14 +184,21 @@ def open_study(
     data: Path | None,
     quick: bool,
     full_size: bool,
-    methods: tuple[str, ...],
+    methods: Sequence[str] | None,
     seed: int,
     photos: Path | None = None,
 ) -> Study:
-    """Read the network and the pictures of a study, and look at its photographs; raises InputError for unusable ones.
+    """Read the network and the pictures of a study, look at its photographs, and make its folder.
 
-    Without `weights` a quick study takes the small bundled network, another the default one.
+    Without `weights` a quick study takes the small bundled network, another the default one; without `methods` it
+    compares all. `photos` is a folder of high-resolution photographs to fine-tune networks on. Raises InputError for
+    any of these that cannot be used.
     """
+    compared = _check_methods(methods)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
     weights = weights or Path(SMALL_NETWORK if quick else DEFAULT_NETWORK)
     net, source, extent = load(weights), Path(data or IMAGES), QUICK if quick else FULL
     if net.scale == 1 or net.architecture.image_channels != 3:
@@ -207,7 +214,7 @@ def open_study(
         data=source.name if data else "bundled",
         quick=quick,
         full_size=full_size,
-        methods=methods,
+        methods=compared,
         seed=seed,
         pictures=tuple(name for name, _, _ in pictures),
         photos=None if photos is None else Path(photos).resolve().name,

@@ -27,6 +27,7 @@ from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, FITTED, KERNEL, MARKED, UNMARKED, WINOGRAD, Technique
 
 UNIFORM, CHOSEN = "uniform", "chosen"
+RANKS = {UNIFORM: networks.uniform_ranks, CHOSEN: networks.chosen_ranks}
 FACTORS = (KERNEL, BIAS, FITTED)
 ALONE_SPEEDUP = 2  # theoretical, of a layer that is factorised alone
 COMBINATIONS = (
@@ -87,25 +88,18 @@ def network(study: Study, form: str, ranks: str, layers: str, factors: str) -> R
     # A fit goes from the first layer to the last: what it gives a layer does not depend on those behind.
     if factors == KERNEL or all(order.index(name) > last for name in dropped):
         return networks.with_dense(study.net, every, dropped, WINOGRAD)
-    some = {name: rank for name, rank in _ranks(study, form, ranks).items() if name in kept}
+    some = {name: rank for name, rank in RANKS[ranks](study, form, TABLE1_SPEEDUP).items() if name in kept}
     return networks.factorised(study, form, some, factors)
 
 
 @lru_cache(maxsize=8)
 def _every_layer(study: Study, form: str, ranks: str, factors: str) -> RRDBNet:
-    if ranks == UNIFORM and factors == KERNEL:
-        return networks.network(study, Technique(form))
-    if ranks == CHOSEN and factors == FITTED:
-        return networks.network(study, Technique(form, FITTED))
+    if (ranks, factors) in ((UNIFORM, KERNEL), (CHOSEN, FITTED)):
+        return networks.network(study, Technique(form, factors))
     if factors == BIAS:
         kernels = _every_layer(study, form, ranks, KERNEL).with_method(WINOGRAD)
         return fit.refit_biases(study.net.with_method(WINOGRAD), kernels, networks.crops(study).low)
-    return networks.factorised(study, form, _ranks(study, form, ranks), factors)
-
-
-def _ranks(study: Study, form: str, ranks: str) -> dict[str, int]:
-    of_all = networks.uniform_ranks if ranks == UNIFORM else networks.chosen_ranks
-    return of_all(study, form, TABLE1_SPEEDUP)
+    return networks.factorised(study, form, RANKS[ranks](study, form, TABLE1_SPEEDUP), factors)
 
 
 def layers_alone(study: Study) -> list[str]:

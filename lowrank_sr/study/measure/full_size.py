@@ -29,16 +29,6 @@ class FullSizeTime:
     speed: Speed
 
 
-@dataclass(frozen=True)
-class FullSize:
-    """Every technique on a picture of `side` x `side` pixels."""
-
-    side: int
-    num_block: int
-    speedup: float
-    techniques: dict[Technique, Speed]
-
-
 def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: str = AUTO) -> RRDBNet:
     """`net` by `method`, every layer of its dense blocks "svd" or "cp" of a theoretical `speedup`: noise, for timing.
 
@@ -69,13 +59,9 @@ def _with_noise(net: RRDBNet, form: str, speedup: float, names: Sequence[str], s
 
 def techniques(study: Study) -> list[Technique]:
     """What is compared, direct convolution first."""
+    low_rank = [technique for technique, method in LOW_RANK_METHODS.items() if method in study.dense_methods]
     dense = [Technique(method=method) for method in study.dense_methods]
-    low_rank = [
-        technique
-        for technique, method in LOW_RANK_METHODS.items()
-        if technique.form in study.forms and method in study.dense_methods
-    ]
-    return dense + low_rank
+    return dense + [technique for technique in low_rank if technique.form in study.forms]
 
 
 def of_technique(study: Study, technique: Technique) -> FullSizeTime:

@@ -65,18 +65,12 @@ def network(study: Study, technique: Technique) -> RRDBNet:
 
 def _kept(study: Study, technique: Technique) -> RRDBNet:
     """The network of a technique of all layers, from networks/ where this study has written it."""
-    path, made_for = _path(study, technique), _made_for(study, technique)
-    if path.exists():
-        try:
-            kept = load(path)
-        except InputError:
-            complain(f"{path}: is damaged: the network is computed again")
-        else:
-            if _is_unchanged(kept, made_for):
-                return kept
-            made = kept.meta.get("study")
-            if isinstance(made, dict) and made_for.items() <= made.items():
-                complain(f"{path}: has been changed: the network is computed again")
+    made_for, path = _made_for(study, technique), _path(study, technique)
+    kept, wrong = _read(path, made_for)
+    if kept is not None:
+        return kept
+    if wrong:
+        complain(f"{path}: {wrong}: the network is computed again")
     new = _computed(study, technique)
     new.meta["study"] = {**made_for, "digest": digest(new)}
     path.parent.mkdir(exist_ok=True)
@@ -86,16 +80,19 @@ def _kept(study: Study, technique: Technique) -> RRDBNet:
 
 def is_kept(study: Study, technique: Technique) -> bool:
     """Whether the network of a technique of all layers is in networks/ as this study has written it."""
+    return _read(_path(study, technique), _made_for(study, technique))[0] is not None
+
+
+def _read(path: Path, made_for: dict[str, Any]) -> tuple[RRDBNet | None, str]:
+    """The network in a file, if it is one of `made_for`, number by number as it was written; else what is wrong."""
     try:
-        kept = load(_path(study, technique))
+        kept = load(path)
     except InputError:
-        return False
-    return _is_unchanged(kept, _made_for(study, technique))
-
-
-def _is_unchanged(kept: RRDBNet, made_for: dict[str, Any]) -> bool:
-    """Whether a network that was read is one of `made_for`, number by number as it was written."""
-    return bool(kept.meta.get("study") == {**made_for, "digest": digest(kept)})
+        return None, "is damaged" if path.exists() else ""
+    made = kept.meta.get("study")
+    if made == {**made_for, "digest": digest(kept)}:
+        return kept, ""
+    return None, "has been changed" if isinstance(made, dict) and made_for.items() <= made.items() else ""
 
 
 def _path(study: Study, technique: Technique) -> Path:
@@ -104,11 +101,11 @@ def _path(study: Study, technique: Technique) -> Path:
 
 def _made_for(study: Study, technique: Technique) -> dict[str, Any]:
     """What the network depends on."""
-    depends: dict[str, Any] = {"fingerprint": study.fingerprint}
-    if technique.factors == TUNED:
-        assert study.training_set is not None
-        depends |= {"photographs": study.training_set.digest, "minutes": study.extent.minutes}
-    return depends
+    if technique.factors != TUNED:
+        return {"fingerprint": study.fingerprint}
+    assert study.training_set is not None
+    photographs, minutes = study.training_set.digest, study.extent.minutes
+    return {"fingerprint": study.fingerprint, "photographs": photographs, "minutes": minutes}
 
 
 def _computed(study: Study, technique: Technique) -> RRDBNet:
@@ -167,9 +164,9 @@ def at_speedup(study: Study, form: str, factors: str, speedup: float, layers: st
 
     Raises InputError where its layers cannot become as cheap.
     """
-    chosen = factors == FITTED
-    ranks = chosen_ranks(study, form, speedup) if chosen else uniform_ranks(study, form, speedup, layers)
-    return factorised(study, form, ranks, factors)
+    if factors == FITTED:
+        return factorised(study, form, chosen_ranks(study, form, speedup), factors)
+    return factorised(study, form, uniform_ranks(study, form, speedup, layers), factors)
 
 
 def uniform_ranks(study: Study, form: str, speedup: float, layers: str = ALL) -> dict[str, int]:
@@ -188,11 +185,9 @@ def factorised(study: Study, form: str, ranks: Mapping[str, int], factors: str) 
 
     The fit runs by Winograd's algorithm rather than `auto`, so that every run with the same seed gives the same.
     """
-    low = None if factors == KERNEL else crops(study).low
-    part = fit.BIAS if factors == BIAS else fit.FACTORS
-    dense = study.net.with_method(WINOGRAD)
-    small, _ = fit.factorised(dense, form, ranks, low, study.settings.seed, lambda: None, part)
-    return small
+    low, part = None if factors == KERNEL else crops(study).low, fit.BIAS if factors == BIAS else fit.FACTORS
+    dense, seed = study.net.with_method(WINOGRAD), study.settings.seed
+    return fit.factorised(dense, form, ranks, low, seed, lambda: None, part)[0]
 
 
 @lru_cache(maxsize=1)

@@ -64,10 +64,8 @@ def _size(results: Results) -> Verdict:
     rows = results.times.techniques
     low_rank = [technique for form in ("svd", "cp") for technique in (Technique(form), *recipes(form))]
     shares = {technique: rows[technique].parameters / rows[REFERENCE].parameters for technique in low_rank}
-    found = f"of the {rows[REFERENCE].size_mb:.2f} MB of the dense network, " + "; ".join(
-        f"{technique.label} keeps {rows[technique].size_mb:.2f} MB ({100 * share:.0f}%)"
-        for technique, share in shares.items()
-    )
+    kept = [f"{each.label} keeps {rows[each].size_mb:.2f} MB ({100 * share:.0f}%)" for each, share in shares.items()]
+    found = f"of the {rows[REFERENCE].size_mb:.2f} MB of the dense network, {'; '.join(kept)}"
     rule = f"smaller: fewer parameters than the dense network; {rule_of(len(low_rank), 'low-rank networks')}"
     return together([share < 1 for share in shares.values()], found, rule)
 
@@ -117,16 +115,14 @@ def _improves(results: Results) -> Verdict:
 def _untrained(results: Results) -> str | None:
     """Why nothing can be said about accuracy where the network itself is worse than bicubic interpolation."""
     dense, bicubic = results.quality[REFERENCE].psnr_rgb, results.bicubic.psnr_rgb
-    if dense > bicubic:
-        return None
-    return f"The network itself is no better than bicubic interpolation: {dense:.2f} against {bicubic:.2f} dB."
+    said = f"The network itself is no better than bicubic interpolation: {dense:.2f} against {bicubic:.2f} dB."
+    return None if dense > bicubic else said
 
 
 def _losses(quality: Quality, dense: Quality, measure: str) -> list[float]:
     """What each picture loses, of "psnr" in dB or of "ssim", on RGB."""
-    field = f"{measure}_rgb"
-    pairs = zip(quality.pictures, dense.pictures, strict=True)
-    return [float(getattr(original, field) - getattr(low_rank, field)) for low_rank, original in pairs]
+    before, after = ([getattr(row, f"{measure}_rgb") for row in of.pictures] for of in (dense, quality))
+    return [float(first - second) for first, second in zip(before, after, strict=True)]
 
 
 def _below(values: Sequence[float], limit: float) -> Answer:

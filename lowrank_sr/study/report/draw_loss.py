@@ -30,10 +30,8 @@ def pareto(results: Results, wide: bool) -> "Figure":
     clock = [network.measured.winograd.speedup for _, network in points]
     for axis, panel, speedups in ((axes[0], "theory", theory), (axes[1], "clock", clock)):
         _front(axis, panel, results, speedups)
-        axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
-        axis.yaxis.set_major_formatter("{x:g}")
         axis.axvline(1, color=MUTED, linewidth=1)
-        _level_of_bicubic(axis, results)
+        _losses_above(axis, results)
     axes[0].invert_yaxis()  # better is higher, on both: they share the axis
     axes[0].set_xlabel("speed-up in theory: FLOPs of dense / FLOPs")
     axes[1].set_xlabel("measured speed-up over direct, by Winograd where possible")
@@ -73,8 +71,10 @@ def _lost(results: Results, psnr: float) -> float:
     return max(results.quality[REFERENCE].psnr_rgb - psnr, LEAST_LOSS)
 
 
-def _level_of_bicubic(axis: "Axes", results: Results) -> None:
-    """A line at what bicubic enlargement loses."""
+def _losses_above(axis: "Axes", results: Results) -> None:
+    """A vertical axis for what is lost, with a line at what bicubic enlargement loses."""
+    axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
+    axis.yaxis.set_major_formatter("{x:g}")
     behind = _lost(results, results.bicubic.psnr_rgb)
     if behind > LEAST_LOSS:
         _level(axis, behind, "bicubic")
@@ -130,9 +130,7 @@ def alone(results: Results, wide: bool) -> "Figure":
     axis.vlines(order, matched, raw, color=MUTED, linewidth=1)
     axis.plot(order, raw, "^", color=SVD_KERNEL.look.day, label="SVD of the kernel at half the layer's FLOPs")
     axis.plot(order, matched, "o", color=INK, markerfacecolor=PAPER, label="the same, colours matched")
-    axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
-    axis.yaxis.set_major_formatter("{x:g}")
-    _level_of_bicubic(axis, results)
+    _losses_above(axis, results)
     key(figure, 2 if wide else 1)
     return figure
 
@@ -141,15 +139,15 @@ def thresholds(results: Results, wide: bool) -> "Figure":
     """Quality and speed as the threshold falls, in its three readings: above or on the left PSNR, then the speed-up."""
     from matplotlib.lines import Line2D
 
-    readings: list[tuple[str, list[tuple[float, GuardedPoint]]]] = [
-        ("layers are marked above\nthis condition number", [(p.threshold, p) for p in results.thresholds]),
-        ("every layer is truncated at\nthis condition number", [(p.condition, p) for p in results.truncations]),
-        ("every layer keeps singular\nvalues above this limit", [(p.limit, p) for p in results.limits]),
-    ]
+    readings: dict[str, list[tuple[float, GuardedPoint]]] = {
+        "layers are marked above\nthis condition number": [(p.threshold, p) for p in results.thresholds],
+        "every layer is truncated at\nthis condition number": [(p.condition, p) for p in results.truncations],
+        "every layer keeps singular\nvalues above this limit": [(p.limit, p) for p in results.limits],
+    }
     shape, shared = ((2, 3), "row") if wide else ((3, 2), "col")
     figure, axes = canvas(wide, (5.6, 7.6), *shape, sharey=shared)
     axes = axes if wide else axes.T
-    for (label, points), (above, below) in zip(readings, axes.T, strict=True):
+    for (label, points), (above, below) in zip(readings.items(), axes.T, strict=True):
         _reading(above, below, points)
         _level(above, results.quality[REFERENCE].psnr_rgb, "network")
         below.axhline(1, color=INK, linewidth=1, linestyle=":")
@@ -178,8 +176,7 @@ def _reading(above: "Axes", below: "Axes", points: Sequence[tuple[float, Guarded
     guarded = [(at, point.network) for at, point in points if point.network]
     unguarded = [(at, network) for at, point in points if (network := point.fewest_guards())]
     for networks, more in ((guarded, {}), (unguarded, hollow)):
-        places = [at for at, _ in networks]
-        timings = [network.measured.direct for _, network in networks]
+        places, timings = [at for at, _ in networks], [network.measured.direct for _, network in networks]
         above.plot(places, [network.quality.psnr_rgb for _, network in networks], **style, **more)
         below.plot(places, [timing.speedup for timing in timings], **style, **more)
         low, high = [timing.speedup_low for timing in timings], [timing.speedup_high for timing in timings]
@@ -198,33 +195,30 @@ def tuned(results: Results, wide: bool) -> "Figure":
     from matplotlib.lines import Line2D
 
     figure, axis = canvas(wide, (4.6, 5.2))
-    drawn = [difference for technique in results.tuned for difference in _network(axis, results, technique)]
-    _differences(axis, drawn)
+    _differences(axis, [each for technique in results.tuned for each in _network(axis, results, technique)])
     axis.set_xlabel(f"seconds for {results.times.side} x {results.times.side} pixels, by direct convolution")
     axis.set_ylabel("PSNR − the dense network's, RGB (dB)")
     grey: dict[str, Any] = {"color": MUTED, "linestyle": "none"}
     handles = [Line2D([], [], label=short_name(technique), **_style(technique)) for technique in results.tuned]
-    handles.append(Line2D([], [], marker="^", fillstyle="none", label="kernel", **grey))
-    handles.append(Line2D([], [], marker="^", label="fitted", **grey))
-    handles.append(Line2D([], [], marker="o", fillstyle="none", markersize=11, label="fine-tuned", **grey))
+    handles += [Line2D([], [], marker="^", fillstyle="none", label="kernel", **grey)]
+    handles += [Line2D([], [], marker="^", label="fitted", **grey)]
+    handles += [Line2D([], [], marker="o", fillstyle="none", markersize=11, label="fine-tuned", **grey)]
     key(figure, 6 if wide else 3, handles, columnspacing=1.2)
     return figure
 
 
 def _network(axis: "Axes", results: Results, technique: Technique) -> list[float]:
     """Draw a network before and after its training; return its differences to the dense one in dB."""
-    style, places = _style(technique), []
-    colour = style["color"]
+    places, colour = [], technique.look.day
     for stage, quality in qualities(results, technique).items():
         timing = results.stages[stage].measured
-        place = timing.seconds, quality.psnr_rgb - results.quality[REFERENCE].psnr_rgb
+        places.append((timing.seconds, quality.psnr_rgb - results.quality[REFERENCE].psnr_rgb))
         whiskers = [[timing.seconds - timing.seconds_low], [timing.seconds_high - timing.seconds]]
-        axis.errorbar(*place, xerr=whiskers, fmt="none", ecolor=colour, elinewidth=1, capsize=2)
-        hollow = stage.factors == KERNEL and stage.form is not None
-        axis.plot(*place, fillstyle="none" if hollow else "full", markersize=8, zorder=3, **style)
+        axis.errorbar(*places[-1], xerr=whiskers, fmt="none", ecolor=colour, elinewidth=1, capsize=2)
+        fill = "none" if stage.factors == KERNEL and stage.form else "full"
+        axis.plot(*places[-1], fillstyle=fill, markersize=8, zorder=3, **_style(technique))
         if stage.factors == TUNED:
-            axis.plot(*place, "o", markersize=15, markerfacecolor="none", markeredgecolor=colour)
-        places.append(place)
+            axis.plot(*places[-1], "o", markersize=15, markerfacecolor="none", markeredgecolor=colour)
     axis.plot(*zip(*places, strict=True), color=colour, linewidth=1, linestyle=":")
     return [difference for _, difference in places]
 
@@ -235,8 +229,8 @@ def _style(technique: Technique) -> dict[str, Any]:
 
 def _differences(axis: "Axes", drawn: list[float]) -> None:
     """A vertical axis for differences of both signs, from thousandths of a decibel to tens."""
-    axis.set_yscale("symlog", linthresh=LINEAR, linscale=1.5)
     low, high = 2 * min(*drawn, -LINEAR / 4), 2 * max(*drawn, LINEAR / 4)
+    axis.set_yscale("symlog", linthresh=LINEAR, linscale=1.5)
     axis.set_ylim(low, high)
     ticks = [0.0, *(sign * tick for tick in TICKS for sign in (1, -1) if low <= sign * tick <= high)]
     axis.set_yticks(ticks, [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks])

@@ -87,7 +87,6 @@ def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
         "css": css,
         "script": script,
         "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "variable": _variable,
         "headings": [],
         "details": {"figure4": results.crop.panels, "tail": results.crop.tail, "sweep": results.crop.sweep},
         "drawing": drawing,
@@ -110,14 +109,9 @@ def _inline(svg: str, name: str, caption: str, points: dict[str, str]) -> str:
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
     for colour in NIGHT:
-        svg = svg.replace(colour, f"var({_variable(colour)})")
+        svg = svg.replace(colour, f"var(--c{colour[1:]})")
     role = "group" if points else "img"  # what is inside an img cannot be reached
     return svg.replace("<svg ", f'<svg role="{role}" aria-label="{escape(caption)}" ', 1)
-
-
-def _variable(colour: str) -> str:
-    """The CSS variable of one of the figures' colours."""
-    return f"--c{colour[1:]}"
 
 
 def _points(results: Results) -> dict[str, str]:
@@ -142,21 +136,24 @@ def choices(results: Results) -> dict[str, list[Choice]]:
 
     Methods that compute the same network share a panel.
     """
-    panels, side = {panel.name: panel for panel in results.crop.panels}, results.times.side
-    groups: dict[str, list[Choice]] = {"To compare with": [], "Table 1": [], "Other speed-ups": []}
-    groups["To compare with"] = [_choice(panel, name) for name, panel in panels.items() if name not in BY_NAME]
+    crop, side = results.crop, results.times.side
+    panels, table1, sweep = {panel.name: panel for panel in crop.panels}, [], []
     for each, row in results.times.techniques.items():
         if panel := panels.get(replace(each, method=DIRECT).name):
             time = f"{tables.seconds(row.measured)} s for {side} x {side} pixels"
             speedup = f"{row.measured.speedup:.2f} × direct, {row.theoretical_speedup:.2f} in theory"
-            groups["Table 1"].append(_choice(panel, each.label, each.name, time, speedup))
+            table1.append(_choice(panel, each.label, each.name, time, speedup))
     points = {f"{point.technique.name}/{point.speedup:g}": network for point, network in measured(results.speedups)}
-    for panel in results.crop.sweep:
-        network = points[panel.name]
-        speedup = f"{network.measured.winograd.speedup:.2f} × direct by Winograd"
-        speedup += f", {network.theoretical_speedup:.2f} in theory"
-        groups["Other speed-ups"].append(_choice(panel, figures.panel_name(panel), speedup=speedup))
-    groups["SVD outside the dense blocks"] = [_choice(panel, panel.name) for panel in results.crop.tail]
+    for panel in crop.sweep:
+        clock, theory = points[panel.name].measured.winograd.speedup, points[panel.name].theoretical_speedup
+        speedup = f"{clock:.2f} × direct by Winograd, {theory:.2f} in theory"
+        sweep.append(_choice(panel, figures.panel_name(panel), speedup=speedup))
+    groups = {
+        "To compare with": [_choice(panel, name) for name, panel in panels.items() if name not in BY_NAME],
+        "Table 1": table1,
+        "Other speed-ups": sweep,
+        "SVD outside the dense blocks": [_choice(panel, panel.name) for panel in crop.tail],
+    }
     return {group: some for group, some in groups.items() if some}
 
 

@@ -44,7 +44,7 @@ def look(name: str, index: int = 0) -> dict[str, Any]:
 
 def clock_look(name: str, index: int = 0) -> dict[str, Any]:
     """The same where only the time counts, which does not depend on the factors."""
-    return look(name, index) | ({"label": BY_NAME[name].clock_label} if name in BY_NAME else {})
+    return look(name, index) | ({"label": BY_NAME[name].look.label} if name in BY_NAME else {})
 
 
 @contextmanager

@@ -11,17 +11,7 @@ from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import SpeedAndSize, Timing
 from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
 from lowrank_sr.study.record import POSTER, Results
-from lowrank_sr.study.technique import (
-    BIAS,
-    DENSE_TUNED,
-    FITTED,
-    KERNEL,
-    LAYERS,
-    REFERENCE,
-    Technique,
-    recipes,
-    stages,
-)
+from lowrank_sr.study.technique import BIAS, DENSE_TUNED, FITTED, KERNEL, LAYERS, REFERENCE, Technique, recipes, stages
 
 FACTORS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
 NETWORK = ["layers factorised", "theoretical speed-up", "measured, direct", "measured, Winograd"]
@@ -59,8 +49,7 @@ def speedup(timing: Timing) -> str:
 
 def standard_error(values: Sequence[float]) -> float:
     """Of the mean of two or more values; not a number where one of them is infinite."""
-    finite = all(map(math.isfinite, values))
-    return statistics.stdev(values) / math.sqrt(len(values)) if finite else math.nan
+    return statistics.stdev(values) / math.sqrt(len(values)) if all(map(math.isfinite, values)) else math.nan
 
 
 def change(gains: Sequence[float], digits: int) -> str:
@@ -140,20 +129,17 @@ def _matched(quality: Quality) -> list[str]:
 
 def speedups(results: Results) -> Table:
     """The points of the Pareto figure, and those that have no network, with the reason."""
-    rows = [
-        _of_network(point.technique.label, f"{point.speedup:g}", point.network, point.refused)
-        for point in results.speedups
-    ]
+    points = results.speedups
+    rows = [_of_network(each.technique.label, f"{each.speedup:g}", each.network, each.refused) for each in points]
     return Table(["technique", "speed-up asked for", *NETWORK], rows)
 
 
 def thresholds(results: Results) -> Table:
     """The points of the figure of thresholds, in three readings, with the guard and, where they differ, without it."""
-    readings: list[tuple[str, float, GuardedPoint]] = [
-        *(("layers above a condition number", point.threshold, point) for point in results.thresholds),
-        *(("every layer at a condition number", point.condition, point) for point in results.truncations),
-        *(("every layer at a singular value", point.limit, point) for point in results.limits),
-    ]
+    readings: list[tuple[str, float, GuardedPoint]] = []
+    readings += [("layers above a condition number", point.threshold, point) for point in results.thresholds]
+    readings += [("every layer at a condition number", point.condition, point) for point in results.truncations]
+    readings += [("every layer at a singular value", point.limit, point) for point in results.limits]
     rows = []
     for reading, at, point in readings:
         rows.append(_of_network(reading, number(at, 3), point.network, point.refused))
@@ -236,11 +222,11 @@ def sgemm(results: Results) -> Table:
         "FLOPs, by the formula": [row.gflop / row.measured.seconds / rate for row in rows],
         "multiplications done": [2 * row.multiplications / row.measured.seconds / rate for row in rows],
     }
-    cells = [
-        [what, f"{sum(share > 1 for share in shares)} of {len(rows)}", f"{statistics.median(shares):.0%}"]
-        for what, shares in counts.items()
-    ]
-    return Table(["counted by", "points faster than sgemm", "median rate, of sgemm's"], cells)
+    header, cells = ["counted by", "points faster than sgemm", "median rate, of sgemm's"], []
+    for what, shares in counts.items():
+        faster = f"{sum(share > 1 for share in shares)} of {len(rows)}"
+        cells.append([what, faster, f"{statistics.median(shares):.0%}"])
+    return Table(header, cells)
 
 
 def conditions(results: Results) -> Table:
@@ -257,9 +243,9 @@ def conditions(results: Results) -> Table:
 def full_size(results: Results) -> Table:
     """ESRGAN's 23 blocks, where they were timed."""
     rows = []
-    for technique, row in results.full_size.techniques.items() if results.full_size else ():
-        speeds = number(row.theoretical_speedup, 2), speedup(row.measured)
-        rows.append([technique.clock_label, seconds(row.measured), number(row.measured.gflops, 0), *speeds])
+    for technique, of in results.full_size.items():
+        timing, theory = of.speed.measured, number(of.speed.theoretical_speedup, 2)
+        rows.append([technique.look.label, seconds(timing), number(timing.gflops, 0), theory, speedup(timing)])
     return Table(["technique", "seconds", "effective GFLOP/s", "theoretical speed-up", "measured speed-up"], rows)
 
 

@@ -45,11 +45,10 @@ def together(answers: Sequence[Answer], found: str, rule: str, trouble: str | No
 
 def rule_of(count: int, what: str) -> str:
     """How `together` combines so many answers, for the rule of a claim: `what` they are of, in the plural."""
-    if count == 1:
-        return "one answer decides"
     if count == 2:
         return f"agrees where both {what} bear it out, in part where one does and the other does not"
-    return f"agrees where all {count} {what} bear it out, in part where some do and others do not"
+    several = f"agrees where all {count} {what} bear it out, in part where some do and others do not"
+    return "one answer decides" if count == 1 else several
 
 
 def counted(count: int, noun: str) -> str:
@@ -60,8 +59,5 @@ def counted(count: int, noun: str) -> str:
 def listed(words: Iterable[str]) -> str:
     """Words with commas between them, and "and" before the last; semicolons where there are commas within."""
     *first, last = words
-    if not first:
-        return last
-    if any("," in word for word in (*first, last)):
-        return f"{'; '.join(first)}; and {last}"
-    return f"{', '.join(first)} and {last}"
+    comma, end = ("; ", "; and ") if any("," in word for word in (*first, last)) else (", ", " and ")
+    return f"{comma.join(first)}{end}{last}" if first else last
