@@ -22,7 +22,6 @@ COMMANDS = {
     "compress": "Factorise the layers of a network, fitted to what they see.",
     "finetune": "Train a network further, dense or low-rank, on photographs or towards a teacher.",
     "study": "Measure the poster's table, figures and claims again; write a report.",
-    "plot-benchmarks": "Draw operations against time, the roofline and sweeps from pytest-benchmark's JSON files.",
 }
 """What each command does, in the order of --help. Its module has `add_options(parser)` and `run(options)`."""
 
@@ -74,7 +73,7 @@ def parser(complete: Container[str | None] = COMMANDS) -> argparse.ArgumentParse
     for name, text in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=text)
         if name in complete:
-            command = import_module(f"lowrank_sr.commands.{name.replace('-', '_')}")
+            command = import_module(f"lowrank_sr.commands.{name}")
             command.add_options(subparser)
             subparser.set_defaults(command=command.run)
     return whole

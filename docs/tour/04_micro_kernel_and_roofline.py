@@ -231,7 +231,7 @@ plt.show()
 # pass over the image (:mod:`lowrank_sr.conv.cp`).
 #
 # The repository's benchmarks draw this figure for all layers, methods and forms: ``pytest benchmarks`` measures, and
-# ``lowrank-sr plot-benchmarks`` draws.
+# ``python benchmarks/plot.py`` draws.
 #
 # Exercises
 # ---------

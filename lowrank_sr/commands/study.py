@@ -15,9 +15,11 @@ from lowrank_sr.commands.options import (
 from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
-from lowrank_sr.study.run import study, summary
+from lowrank_sr.study.report import style, tables
+from lowrank_sr.study.run import study
+from lowrank_sr.study.settings import open_study
 from lowrank_sr.study.technique import FORMS
-from lowrank_sr.text import say
+from lowrank_sr.text import say, table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,16 +64,9 @@ def run(options: argparse.Namespace) -> None:
     if options.cluster is not None and not options.shared_files:
         raise InputError("--cluster: the workers of a study need its folder: expected --shared-files with it")
     with open_pool(options) as pool:
-        results = study(
-            options.output,
-            weights=options.weights,
-            data=options.data,
-            quick=options.quick,
-            full_size=options.full_size,
-            methods=options.methods,
-            seed=options.seed,
-            fresh=options.fresh,
-            photos=options.photos,
-            pool=pool,
-        )
-    say(summary(results, options.output))
+        style.need("matplotlib", "jinja2")
+        given = options.weights, options.data, options.quick, options.full_size, options.methods, options.seed
+        report = study(open_study(options.output, *given, options.photos), options.fresh, pool)
+    say(table(*tables.table1(report.results)))
+    say("\n".join(["", *(f"{claim.claim}: {claim.measured.verdict}" for claim in report.claims), ""]))
+    say(options.output / "report.html")

@@ -16,19 +16,35 @@ from lowrank_sr.files import finite, write_json
 from lowrank_sr.study.encoding import FORMAT, decode, encode
 from lowrank_sr.study.measure.ablation import Ablated, Alone
 from lowrank_sr.study.measure.crops import Crop
-from lowrank_sr.study.measure.full_size import FullSize, FullSizeTime
+from lowrank_sr.study.measure.full_size import FullSizeTime
 from lowrank_sr.study.measure.layers import LayerTimes, Sgemm
 from lowrank_sr.study.measure.memory import Memory
+from lowrank_sr.study.measure.networks import Training
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
-from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times
+from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, StageTimes, Times, Timing
 from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
-from lowrank_sr.study.measure.tuning import StageTimes, Training, Tuned
-from lowrank_sr.study.report.poster import TABLE1
-from lowrank_sr.study.technique import BY_NAME, Technique
+from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, IM2COL, REFERENCE, SVD_KERNEL, Technique
 from lowrank_sr.text import complain
 
 T = TypeVar("T")
+
+POSTER = {  # the poster's own Table 1: PSNR in dB and SSIM of one picture that it does not name
+    REFERENCE: {"psnr": 23.27, "ssim": 0.64},
+    IM2COL: {"psnr": 23.27, "ssim": 0.64},
+    SVD_KERNEL: {"psnr": 23.31, "ssim": 0.68},
+    CP_KERNEL: {"psnr": 22.99, "ssim": 0.63},
+}
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A fine-tuned network: its training, and what Table 1 says of it."""
+
+    training: Training
+    quality: Quality
+    speed: SpeedAndSize
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -54,9 +70,17 @@ class Results:
     crop: Crop
     sgemm: Sgemm
     layers: dict[str, LayerTimes]
-    full_size: FullSize | None
+    full_size: dict[Technique, FullSizeTime]
     tuned: dict[Technique, Tuned]
     stages: dict[Technique, Speed]
+
+    def timings(self, technique: Technique) -> list[Timing]:
+        """Every time that this study took of a technique's network on the same picture, in order."""
+        first, again = self.times.techniques[technique], self.repeats.get(technique)
+        swept = [point.network for point in self.speedups if point.technique == technique and point.network]
+        # the sweep of speed-ups measures the networks of Table 1, too
+        same = [network.measured.direct for network in swept if network.gflop == first.gflop]
+        return [first.measured, *([again.measured] if again else []), *same]
 
 
 class Step(NamedTuple):
@@ -70,8 +94,8 @@ def assemble(steps: dict[str, Any]) -> Results:
     """The results of a study from all its steps, encoded, by the names that `run.steps` gives them."""
 
     def group(kind: type[T], prefix: str) -> dict[str, T]:
-        named = {name.removeprefix(prefix): value for name, value in steps.items() if name.startswith(prefix)}
-        return {name: decode(kind, value) for name, value in named.items()}
+        named = {name: value for name, value in steps.items() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): decode(kind, value) for name, value in named.items()}
 
     def by_technique(kind: type[T], prefix: str) -> dict[Technique, T]:
         return {BY_NAME[name]: value for name, value in group(kind, prefix).items() if name in BY_NAME}
@@ -99,26 +123,17 @@ def assemble(steps: dict[str, Any]) -> Results:
         crop=decode(Crop, steps["crop"]),
         sgemm=decode(Sgemm, steps["sgemm"]),
         layers=group(LayerTimes, "layer/"),
-        full_size=_full_size(by_technique(FullSizeTime, "full size/")),
+        full_size=by_technique(FullSizeTime, "full size/"),
         tuned=tuned,
         stages=decode(StageTimes, steps["stages"]).techniques if "stages" in steps else {},
     )
 
 
-def _full_size(rows: dict[Technique, FullSizeTime]) -> FullSize | None:
-    if not rows:
-        return None
-    first = next(iter(rows.values()))
-    speeds = {technique: row.speed for technique, row in rows.items()}
-    return FullSize(first.speed.side, first.num_block, first.speedup, speeds)
-
-
 def read(path: Path, identity: dict[str, str]) -> dict[str, Step]:
-    """The steps in `path` by name; none where there is no such file. Steps that have been edited are left out.
+    """The steps in `path` by name, but for those that have been edited; none where there is no such file.
 
-    A file that cannot be understood is renamed, and one sentence says so, as one does for every step left out.
-
-    Raises InputError where the file cannot be read, or is of a study of another `identity`.
+    A file that cannot be understood is renamed, and one sentence says so, as one does for every step left out. Raises
+    InputError where the file cannot be read, or is of a study of another `identity`.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -135,7 +150,9 @@ def read(path: Path, identity: dict[str, str]) -> dict[str, Step]:
     except (ValueError, KeyError, TypeError, AttributeError):
         complain(f"{path}: is damaged: it is kept as {set_aside(path).name}, and the study starts anew")
         return {}
-    differences = _differences(theirs, identity) if version == FORMAT else ["it is of another version of lowrank-sr"]
+    differences = [f"{key} {theirs.get(key)}, here {ours}" for key, ours in identity.items() if theirs.get(key) != ours]
+    if version != FORMAT:
+        differences = ["it is of another version of lowrank-sr"]
     if differences:
         raise InputError(
             f"{path.parent} holds another study: {'; '.join(differences)}: expected another folder, or --fresh, which "
@@ -148,10 +165,6 @@ def read(path: Path, identity: dict[str, str]) -> dict[str, Step]:
         else:
             complain(f"{path}: the step {name!r} has been changed: it is measured again")
     return known
-
-
-def _differences(theirs: dict[str, str], ours: dict[str, str]) -> list[str]:
-    return [f"{name} {theirs.get(name)}, here {value}" for name, value in ours.items() if theirs.get(name) != value]
 
 
 def set_aside(path: Path) -> Path:
@@ -190,7 +203,7 @@ def write(
         "measured": {"machine": machine},
         "steps": {name: step.found for name, step in steps.items()},
         "keys": {name: {"inputs": step.inputs, "found": digest(step.found)} for name, step in steps.items()},
-        "poster": encode(TABLE1),
+        "poster": encode(POSTER),
         "claims": encode(claims),
     }
     write_json(path, content)

@@ -22,14 +22,13 @@ from lowrank_sr.study.measure import (
     spectra,
     speed,
     sweeps,
-    tuning,
 )
-from lowrank_sr.study.report import figures, markdown, page, style, tables
+from lowrank_sr.study.report import figures, page
 from lowrank_sr.study.report.claims import judge
-from lowrank_sr.study.report.content import Report
-from lowrank_sr.study.settings import Study, check_methods, open_study
-from lowrank_sr.study.technique import DIRECT, FITTED, Technique
-from lowrank_sr.text import complain, progress, table
+from lowrank_sr.study.report.page import Report
+from lowrank_sr.study.settings import Study
+from lowrank_sr.study.technique import DIRECT, FITTED
+from lowrank_sr.text import complain, progress
 
 
 class Measurement(NamedTuple):
@@ -43,50 +42,29 @@ class Measurement(NamedTuple):
     anywhere: bool = False
 
 
-def study(
-    folder: Path,
-    weights: Path | None = None,
-    data: Path | None = None,
-    quick: bool = False,
-    full_size: bool = False,
-    methods: list[str] | None = None,
-    seed: int = 0,
-    fresh: bool = False,
-    photos: Path | None = None,
-    pool: Pool | None = None,
-) -> Report:
-    """Run the study into `folder`: results.json, report.html, report.md, figures/, crops/ and networks/.
+def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
+    """Run a study into its folder: results.json, report.html, report.md, figures/, crops/ and networks/.
 
     Steps that an earlier run with the same settings, files, machine and code has left there are not computed again.
     With `fresh` they are, and that run's results.json is kept under another name. The steps that take no times are
-    measured on the workers of `pool`, which need `folder` under the same path. Where a folder of high-resolution
-    photographs is given, `photos`, networks are fine-tuned on them, too, and compared.
+    measured on the workers of `pool`, which need the folder under the same path.
 
-    Raises InputError where Matplotlib is missing, for an unknown method, for weights, pictures, photographs or a folder
-    that cannot be used, and for a folder that holds another study; KeyboardInterrupt, saying how to go on, when
-    interrupted.
+    Raises InputError for a folder that holds another study or cannot be written to; KeyboardInterrupt, saying how to go
+    on, when interrupted.
     """
-    style.need_matplotlib()
-    compared = check_methods(methods)
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
-    work = open_study(folder, weights, data, quick, full_size, compared, seed, photos)
+    folder = work.folder
     path, settings, machine = folder / "results.json", work.settings.describe(), cpu.describe()
     if fresh and path.exists():
         complain(f"{path}: kept as {record.set_aside(path).name}")
-    todo = steps(work)
-    known = _known(work, path)
+    todo, known = steps(work), _known(work, path)
     inputs = {name: record.digest([work.identity, name, step.uses]) for name, step in todo.items()}
-    done = {name: known[name] for name in todo if name in known and known[name].inputs == inputs[name]}
-    done = _without_lost(work, todo, done)
+    same = {name: known[name] for name in todo if name in known and known[name].inputs == inputs[name]}
+    done = _without_lost(work, todo, same)
     others = {name: step for name, step in known.items() if name not in todo}  # of methods that are not asked for now
 
     def write(claims: Sequence[object] = ()) -> None:
-        ordered = {name: done[name] for name in todo if name in done}
-        record.write(path, work.identity, settings, machine, ordered | others, claims)
+        ordered = {name: done[name] for name in todo if name in done} | others
+        record.write(path, work.identity, settings, machine, ordered, claims)
 
     missing = [name for name in todo if name not in done]
     try:
@@ -104,7 +82,6 @@ def study(
     report = Report(work.settings, machine, results, judge(results))
     write(report.claims)
     figures.write(results, folder)
-    markdown.write(report, folder)
     page.write(report, folder)
     return report
 
@@ -139,11 +116,10 @@ def measure_step(study: Study, name: str) -> Any:
 def _known(study: Study, path: Path) -> dict[str, record.Step]:
     """The steps in `path`, but for that of the details where one of their files is not as it was written."""
     known = record.read(path, study.identity)
-    if "crop" in known:
-        file = crops.changed(decode(crops.Crop, known["crop"].found), study.folder)
-        if file is not None:
-            complain(f"{study.folder / file}: is missing or has been changed: the details are made again")
-            del known["crop"]
+    file = crops.changed(decode(crops.Crop, known["crop"].found), study.folder) if "crop" in known else None
+    if file is not None:
+        complain(f"{study.folder / file}: is missing or has been changed: the details are made again")
+        del known["crop"]
     return known
 
 
@@ -159,80 +135,57 @@ def _without_lost(
 
 
 def steps(study: Study) -> dict[str, Measurement]:
-    """The steps of a study in order, by their names in results.json.
+    """The steps of a study in order, by their names in results.json, which `record.assemble` reads.
 
-    `record.assemble` reads these names. What is fine-tuned comes first: it finds damaged photographs.
+    What is fine-tuned comes first: it finds damaged photographs. None of that may be measured `anywhere`, where it
+    would be trained once more.
     """
-    todo = _finetuned(study) | {
-        "network": Measurement(partial(spectra.network, study.net)),
-        "condition numbers": Measurement(partial(spectra.condition_numbers, study.net)),
-        "quality/bicubic": Measurement(partial(quality.bicubic, study), anywhere=True),
-    }
-    for technique in study.techniques:
-        todo[f"quality/{technique.name}"] = Measurement(partial(quality.of_technique, study, technique), anywhere=True)
-    for technique in study.techniques:
-        todo[f"time/{technique.name}"] = Measurement(partial(speed.of_technique, study, technique))
-    for form in study.forms:
-        if form in study.extent.ablated:
-            for combination in ablation.combinations(study):
-                name = "/".join(("ablation", form, *combination))
-                todo[name] = Measurement(partial(ablation.ablated, study, form, *combination), anywhere=True)
-    todo |= _sweeps(study)
-    for technique in study.techniques:
-        peaks = (str(memory.TIMES),)
-        todo[f"memory/{technique.name}"] = Measurement(partial(memory.of_technique, study, technique), peaks)
-    shown = tuple(technique.name for technique in crops.shown(study))
-    todo["crop"] = Measurement(partial(crops.crop, study), shown)
-    todo["sgemm"] = Measurement(partial(layers.sgemm, study))
-    for name, area in layers.distinct(study.net).items():
-        todo[f"layer/{name}"] = Measurement(partial(layers.layer_times, study, name, area), study.settings.methods)
-    if study.settings.full_size:
-        for technique in full_size.techniques(study):
-            todo[f"full size/{technique.name}"] = Measurement(partial(full_size.of_technique, study, technique))
-    for technique in study.techniques:
-        if not (technique.factors == FITTED and technique.method == DIRECT):  # the sweep of speed-ups times those again
-            todo[f"self-check/{technique.name}"] = Measurement(partial(speed.again, study, technique))
-    return todo
+    todo: dict[str, Measurement] = {}
 
+    def add(
+        name: str, measure: Callable[..., object], *of: Any, uses: Sequence[str] = (), anywhere: bool = False
+    ) -> None:
+        todo[name] = Measurement(partial(measure, *of), tuple(uses), anywhere)
 
-def _finetuned(study: Study) -> dict[str, Measurement]:
-    """The steps of what is fine-tuned; none of them `anywhere`, where it would be trained once more."""
-    todo = {}
+    extent, peaks = study.extent, [str(memory.TIMES)]
     if study.training_set is not None:
-        uses = study.training_set.digest, f"{study.extent.minutes:g} minutes"
-        found: dict[str, Callable[[Study, Technique], object]] = {
-            "fine-tuning": tuning.of_technique,
-            "quality": quality.of_technique,
-            "time": speed.of_technique,
-            "memory": memory.of_technique,
-        }
-        for technique in study.finetuned:
-            for prefix, of_technique in found.items():
-                peaks = (str(memory.TIMES),) if prefix == "memory" else ()
-                todo[f"{prefix}/{technique.name}"] = Measurement(partial(of_technique, study, technique), uses + peaks)
-        todo["stages"] = Measurement(partial(tuning.stage_times, study), (*uses, *study.forms))
-    return todo
-
-
-def _sweeps(study: Study) -> dict[str, Measurement]:
-    """The steps that go through speed-ups and thresholds."""
-    extent, todo = study.extent, {}
-    for technique, value in sweeps.speedups(study):
-        todo[f"speed-up/{technique.name}/{value:g}"] = Measurement(partial(sweeps.at_speedup, study, technique, value))
+        photographs = [study.training_set.digest, f"{extent.minutes:g} minutes"]
+        for each in study.finetuned:
+            add(f"fine-tuning/{each.name}", networks.training, study, each, uses=photographs)
+            add(f"quality/{each.name}", quality.of_technique, study, each, uses=photographs)
+            add(f"time/{each.name}", speed.of_technique, study, each, uses=photographs)
+            add(f"memory/{each.name}", memory.of_technique, study, each, uses=photographs + peaks)
+        add("stages", speed.stage_times, study, uses=[*photographs, *study.forms])
+    add("network", spectra.network, study.net)
+    add("condition numbers", spectra.condition_numbers, study.net)
+    add("quality/bicubic", quality.bicubic, study, anywhere=True)
+    for each in study.techniques:
+        add(f"quality/{each.name}", quality.of_technique, study, each, anywhere=True)
+    for each in study.techniques:
+        add(f"time/{each.name}", speed.of_technique, study, each)
+    for form in (form for form in study.forms if form in extent.ablated):
+        for combination in ablation.combinations(study):
+            add("/".join(("ablation", form, *combination)), ablation.ablated, study, form, *combination, anywhere=True)
+    for each, value in sweeps.speedups(study):
+        add(f"speed-up/{each.name}/{value:g}", sweeps.at_speedup, study, each, value)
     if "svd" in study.forms:
         for name in ablation.layers_alone(study):
-            todo[f"alone/{name}"] = Measurement(partial(ablation.alone, study, name), anywhere=True)
+            add(f"alone/{name}", ablation.alone, study, name, anywhere=True)
         for fraction in extent.marked:
-            todo[f"threshold/{fraction:g}"] = Measurement(partial(sweeps.above_threshold, study, fraction))
+            add(f"threshold/{fraction:g}", sweeps.above_threshold, study, fraction)
         for kappa in extent.condition:
-            todo[f"truncation/{kappa:g}"] = Measurement(partial(sweeps.at_condition, study, kappa))
+            add(f"truncation/{kappa:g}", sweeps.at_condition, study, kappa)
         for fraction in extent.dropped:
-            todo[f"limit/{fraction:g}"] = Measurement(partial(sweeps.above_limit, study, fraction))
+            add(f"limit/{fraction:g}", sweeps.above_limit, study, fraction)
+    for each in study.techniques:
+        add(f"memory/{each.name}", memory.of_technique, study, each, uses=peaks)
+    add("crop", crops.crop, study, uses=[each.name for each in crops.shown(study)])
+    add("sgemm", layers.sgemm, study)
+    for name, area in layers.distinct(study.net).items():
+        add(f"layer/{name}", layers.layer_times, study, name, area, uses=study.settings.methods)
+    for each in full_size.techniques(study) if study.settings.full_size else ():
+        add(f"full size/{each.name}", full_size.of_technique, study, each)
+    for each in study.techniques:
+        if not (each.factors == FITTED and each.method == DIRECT):  # the sweep of speed-ups times those again
+            add(f"self-check/{each.name}", speed.again, study, each)
     return todo
-
-
-def summary(report: Report, folder: Path) -> str:
-    """Table 1 and the verdicts as text, and where the report is."""
-    first = tables.table1(report.results)
-    verdicts = (f"{claim.claim}: {claim.measured.verdict}" for claim in report.claims)
-    return "\n".join([table(first.header, first.rows), "", *verdicts, "", str(folder / "report.html")])

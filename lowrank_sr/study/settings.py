@@ -1,10 +1,11 @@
-"""What a study is run on."""
+"""What a study is run on, and how much of it is measured."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +18,80 @@ from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, SMALL_NETWORK, weights_file
-from lowrank_sr.study.extent import FULL, QUICK, Extent
-from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
-from lowrank_sr.study.training_set import TrainingSet, open_training_set
+from lowrank_sr.study import technique
+from lowrank_sr.study.technique import DIRECT, FORMS, Technique
+from lowrank_sr.text import progress
+from lowrank_sr.training import finetune
+from lowrank_sr.training.folder import MOST_PHOTOGRAPHS, choose
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured: sides are of square pictures at low resolution, in pixels."""
+
+    pictures: int | None  # enlarged, the smallest ones, at most; None for all
+    calibration: int | None  # crops of the bundled pictures to calibrate on; None for all
+    rounds: int
+    side: int
+    memory_sides: tuple[int, ...]
+    speedups: tuple[float, ...]  # theoretical, of the whole network, for factors of the kernels alone
+    fitted_speedups: tuple[float, ...]  # the same for fitted factors, which take longer to compute
+    block_speedups: tuple[float, ...]  # the same for factors of the kernels of the dense blocks alone
+    ablated: tuple[str, ...]  # the forms of the ablation
+    every_combination: bool  # of ranks, layers and factors, or only those that say where the loss comes from
+    every_layer_alone: bool  # or only those outside the dense blocks
+    marked: tuple[float, ...]  # fractions of the layers that a threshold of the condition number marks
+    condition: tuple[float, ...]  # condition numbers to truncate at
+    dropped: tuple[float, ...]  # fractions of all singular values that are below a limit
+    layer_side: int
+    layer_speedups: tuple[float, ...]  # theoretical, of a layer
+    full_side: int  # for ESRGAN's 23 blocks
+    photographs: int  # to fine-tune on, at most
+    minutes: float  # of fine-tuning, each network
+
+
+QUICK = Extent(
+    pictures=2,
+    calibration=2,
+    rounds=3,
+    side=48,
+    memory_sides=(24, 48),
+    speedups=(2,),
+    fitted_speedups=(2,),
+    block_speedups=(),  # the unmarked layers in Table 1 are about those of the blocks
+    ablated=("svd",),
+    every_combination=False,
+    every_layer_alone=False,
+    marked=(0.1, 1),
+    condition=(4, 16),
+    dropped=(0.5, 0.9),
+    layer_side=32,
+    layer_speedups=(2,),
+    full_side=32,
+    photographs=50,
+    minutes=1,
+)
+FULL = Extent(
+    pictures=None,
+    calibration=None,
+    rounds=7,
+    side=96,
+    memory_sides=(32, 64, 96, 128, 256),
+    speedups=(1.5, 2, 3, 4, 6),
+    fitted_speedups=(1.5, 2, 3, 4, 6),
+    block_speedups=(1.25, 1.5, 2),
+    ablated=("svd", "cp"),
+    every_combination=True,
+    every_layer_alone=True,
+    marked=(0.05, 0.1, 0.25, 0.5, 1),
+    condition=(2, 4, 8, 16, 32),
+    dropped=(0.3, 0.5, 0.7, 0.9),
+    layer_side=96,
+    layer_speedups=(2, 4),
+    full_side=64,
+    photographs=MOST_PHOTOGRAPHS,
+    minutes=20,
+)
 
 
 @dataclass(frozen=True)
@@ -41,17 +113,18 @@ class Settings:
         return QUICK if self.quick else FULL
 
     def describe(self) -> dict[str, Any]:
-        """The settings for results.json, with the names of the pictures in place of their greatest number.
+        """The settings for results.json, the pictures by their names; nothing about fine-tuning where there is none."""
+        described = {name: value for name, value in asdict(self).items() if name != "pictures"}
+        described |= asdict(self.extent) | {"pictures": self.pictures}
+        left_out = ("photos", "photographs", "minutes") if self.photos is None else ()
+        return {name: value for name, value in described.items() if name not in left_out}
 
-        What is about fine-tuning is left out where there is none.
-        """
-        described = asdict(self)
-        names = described.pop("pictures")
-        described |= asdict(self.extent) | {"pictures": names}
-        if self.photos is None:
-            for name in ("photos", "photographs", "minutes"):
-                del described[name]
-        return described
+
+class TrainingSet(NamedTuple):
+    """The photographs to fine-tune on, and a digest of their names and contents."""
+
+    paths: tuple[Path, ...]
+    digest: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +161,16 @@ class Study:
     @property
     def techniques(self) -> tuple[Technique, ...]:
         """What Table 1 and the figures compare, direct convolution first."""
-        return compared(self.settings.methods)
+        return technique.compared(self.settings.methods)
 
     @property
     def finetuned(self) -> tuple[Technique, ...]:
         """What is fine-tuned, the dense network first; nothing without photographs."""
-        return () if self.training_set is None else finetuned(self.settings.methods)
+        return () if self.training_set is None else technique.finetuned(self.settings.methods)
 
 
-def check_methods(names: list[str] | None) -> tuple[str, ...]:
-    """The methods and forms to compare, all where `names` is empty, in the order of the report; direct is always there.
-
-    Raises InputError for one that does not exist.
-    """
+def _check_methods(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The methods and forms to compare in the order of the report, direct always among them."""
     known = (*METHODS, *FORMS)
     for name in names or ():
         if name not in known:
@@ -114,16 +184,21 @@ def open_study(
     data: Path | None,
     quick: bool,
     full_size: bool,
-    methods: tuple[str, ...],
+    methods: Sequence[str] | None,
     seed: int,
     photos: Path | None = None,
 ) -> Study:
-    """Read the network and the pictures of a study, and look at its photographs.
+    """Read the network and the pictures of a study, look at its photographs, and make its folder.
 
-    Without `weights` a quick study takes the small bundled network, another the default one.
-
-    Raises InputError where they cannot be used.
+    Without `weights` a quick study takes the small bundled network, another the default one; without `methods` it
+    compares all. `photos` is a folder of high-resolution photographs to fine-tune networks on. Raises InputError for
+    any of these that cannot be used.
     """
+    compared = _check_methods(methods)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
     weights = weights or Path(SMALL_NETWORK if quick else DEFAULT_NETWORK)
     net, source, extent = load(weights), Path(data or IMAGES), QUICK if quick else FULL
     if net.scale == 1 or net.architecture.image_channels != 3:
@@ -133,15 +208,13 @@ def open_study(
     pairs = _smallest(find_pairs(source), extent.pictures)
     pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in pairs)
     _check_pictures(source, pictures, net.scale)
-    training_set = None
-    if photos is not None:
-        training_set = open_training_set(photos, extent.photographs, net.scale, images_in(source))
+    training_set = _open_training_set(photos, extent.photographs, net.scale, images_in(source)) if photos else None
     settings = Settings(
         weights=Path(weights).name,
         data=source.name if data else "bundled",
         quick=quick,
         full_size=full_size,
-        methods=methods,
+        methods=compared,
         seed=seed,
         pictures=tuple(name for name, _, _ in pictures),
         photos=None if photos is None else Path(photos).resolve().name,
@@ -153,9 +226,9 @@ def _smallest(pairs: list[Pair], count: int | None) -> list[Pair]:
     """The `count` smallest of the pictures, or all, in their order."""
     if count is None:
         return pairs
-    files = {pair.name: PictureFile(pair.high) for pair in pairs}
-    chosen = sorted(files, key=lambda name: files[name].height * files[name].width)[:count]
-    return [pair for pair in pairs if pair.name in chosen]
+    files = [PictureFile(pair.high) for pair in pairs]
+    order = sorted(range(len(pairs)), key=lambda i: files[i].height * files[i].width)
+    return [pairs[i] for i in sorted(order[:count])]
 
 
 def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...], border: int) -> None:
@@ -172,16 +245,35 @@ def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...]
             )
 
 
+def _open_training_set(photos: Path, most: int, scale: int, measured_on: Sequence[Path]) -> TrainingSet:
+    """At most so many of the images in the folder `photos`, for networks that enlarge by `scale`.
+
+    Raises InputError where there is none, one is no image or is a file of `measured_on`, or none is large enough.
+    """
+    paths, least = choose(photos, most), scale * finetune.SIDE
+    others = {hashlib.sha256(path.read_bytes()).digest(): path for path in measured_on}
+    digest, large_enough = hashlib.sha256(), False
+    with progress(len(paths), "photographs", "photograph") as bar:
+        for path in paths:
+            file, content = PictureFile(path), hashlib.sha256(path.read_bytes()).digest()
+            large_enough |= min(file.height, file.width) >= least
+            if content in others:
+                raise InputError(f"{path}: is {others[content].name}, which quality is measured on: expected others")
+            digest.update(path.name.encode() + content)
+            bar.update()
+    if not large_enough:
+        raise InputError(f"{photos}: no photograph is large enough: expected at least {least} x {least} pixels")
+    return TrainingSet(tuple(paths), digest.hexdigest()[:16])
+
+
 def identity(settings: Settings, weights: Path, data: Path | None) -> dict[str, str]:
     """What two runs must have in common to share a folder, in words for the reader who is told that they do not."""
-    machine = cpu.describe()
-    pictures = images_in(data or IMAGES)
     return {
         "weights": f"{settings.weights} ({_digest([weights_file(weights)])})",
-        "data": f"{settings.data} ({_digest(pictures)})",
+        "data": f"{settings.data} ({_digest(images_in(data or IMAGES))})",
         "extent": "quick" if settings.quick else "full",
         "seed": str(settings.seed),
-        **{name: str(value) for name, value in machine.items()},
+        **{name: str(value) for name, value in cpu.describe().items()},
     }
 
 

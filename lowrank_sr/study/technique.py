@@ -14,7 +14,7 @@ LAYERS = {ALL: "all layers", BLOCKS: "dense blocks", MARKED: "marked layers", UN
 
 @dataclass(frozen=True)
 class Look:
-    """A technique's label, and in figures its colour on a light and on a dark page, its marker and its line."""
+    """A label where only the time counts, not the factors; colours on a light and on a dark page, marker and line."""
 
     label: str
     day: str
@@ -80,11 +80,6 @@ class Technique:
             label += f", {LAYERS[self.layers]}"
         return label if self.method == DIRECT else f"{label}, F(6, 3)"
 
-    @property
-    def clock_label(self) -> str:
-        """The name where only the time counts, which does not depend on the factors: "SVD" and "SVD, F(6, 3)"."""
-        return self.look.label
-
 
 REFERENCE = Technique(method=DIRECT)  # what speed-ups are over
 IM2COL = Technique(method="im2col")
@@ -97,18 +92,17 @@ CP_FITTED = Technique("cp", FITTED)
 DENSE_TUNED = Technique(factors=TUNED)
 
 _DENSE = tuple(Technique(method=method) for method in METHODS)
-_LOW_RANK = (
-    *(SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED),
-    *(Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, MARKED, UNMARKED)),
-)
+_LOW_RANK = (SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED)
+_OF_SOME_LAYERS = tuple(Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, MARKED, UNMARKED))
 _TUNED = (DENSE_TUNED, *(Technique(form, TUNED) for form in FORMS))
-BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK, *_TUNED)}
+BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK, *_OF_SOME_LAYERS, *_TUNED)}
 
 
 def compared(methods: tuple[str, ...]) -> tuple[Technique, ...]:
     """What Table 1 and the figures compare of some `methods` and forms: dense methods first, then low-rank forms."""
     dense = [technique for technique in _DENSE if technique.method in methods]
-    low_rank = [technique for form in FORMS if form in methods for technique in _of_form(form)]
+    forms = [form for form in FORMS if form in methods]
+    low_rank = [each for form in forms for each in (Technique(form), *recipes(form), Technique(form, FITTED))]
     both = [SVD_FITTED_WINOGRAD] if {"svd", WINOGRAD} <= set(methods) else []
     return (*dense, *low_rank, *both)
 
@@ -127,7 +121,3 @@ def stages(tuned: Technique) -> tuple[Technique, ...]:
 def recipes(form: str) -> tuple[Technique, Technique]:
     """The poster's recipe in its two readings: the kernels of the marked layers, and those of the others."""
     return Technique(form, layers=MARKED), Technique(form, layers=UNMARKED)
-
-
-def _of_form(form: str) -> list[Technique]:
-    return [Technique(form), *recipes(form), Technique(form, FITTED)]

@@ -12,6 +12,7 @@ from lowrank_sr.pictures.images import Image, read_image, write_image
 
 PROGRAMS = {
     "lowrank-sr": "-m lowrank_sr",
+    "python": "",
     "pytest": "-m pytest",
     "pytest-benchmark": "-m pytest_benchmark",
 }

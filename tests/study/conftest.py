@@ -9,9 +9,9 @@ from tiny_study import arguments, tiny_network
 from lowrank_sr.cli import main
 from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import Image, read_image, write_image
-from lowrank_sr.study.report import figures, markdown, page
+from lowrank_sr.study.report import figures, page
 from lowrank_sr.study.report.claims import judge
-from lowrank_sr.study.report.content import Report
+from lowrank_sr.study.report.page import Report
 from lowrank_sr.study.settings import Settings
 
 
@@ -51,7 +51,6 @@ def written(tmp_path_factory):
     for i, panel in enumerate((*report.results.crop.panels, *report.results.crop.tail)):
         write_image(folder / panel.file, Image(np.full((32, 32, 3), (i + 1) / 8, np.float32)))
     figures.write(report.results, folder)
-    markdown.write(report, folder)
     page.write(report, folder)
     return folder, report
 
@@ -67,7 +66,8 @@ def draw_only(monkeypatch):
     def limit(*names):
         def write_some(results, folder):
             with monkeypatch.context() as patch:
-                patch.setattr(figures, "figures_of", lambda *of: [one for one in figures_of(*of) if one.name in names])
+                some = {name: draw for name, draw in figures_of(results, folder).items() if name in names}
+                patch.setattr(figures, "figures_of", lambda *_: some)
                 write(results, folder)
 
         monkeypatch.setattr(figures, "write", write_some)

@@ -6,9 +6,10 @@ from lowrank_sr.machine.load import Load
 from lowrank_sr.study.encoding import encode
 from lowrank_sr.study.measure.ablation import COMBINATIONS, Ablated, Alone
 from lowrank_sr.study.measure.crops import Crop, Panel
-from lowrank_sr.study.measure.full_size import FullSize
+from lowrank_sr.study.measure.full_size import FullSizeTime
 from lowrank_sr.study.measure.layers import LayerRow, LayerTimes, Sgemm
 from lowrank_sr.study.measure.memory import Memory, MemoryAt, Peak
+from lowrank_sr.study.measure.networks import Done, Training
 from lowrank_sr.study.measure.quality import PictureQuality, Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, LayerSpectrum, Network
 from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times, Timing
@@ -20,8 +21,7 @@ from lowrank_sr.study.measure.sweeps import (
     ThresholdPoint,
     TruncationPoint,
 )
-from lowrank_sr.study.measure.tuning import Done, Training, Tuned
-from lowrank_sr.study.record import Results
+from lowrank_sr.study.record import Results, Tuned
 from lowrank_sr.study.technique import (
     BLOCKS,
     CP_FITTED,
@@ -124,7 +124,10 @@ def example(methods=METHODS):
         crop=Crop("eye", 4, 8, 32, panels, tail),
         sgemm=Sgemm(1536, timing(2.0)),
         layers={"RRDB_trunk.0.RDB1.conv5": layer(64, 192)},
-        full_size=FullSize(SIDE, 23, 4, {REFERENCE: speed(1.0), SVD_KERNEL_WINOGRAD: speed(2.0)}),
+        full_size={
+            REFERENCE: FullSizeTime(23, 4, speed(1.0)),
+            SVD_KERNEL_WINOGRAD: FullSizeTime(23, 4, speed(2.0)),
+        },
         tuned={},
         stages={},
     )

@@ -12,7 +12,6 @@ from lowrank_sr.study.measure import (
     crops,
     full_size,
     layers,
-    low_rank,
     networks,
     quality,
     spectra,
@@ -36,7 +35,7 @@ def test_a_factorised_network_is_kept(root, tmp_path, monkeypatch):
     study = opened(root, tmp_path)
     first = networks.network(study, SVD_KERNEL)
     assert (tmp_path / "networks" / "svd.npz").exists()
-    monkeypatch.setattr(low_rank, "at_speedup", lambda *_, **__: pytest.fail("compressed again"))
+    monkeypatch.setattr(networks, "at_speedup", lambda *_, **__: pytest.fail("compressed again"))
     assert same_layers(networks.network(study, SVD_KERNEL), first)
 
 
@@ -47,7 +46,7 @@ def test_another_studys_network_is_not_used(root, tmp_path, changed):
     (tmp_path / "first").mkdir()
     study = opened(root, tmp_path, **changed)
     net = networks.network(study, CP_KERNEL)
-    assert same_layers(net, low_rank.at_speedup(study, "cp", "kernel", low_rank.TABLE1_SPEEDUP))
+    assert same_layers(net, networks.at_speedup(study, "cp", "kernel", networks.TABLE1_SPEEDUP))
     assert not same_layers(net, networks.network(opened(root, tmp_path / "first"), CP_KERNEL))
 
 
@@ -86,7 +85,7 @@ def test_speeds_are_over_the_dense_network(root):
     # others 64 of 324
     work = {name: flops.per_pixel(layer) * net.architecture.area(name) / 2 for name, layer in small.layers.items()}
     shares = {name: 7 / 18 if name.startswith("upconv") else 8 / 18 for name in work} | dict.fromkeys(
-        low_rank.ENDS, 64 / 324
+        networks.ENDS, 64 / 324
     )
     expected = 64 * sum(shares[name] * work[name] for name in work) / 1e9
     assert pair.multiplications == pytest.approx(expected)
@@ -138,9 +137,9 @@ def test_what_the_ablation_factorises(root, tmp_path, layers):
 def test_the_ablation_shares_fits_where_they_are_the_same(root, tmp_path, layers):
     """A fit goes from the first layer to the last: without the layers behind, the blocks' factors are the same."""
     study = opened(root, tmp_path)
-    ranks = low_rank.uniform_ranks(study, "svd", 2)
-    names = low_rank.chosen_layers(study.net, layers)
-    alone = low_rank.factorised(study, "svd", {name: rank for name, rank in ranks.items() if name in names}, "fitted")
+    ranks = networks.uniform_ranks(study, "svd", 2)
+    names = networks.chosen_layers(study.net, layers)
+    alone = networks.factorised(study, "svd", {name: rank for name, rank in ranks.items() if name in names}, "fitted")
     assert same_layers(ablation.network(study, "svd", "uniform", layers, "fitted"), alone)
 
 
@@ -163,13 +162,13 @@ def test_without_the_guard_ranks_are_those_of_the_threshold(root, tmp_path, meas
     assert point.network is None
     assert point.refused == "no layer would cost less than it does dense"
     assert point.unguarded.theoretical_speedup < 1
-    assert point.unguarded.factorised == len(low_rank.inner_layers(study.net))
+    assert point.unguarded.factorised == len(networks.inner_layers(study.net))
 
 
 def test_a_limit_drops_the_fraction_asked_for(root, tmp_path):
     study = opened(root, tmp_path)
     point = sweeps.above_limit(study, 0.75)
-    sigma = np.concatenate(list(low_rank.inner_singular_values(study.net).values()))
+    sigma = np.concatenate(list(networks.inner_singular_values(study.net).values()))
     assert np.mean(sigma < point.limit) == pytest.approx(0.75, abs=1 / len(sigma))
 
 

@@ -1,16 +1,23 @@
+"""`benchmarks/plot.py`, the program that draws what pytest-benchmark has measured."""
+
 import builtins
 import csv
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
-from lowrank_sr.cli import main
+from lowrank_sr import cli
 from lowrank_sr.pictures.images import read_image
-from lowrank_sr.study.report.benchmarks import read
+
+SPEC = importlib.util.spec_from_file_location("plot", Path(__file__).parents[2] / "benchmarks" / "plot.py")
+plot = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(plot)
 
 
-@pytest.mark.parametrize("command", [["study", "-o"], ["plot-benchmarks"]])
-def test_without_matplotlib(tmp_path, monkeypatch, only_sentence, command):
+@pytest.mark.parametrize(("program", "command"), [(cli.main, ["study", "-o"]), (plot.main, [])])
+def test_without_matplotlib(tmp_path, monkeypatch, only_sentence, program, command):
     real = builtins.__import__
 
     def without(name, *rest, **more):
@@ -19,7 +26,7 @@ def test_without_matplotlib(tmp_path, monkeypatch, only_sentence, command):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert main([*command, str(tmp_path / "new")]) == 2
+    assert program([*command, str(tmp_path / "new")]) == 2
     assert "pip install" in only_sentence()
     assert not (tmp_path / "new").exists()
 
@@ -43,7 +50,7 @@ def benchmark_file(path, machine="Some CPU"):
 
 
 def test_limits_are_read_and_the_rest_are_rows(tmp_path):
-    machine = read(benchmark_file(tmp_path / "b.json"))
+    machine = plot.read(benchmark_file(tmp_path / "b.json"))
     assert machine.name == "b: Some CPU"
     assert machine.bandwidth == pytest.approx(16)  # 0.8 GB in 50 ms
     assert machine.sgemm == pytest.approx(140)
@@ -59,8 +66,8 @@ def test_two_machines_in_one_figure_and_one_table(tmp_path):
     sources = [benchmark_file(tmp_path / f"{name}.json", name) for name in ("here", "there")]
     table = tmp_path / "rows.csv"
     one, both = tmp_path / "one.png", tmp_path / "both.png"
-    assert main(["plot-benchmarks", str(sources[0]), "-o", str(one)]) == 0
-    assert main(["plot-benchmarks", *map(str, sources), "-o", str(both), "--csv", str(table)]) == 0
+    assert plot.main([str(sources[0]), "-o", str(one)]) == 0
+    assert plot.main([*map(str, sources), "-o", str(both), "--csv", str(table)]) == 0
     assert read_image(both).pixels.shape[1] == pytest.approx(2 * read_image(one).pixels.shape[1], abs=2)
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file))
@@ -74,10 +81,10 @@ def test_two_machines_in_one_figure_and_one_table(tmp_path):
 def test_plot_benchmarks(tmp_path, capsys, suffix):
     source = benchmark_file(tmp_path / "b.json")
     target = tmp_path / f"drawing{suffix}" if suffix else tmp_path / "b.png"
-    assert main(["plot-benchmarks", str(source), *(["-o", str(target)] if suffix else [])]) == 0
+    assert plot.main([str(source), *(["-o", str(target)] if suffix else [])]) == 0
     assert capsys.readouterr().out == f"{target}\n"
     first = target.read_bytes()
-    assert main(["plot-benchmarks", str(source), "-o", str(target)]) == 0
+    assert plot.main([str(source), "-o", str(target)]) == 0
     assert target.read_bytes() == first
     if suffix is None:
         assert read_image(target).pixels.std() > 0.01
@@ -96,10 +103,10 @@ def test_plot_benchmarks_refuses(tmp_path, only_sentence, text, sentence):
     source = tmp_path / "b.json"
     if text is not None:
         source.write_text(text)
-    assert main(["plot-benchmarks", str(source)]) == 2
+    assert plot.main([str(source)]) == 2
     assert sentence in only_sentence()
 
 
 def test_plot_benchmarks_refuses_a_suffix(tmp_path, only_sentence):
-    assert main(["plot-benchmarks", str(benchmark_file(tmp_path / "b.json")), "-o", str(tmp_path / "b.xyz")]) == 2
+    assert plot.main([str(benchmark_file(tmp_path / "b.json")), "-o", str(tmp_path / "b.xyz")]) == 2
     assert "expected a name that ends in .png, .svg or .pdf" in only_sentence()

@@ -7,13 +7,12 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.study import record
 from lowrank_sr.study.encoding import decode, encode
 from lowrank_sr.study.measure.crops import Panel
-from lowrank_sr.study.measure.full_size import FullSizeTime
 from lowrank_sr.study.measure.layers import LayerTimes
 from lowrank_sr.study.measure.memory import MemoryAt, Peak
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import SpeedAndSize
 from lowrank_sr.study.measure.sweeps import SpeedupPoint, ThresholdPoint, TruncationPoint
-from lowrank_sr.study.technique import SVD_FITTED
+from lowrank_sr.study.technique import REFERENCE, SVD_FITTED
 
 SECONDS = {"seconds", "seconds_low", "seconds_high", "speedup", "speedup_low", "speedup_high", "gflops"}
 SECONDS |= {"rounds", "load"}
@@ -61,7 +60,7 @@ def test_the_keys_of_results_json():
         SpeedupPoint(technique=SVD_FITTED, speedup=2, network=network(27.0, 2.0)),
         TruncationPoint(condition=4, refused="why"),
         example().times,
-        example().full_size,
+        example().full_size[REFERENCE],
         example().limits[0],
         example().ablation[0],
         example().crop,
@@ -73,14 +72,12 @@ def test_decoding_undoes_encoding(value):
 
 def test_results_are_assembled_from_the_steps():
     results, steps = example(), encoded_steps(example())
-    full = results.full_size
-    for technique, speed in full.techniques.items():
-        steps[f"full size/{technique.name}"] = encode(FullSizeTime(full.num_block, full.speedup, speed))
+    steps |= {f"full size/{technique.name}": encode(row) for technique, row in results.full_size.items()}
     assert record.assemble(steps) == results
 
 
 def test_without_full_size():
-    assert record.assemble(encoded_steps(example())).full_size is None
+    assert record.assemble(encoded_steps(example())).full_size == {}
 
 
 IDENTITY = {"seed": "0", "threads": "2"}

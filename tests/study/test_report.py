@@ -1,17 +1,18 @@
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-from example_results import METHODS, SIDE, example, quality
+from example_results import METHODS, SIDE, example
 from made_up import BUSY, timed
 
 from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import read_image
-from lowrank_sr.study.report import conclusions, figures, introduction, style, tables, tables_causes
-from lowrank_sr.study.report.content import Report, sections, summary
+from lowrank_sr.study.report import clock, figures, page, style, tables
+from lowrank_sr.study.report.page import Report
 from lowrank_sr.study.settings import Settings
-from lowrank_sr.study.technique import IM2COL, REFERENCE, SVD_FITTED_WINOGRAD
+from lowrank_sr.study.technique import CP_FITTED, IM2COL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "layers", "pareto", "thresholds", "memory")
 FIGURES += ("ablation", "alone", "tail")
@@ -28,18 +29,17 @@ def test_every_figure_is_drawn(written):
 
 def test_a_figure_without_numbers_is_left_out(tmp_path):
     results = example()
-    names = {figure.name for figure in figures.figures_of(results, tmp_path)}
-    assert names == set(FIGURES)
+    assert figures.figures_of(results, tmp_path).keys() == set(FIGURES)
     fewer = type(results)(**(vars(results) | {"speedups": results.speedups[1:2], "thresholds": ()}))
-    names = {figure.name for figure in figures.figures_of(fewer, tmp_path)}
-    assert names == set(FIGURES) - {"pareto", "thresholds"}
+    assert figures.figures_of(fewer, tmp_path).keys() == set(FIGURES) - {"pareto", "thresholds"}
+    assert "pareto.svg" not in written_from(fewer)
 
 
 def test_a_figure_is_the_same_every_time(tmp_path):
-    (figure,) = [figure for figure in figures.figures_of(example(), tmp_path) if figure.name == "memory"]
+    draw = figures.figures_of(example(), tmp_path)["memory"]
     for name in ("first.svg", "second.svg"):
         with style.styled():
-            style.save(figure.draw(True), tmp_path / name)
+            style.save(draw(True), tmp_path / name)
     assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
 
 
@@ -51,7 +51,7 @@ def test_table1_holds_what_was_measured():
     assert row["measured speed-up"] == "2.00 (1.90–2.10)"
     assert row["seconds"] == "0.500 (0.450–0.550)"
     assert row["peak memory (MB)"] == "30"
-    assert f"{SIDE} x {SIDE}" in table.caption
+    assert f"Seconds are the median and the quartiles for {SIDE} x {SIDE} pixels." in written_from(example())
 
 
 def test_the_poster_stands_beside_ours():
@@ -63,15 +63,15 @@ def test_the_poster_stands_beside_ours():
 
 
 def test_the_ablation_has_a_row_for_each_combination():
-    table = tables_causes.ablation(example())
+    table = tables.ablation(example())
     assert len(table.rows) == 1 + len(example().ablation)
     assert table.rows[1] == ["SVD, all layers, uniform share, kernel", "10", "2.00", "27.00", "27.50", "0.8000"]
     assert table.rows[-1][0] == "SVD, unmarked layers, uniform share, fitted"
-    assert tables_causes.alone(example()).rows == [["trunk_conv", "12", "0.300", "1.010", "26.00", "27.00", "0.8000"]]
+    assert tables.alone(example()).rows == [["trunk_conv", "12", "0.300", "1.010", "26.00", "27.00", "0.8000"]]
 
 
 def test_thresholds_have_rows_without_the_guard():
-    rows = tables_causes.thresholds(example()).rows
+    rows = tables.thresholds(example()).rows
     limited = [row[:2] for row in rows if "singular value" in row[0]]
     assert limited[:2] == [
         ["every layer at a singular value", "0.500"],
@@ -84,15 +84,13 @@ def test_points_without_a_network_say_why():
     results = example()
     (first, second), why = results.truncations, "no layer would cost less than it does dense"
     results = replace(results, truncations=(first, replace(second, network=None, refused=why)))
-    rows = tables_causes.thresholds(results).rows
+    rows = tables.thresholds(results).rows
     assert [f"every layer at a condition number: {why}", "16.000", *["–"] * 7] in rows
     assert ["SVD, kernel: too fast", "9", *["–"] * 7] in tables.speedups(results).rows
-    captions = {figure.name: figure.caption for figure in figures.figures_of(results, Path())}
-    assert captions["thresholds"].endswith(f"No filled point: every layer at a condition number, 16 ({why}).")
 
 
 def test_the_self_check_shows_every_measurement():
-    rows = {row[0]: row[1:] for row in tables_causes.self_check(example()).rows}
+    rows = {row[0]: row[1:] for row in tables.self_check(example()).rows}
     assert rows["direct"] == ["1.00 (0.95–1.05)", "1.00 (0.95–1.05)", "–", "0.10"]
     assert rows["SVD, kernel"][2] == "2.00 (1.90–2.10)"  # from the sweep of speed-ups
     assert "CP, fitted" in rows  # timed for Table 1 and in the sweep
@@ -104,67 +102,65 @@ def test_the_full_size_table_names_no_factors():
     assert [row[0] for row in tables.full_size(example()).rows] == ["direct", "SVD, F(6, 3)"]
 
 
-def blocks(results, heading):
+def written_from(results, claims=()):
+    """The report on these results in Markdown."""
     settings = Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye",))
-    report = Report(settings, cpu.describe(), results, [])
-    return dict(sections(report, Path())).get(heading, [])
-
-
-def test_the_note_on_the_full_size_is_of_what_was_timed():
-    note, missing = blocks(example(), "ESRGAN at full size")[1:]
-    assert note.endswith("The other layers are dense, by Winograd's algorithm beside SVD, F(6, 3).")
-    assert missing.startswith("CP is not timed here")
+    return page.rendered("markdown.j2", Report(settings, cpu.describe(), results, list(claims)), Path())
 
 
 def test_without_svd_no_layer_stands_alone():
-    results = replace(example(), alone=())
-    tables_there = [block for block in blocks(results, "Where the loss comes from") if isinstance(block, tables.Table)]
-    assert [table.caption[:12] for table in tables_there] == ["The ablation"]
+    text = written_from(replace(example(), alone=()))
+    assert "| SVD, all layers, uniform share, kernel |" in text
+    assert "alone.svg" not in text
+    assert "One layer alone" not in text
 
 
-def test_the_tail_is_that_of_the_network():
+def test_the_words_are_of_this_network():
     results = example()
-    text = introduction.network(results)
-    assert "the enlarged picture: upconv1 and conv_last." in text
-    assert "has 1 block, " in text
-    assert dict(introduction.words(results).entries)["dense block, tail"].endswith("; upconv1 and conv_last")
-    settings = Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye",))
-    assert "on 1 picture (eye)" in summary(Report(settings, {}, results, []))
+    text = written_from(results)
+    assert "The tail, upconv1 and conv_last, works on the enlarged picture." in text
+    assert "ours, 100, lies in the widest gap of the condition numbers, and marks 1 of 4 layers" in text
+    assert "for decomposition: trunk_conv. Below" in text
+    assert "PSNR lost by each layer outside the dense blocks factorised alone" in text
+    (row,) = results.alone
+    inside = replace(results, alone=(row, replace(row, layer="RRDB_trunk.0.RDB1.conv1")))
+    assert "PSNR lost by each layer factorised alone" in written_from(inside)
+    assert "num_block 1, num_feat 8, num_grow_ch 4, 21 layers, 1,000 parameters; on 1 picture (eye).\n" in text
+
+
+def test_layers_on_both_sides_of_the_threshold():
+    assert tables.conditions(example()).rows == [
+        ["above the threshold", "1", "1000 to 1000", "50 to 50"],
+        ["others", "3", "10 to 20", "33 to 50"],
+    ]
+
+
+def test_points_are_counted_beside_sgemm():
+    """Which does 1 GFLOP/s here: a layer of 0.5 GFLOP, or 0.25 multiplications, in 0.25 s is twice as fast."""
+    results = example()
+    (name, layer), quick = next(iter(results.layers.items())), replace(results.sgemm.measured, gflops=1.0)
+    row = replace(layer.rows[0], gflop=0.5, multiplications=0.1, measured=replace(layer.rows[0].measured, seconds=0.25))
+    results = replace(results, sgemm=replace(results.sgemm, measured=quick), layers={name: replace(layer, rows=(row,))})
+    assert tables.sgemm(results).rows == [
+        ["FLOPs, by the formula", "1 of 1", "200%"],
+        ["multiplications done", "0 of 1", "80%"],
+    ]
 
 
 def test_the_fastest_are_told_apart_or_named_together():
     results = timed(example(), {SVD_FITTED_WINOGRAD: 3.0, IM2COL: 0.5})
-    assert conclusions.times(results).startswith("Fastest: SVD, fitted, F(6, 3), 3.00 times as fast as direct (2.00 in")
-    results = timed(results, {SVD_FITTED_WINOGRAD: 2.1})
-    said = conclusions.times(results)
-    assert "SVD, kernel, 2.00 times" in said
-    assert "CP, fitted, 2.00 times as fast as direct (2.00 in theory), not told apart." in said.split("Of those")[0]
+    assert clock.fastest(results, list(results.quality)) == [SVD_FITTED_WINOGRAD]
+    assert "Fastest: SVD, fitted, F(6, 3); of the exact methods: Winograd." in written_from(results)
+    level = clock.fastest(timed(results, {SVD_FITTED_WINOGRAD: 2.1}), list(results.quality))
+    assert level[0] == SVD_FITTED_WINOGRAD
+    assert {SVD_KERNEL, CP_FITTED} <= set(level)
 
 
 def test_a_disturbed_time_is_not_among_the_fastest():
-    results = timed(example(), {SVD_FITTED_WINOGRAD: 3.0})
-    busy = timed(results, {IM2COL: 0.5}, load=BUSY)
-    assert "im2col" not in conclusions.times(busy)
-    point = results.speedups[3]
-    direct, by_winograd = point.network.measured.direct, replace(point.network.measured.winograd, load=BUSY)
-    near = replace(point.network, quality=quality(28.0))
-    slow = replace(near, measured=replace(near.measured, direct=direct, winograd=by_winograd))
-    points = (replace(point, network=near), replace(point, speedup=3.0, network=slow))
-    said = conclusions.pareto(replace(results, speedups=points))
-    assert "measured 3.00 (CP, fitted, ×2); not counted: 1 of these 2 networks" in said
-
-
-def test_only_layers_that_lose_are_named():
-    results = example()
-    (row,) = results.alone
-    text = conclusions.alone(results)
-    assert text.startswith(
-        "Of the layers outside the dense blocks, most is lost by trunk_conv (-2.00 dB; -1.00 once colours match)."
-    )
-    better = replace(results, alone=(replace(row, quality=quality(28.1)),))
-    assert conclusions.alone(better).endswith("none loses more than 0.005 dB alone.")
-    inside = replace(results, alone=(row, replace(row, layer="RRDB_trunk.0.RDB1.conv1", quality=quality(28.0))))
-    assert conclusions.alone(inside) == "Most is lost by trunk_conv (-2.00 dB; -1.00 once colours match)."
+    results = timed(timed(example(), {SVD_FITTED_WINOGRAD: 3.0}), {IM2COL: 9.0}, load=BUSY)
+    assert clock.fastest(results, list(results.quality)) == [SVD_FITTED_WINOGRAD]
+    disturbed = timed(results, dict.fromkeys(results.quality, 1.0) | {IM2COL: 9.0}, load=BUSY)
+    assert IM2COL in clock.fastest(disturbed, list(results.quality))  # where nothing else is known
 
 
 def test_what_the_system_does_not_report_is_a_dash():
@@ -177,11 +173,22 @@ def test_what_the_system_does_not_report_is_a_dash():
 
 
 def test_both_reports_say_the_same(written):
+    """Every heading, every row of a table, and every verdict with its rule and its numbers."""
     folder, report = written
     text, html = ((folder / name).read_text(encoding="utf-8") for name in ("report.md", "report.html"))
-    for heading, _ in sections(report, folder):
-        assert f"## {heading}" in text
-        assert f"<h2>{heading}</h2>".replace("'", "&#x27;") in html
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert headings == [unescape(heading) for heading in re.findall("<h2>(.*)</h2>", html)]
+    rows = re.findall(r"^\| (.*) \|$", text.replace("-", "‑"), re.MULTILINE)
+    cells = [re.findall("<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("<tr>(.*)</tr>", html)]
+    drawn = [" | ".join(unescape(re.sub("<[^>]*>", "", cell)).replace("-", "‑") for cell in row) for row in cells]
+    titles = tuple(claim.claim.replace("-", "‑") for claim in report.claims)
+    assert [row for row in rows if not row.startswith(("‑‑‑", "claim |", *titles))] == drawn
+    assert len(drawn) > 80
+    shown = unescape(re.sub("<[^>]*>", "", html))
+    for claim in report.claims:
+        for said in (claim.claim, claim.poster, claim.measured.verdict, claim.measured.found, claim.measured.rule):
+            assert said in text
+            assert said in shown
 
 
 class Links(HTMLParser):

@@ -27,8 +27,8 @@ def test_name_and_label(value, name, label):
 
 
 def test_the_clock_does_not_see_the_factors():
-    assert Technique("svd").clock_label == Technique("svd", "fitted").clock_label == "SVD"
-    assert technique.SVD_FITTED_WINOGRAD.clock_label == "SVD, F(6, 3)"
+    assert Technique("svd").look.label == Technique("svd", "fitted").clock_label == "SVD"
+    assert technique.SVD_FITTED_WINOGRAD.look.label == "SVD, F(6, 3)"
 
 
 def test_names_and_labels_are_unique():
@@ -43,7 +43,7 @@ def test_looks_can_be_told_apart():
 
 def test_a_method_without_a_look_is_drawn_under_its_name():
     new = Technique(method="fft")
-    assert new.label == new.clock_label == "fft"
+    assert new.label == new.look.label == "fft"
     assert new.look.day in style.NIGHT
     assert new.look.marker not in {look.marker for look in LOOKS if look.label}
 

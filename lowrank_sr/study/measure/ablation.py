@@ -20,13 +20,14 @@ from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.encoding import FLAT
-from lowrank_sr.study.measure import low_rank, networks, quality
-from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
+from lowrank_sr.study.measure import networks, quality
+from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, FITTED, KERNEL, MARKED, UNMARKED, WINOGRAD, Technique
 
 UNIFORM, CHOSEN = "uniform", "chosen"
+RANKS = {UNIFORM: networks.uniform_ranks, CHOSEN: networks.chosen_ranks}
 FACTORS = (KERNEL, BIAS, FITTED)
 ALONE_SPEEDUP = 2  # theoretical, of a layer that is factorised alone
 COMBINATIONS = (
@@ -80,39 +81,32 @@ def ablated(study: Study, form: str, ranks: str, layers: str, factors: str) -> A
 def network(study: Study, form: str, ranks: str, layers: str, factors: str) -> RRDBNet:
     """The network of a combination, by Winograd's algorithm."""
     every = _every_layer(study, form, ranks, factors)
-    kept = low_rank.chosen_layers(study.net, layers)
+    kept = networks.chosen_layers(study.net, layers)
     dropped = [name for name, layer in every.layers.items() if name not in kept and layer.rank is not None]
     order = list(every.layers)
     last = max((order.index(name) for name in kept if every.layers[name].rank is not None), default=-1)
     # A fit goes from the first layer to the last: what it gives a layer does not depend on those behind.
     if factors == KERNEL or all(order.index(name) > last for name in dropped):
-        return low_rank.with_dense(study.net, every, dropped, WINOGRAD)
-    some = {name: rank for name, rank in _ranks(study, form, ranks).items() if name in kept}
-    return low_rank.factorised(study, form, some, factors)
+        return networks.with_dense(study.net, every, dropped, WINOGRAD)
+    some = {name: rank for name, rank in RANKS[ranks](study, form, TABLE1_SPEEDUP).items() if name in kept}
+    return networks.factorised(study, form, some, factors)
 
 
 @lru_cache(maxsize=8)
 def _every_layer(study: Study, form: str, ranks: str, factors: str) -> RRDBNet:
-    if ranks == UNIFORM and factors == KERNEL:
-        return networks.network(study, Technique(form))
-    if ranks == CHOSEN and factors == FITTED:
-        return networks.network(study, Technique(form, FITTED))
+    if (ranks, factors) in ((UNIFORM, KERNEL), (CHOSEN, FITTED)):
+        return networks.network(study, Technique(form, factors))
     if factors == BIAS:
         kernels = _every_layer(study, form, ranks, KERNEL).with_method(WINOGRAD)
-        return fit.refit_biases(study.net.with_method(WINOGRAD), kernels, low_rank.crops(study).low)
-    return low_rank.factorised(study, form, _ranks(study, form, ranks), factors)
-
-
-def _ranks(study: Study, form: str, ranks: str) -> dict[str, int]:
-    of_all = low_rank.uniform_ranks if ranks == UNIFORM else low_rank.chosen_ranks
-    return of_all(study, form, TABLE1_SPEEDUP)
+        return fit.refit_biases(study.net.with_method(WINOGRAD), kernels, networks.crops(study).low)
+    return networks.factorised(study, form, RANKS[ranks](study, form, TABLE1_SPEEDUP), factors)
 
 
 def layers_alone(study: Study) -> list[str]:
     """The layers to factorise alone: all, or in a quick study those outside the dense blocks, that have such a rank."""
-    names = low_rank.inner_layers(study.net)
+    names = networks.inner_layers(study.net)
     if not study.extent.every_layer_alone:
-        names = [name for name in names if not name.startswith(low_rank.DENSE_BLOCKS)]
+        names = [name for name in names if not name.startswith(networks.DENSE_BLOCKS)]
     return [name for name in names if flops.break_even("svd", *study.net.layers[name].shape) >= ALONE_SPEEDUP]
 
 
@@ -125,7 +119,7 @@ def alone(study: Study, name: str) -> Alone:
 
 def layer_alone(study: Study, name: str) -> tuple[RRDBNet, int, float]:
     """The network with layer `name` alone factorised, by Winograd's algorithm; its rank and its relative error."""
-    dense = low_rank.dense_layer(study, name)
+    dense = networks.dense_layer(study, name)
     rank = speedup_rank(flops.break_even("svd", *dense.shape), ALONE_SPEEDUP)
     layer, error = from_kernel(dense, "svd", rank)
     return RRDBNet(dict(study.net.layers) | {name: layer}, WINOGRAD), rank, error

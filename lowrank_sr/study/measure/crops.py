@@ -4,6 +4,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -12,7 +13,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.metrics import psnr, ssim
 from lowrank_sr.pictures.resize import imresize
-from lowrank_sr.study.measure import ablation, low_rank, networks, sweeps
+from lowrank_sr.study.measure import ablation, networks, sweeps
 from lowrank_sr.study.measure.quality import matched
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, DIRECT, FITTED, KERNEL, SVD_KERNEL, WINOGRAD, Technique
@@ -49,8 +50,7 @@ class Crop:
     sweep: tuple[Panel, ...] = ()
 
 
-@dataclass(frozen=True)
-class Square:
+class Square(NamedTuple):
     """A square by how much estimates differ in it, and its place in pixels."""
 
     difference: float
@@ -74,15 +74,9 @@ def crop(study: Study) -> Crop:
             panels = {LOW_RESOLUTION: magnified, GROUND_TRUTH: high.pixels} | estimates
     assert best is not None, "a study has at least one picture"
     name, low, high = study.pictures[place]
-    return Crop(
-        name,
-        best.top,
-        best.left,
-        best.side,
-        _write(study, panels, high.pixels, best, ""),
-        _write(study, _tail(study, low), high.pixels, best, "tail-"),
-        _write(study, _sweep(study, low), high.pixels, best, ""),
-    )
+    groups = {"panels": panels, "tail": _tail(study, low), "sweep": _sweep(study, low)}
+    written = {group: _write(study, some, high.pixels, best, group) for group, some in groups.items()}
+    return Crop(name, best.top, best.left, best.side, **written)
 
 
 def shown(study: Study) -> list[Technique]:
@@ -94,14 +88,11 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
     """The enlargements of `low` that show what the layers outside the dense blocks do, by what was done to them."""
     if "svd" not in study.forms:
         return {}
-    dense = study.net.with_method(WINOGRAD)(low.pixels)
-    estimates = {}
-    for name in ablation.layers_alone(study):
-        if not name.startswith(low_rank.DENSE_BLOCKS):
-            estimates[f"{name} alone"] = ablation.layer_alone(study, name)[0](low.pixels)
+    outside = [name for name in ablation.layers_alone(study) if not name.startswith(networks.DENSE_BLOCKS)]
+    estimates = {f"{name} alone": ablation.layer_alone(study, name)[0](low.pixels) for name in outside}
     every = networks.network(study, SVD_KERNEL).with_method(WINOGRAD)(low.pixels)
     estimates["all layers"] = every
-    estimates["all layers, colours matched"] = matched(every, dense)
+    estimates["all layers, colours matched"] = matched(every, study.net.with_method(WINOGRAD)(low.pixels))
     for label, layers, factors in (
         ("all layers, bias fitted", ALL, BIAS),
         ("dense blocks alone", BLOCKS, KERNEL),
@@ -115,7 +106,7 @@ def _sweep(study: Study, low: Image) -> dict[str, np.ndarray]:
     """The enlargements of `low` by the networks of the sweep of speed-ups, but for those of Figure 4."""
     estimates = {}
     for technique, speedup in sweeps.speedups(study):
-        if speedup != low_rank.TABLE1_SPEEDUP or technique.layers != ALL:
+        if speedup != networks.TABLE1_SPEEDUP or technique.layers != ALL:
             with suppress(InputError):  # no network is so cheap
                 net = sweeps.compressed(study, technique, speedup).with_method(WINOGRAD)
                 estimates[f"{technique.name}/{speedup:g}"] = net(low.pixels)
@@ -130,11 +121,11 @@ def _sound(estimates: dict[str, np.ndarray], truth: np.ndarray) -> list[np.ndarr
 
 
 def _write(
-    study: Study, pictures: dict[str, np.ndarray], truth: np.ndarray, square: Square, prefix: str
+    study: Study, pictures: dict[str, np.ndarray], truth: np.ndarray, square: Square, group: str
 ) -> tuple[Panel, ...]:
     """Write a PNG file of the square in each of `pictures`, (H, W, 3), into crops/."""
-    folder = study.folder / "crops"
-    folder.mkdir(exist_ok=True)
+    (study.folder / "crops").mkdir(exist_ok=True)
+    prefix = "tail-" if group == "tail" else ""
     window = slice(square.top, square.top + square.side), slice(square.left, square.left + square.side)
     panels = []
     for name, picture in pictures.items():
@@ -156,8 +147,7 @@ def file_digest(path: Path) -> str:
 def changed(crop: Crop, folder: Path) -> str | None:
     """The first file of the details that is not in `folder` as it was written, None where all are."""
     for panel in (*crop.panels, *crop.tail, *crop.sweep):
-        path = folder / panel.file
-        if not path.is_file() or file_digest(path) != panel.digest:
+        if not (folder / panel.file).is_file() or file_digest(folder / panel.file) != panel.digest:
             return panel.file
     return None
 

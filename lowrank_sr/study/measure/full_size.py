@@ -9,7 +9,7 @@ from lowrank_sr.layers import Layer, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.study.measure.low_rank import DENSE_BLOCKS, inner_layers
+from lowrank_sr.study.measure.networks import DENSE_BLOCKS, inner_layers
 from lowrank_sr.study.measure.speed import Speed, compare_with
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, DIRECT, SVD_KERNEL, SVD_KERNEL_WINOGRAD, WINOGRAD, Technique
@@ -27,16 +27,6 @@ class FullSizeTime:
     num_block: int
     speedup: float
     speed: Speed
-
-
-@dataclass(frozen=True)
-class FullSize:
-    """Every technique on a picture of `side` x `side` pixels."""
-
-    side: int
-    num_block: int
-    speedup: float
-    techniques: dict[Technique, Speed]
 
 
 def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: str = AUTO) -> RRDBNet:
@@ -69,13 +59,9 @@ def _with_noise(net: RRDBNet, form: str, speedup: float, names: Sequence[str], s
 
 def techniques(study: Study) -> list[Technique]:
     """What is compared, direct convolution first."""
+    low_rank = [technique for technique, method in LOW_RANK_METHODS.items() if method in study.dense_methods]
     dense = [Technique(method=method) for method in study.dense_methods]
-    low_rank = [
-        technique
-        for technique, method in LOW_RANK_METHODS.items()
-        if technique.form in study.forms and method in study.dense_methods
-    ]
-    return dense + low_rank
+    return dense + [technique for technique in low_rank if technique.form in study.forms]
 
 
 def of_technique(study: Study, technique: Technique) -> FullSizeTime:

@@ -16,7 +16,7 @@ from lowrank_sr.layers import Dense, Layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.study.measure import low_rank
+from lowrank_sr.study.measure import networks
 from lowrank_sr.study.measure.speed import Timing, in_turn, timing
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL_WINOGRAD, Technique
@@ -86,7 +86,7 @@ def distinct(net: RRDBNet) -> dict[str, float]:
 
 def layer_times(study: Study, name: str, area: float) -> LayerTimes:
     """Layer `name` by every technique, on the map that it has in a picture of `layer_side`; R = NC/(N+C) among them."""
-    dense = low_rank.dense_layer(study, name)
+    dense = networks.dense_layer(study, name)
     side = round(study.extent.layer_side * area**0.5)
     variants = _variants(study, dense)
     runs = {str(i): run for i, run in enumerate(_runs(dense, variants, side))}

@@ -1,9 +1,9 @@
 """PSNR and SSIM of a network over the pictures of a study."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import fmean
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -60,8 +60,7 @@ def of_network(study: Study, net: RRDBNet) -> Quality:
     known, key = _measured.setdefault(study, {}), (digest(net), net.method)
     if key not in known:
         is_dense = all(layer.rank is None for layer in net.layers.values())
-        dense = None if is_dense else dense_pictures(study)
-        known[key] = _quality(study, lambda low: enlarge(net, low), dense)
+        known[key] = _quality(study, lambda low: enlarge(net, low), None if is_dense else dense_pictures(study))
     return known[key]
 
 
@@ -77,20 +76,17 @@ def _quality(
             row = replace(row, psnr_rgb_matched=psnr(mended, high.pixels, crop=scale, channels="rgb"))
         rows.append(row)
 
-    def mean(measure: str) -> float:
-        return math.fsum(getattr(row, measure) for row in rows) / len(rows)
-
-    same_colours = None if dense is None else mean("psnr_rgb_matched")
-    return Quality(mean("psnr_rgb"), mean("ssim_rgb"), mean("psnr_y"), mean("ssim_y"), tuple(rows), same_colours)
+    measures = ["psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", *([] if dense is None else ["psnr_rgb_matched"])]
+    means = {measure: fmean(getattr(row, measure) for row in rows) for measure in measures}
+    return Quality(pictures=tuple(rows), **means)
 
 
 @lru_cache(maxsize=1)
 def dense_pictures(study: Study) -> dict[str, np.ndarray]:
     """What the dense network makes of each picture, (H, W, 3) uint8, by name: a quarter of the memory of floats."""
     net = study.net.with_method(WINOGRAD)
-    return {
-        name: np.rint(255 * enlarge(net, low.pixels).clip(0, 1)).astype(np.uint8) for name, low, _ in study.pictures
-    }
+    enlarged = ((name, enlarge(net, low.pixels)) for name, low, _ in study.pictures)
+    return {name: np.rint(255 * picture.clip(0, 1)).astype(np.uint8) for name, picture in enlarged}
 
 
 def matched(picture: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -54,16 +54,9 @@ class ConditionNumbers:
 
 def network(net: RRDBNet) -> Network:
     """What the network is."""
-    design = net.architecture
-    return Network(
-        scale=net.scale,
-        num_feat=design.num_feat,
-        num_block=design.num_block,
-        num_grow_ch=design.num_grow_ch,
-        layers=len(net.layers),
-        parameters=net.parameters,
-        flops_per_pixel=net.flops_per_pixel,
-    )
+    of, layers = net.architecture, len(net.layers)
+    shape = net.scale, of.num_feat, of.num_block, of.num_grow_ch
+    return Network(*shape, layers, net.parameters, net.flops_per_pixel)
 
 
 @lru_cache(maxsize=4)
@@ -88,11 +81,8 @@ def condition_numbers(net: RRDBNet) -> ConditionNumbers:
 @lru_cache(maxsize=4)
 def singular_values_of(net: RRDBNet) -> dict[str, np.ndarray]:
     """The singular values of every layer's matricised kernel, largest first, by name."""
-    values = {}
-    for name, layer in net.layers.items():
-        with blas_threads(1):
-            values[name] = singular_values(layer.kernel())
-    return values
+    with blas_threads(1):
+        return {name: singular_values(layer.kernel()) for name, layer in net.layers.items()}
 
 
 def condition(sigma: np.ndarray) -> float:

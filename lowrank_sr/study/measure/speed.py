@@ -13,7 +13,7 @@ from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.measure import networks
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import REFERENCE, Technique
+from lowrank_sr.study.technique import REFERENCE, Technique, stages
 
 SAMPLE_SECONDS = 0.04  # of a time, at least: ten of the 4 ms that Linux's scheduler gives to one process at a time
 
@@ -69,6 +69,13 @@ class Times:
         return max(dense, key=lambda technique: self.techniques[technique].measured.speedup)
 
 
+@dataclass(frozen=True)
+class StageTimes:
+    """Every fine-tuned network and what it was before, all timed in turn, so that their seconds compare."""
+
+    techniques: dict[Technique, Speed]
+
+
 def of_technique(study: Study, technique: Technique) -> SpeedAndSize:
     """The time of a technique beside that of direct convolution, and how large its network is.
 
@@ -82,6 +89,12 @@ def of_technique(study: Study, technique: Technique) -> SpeedAndSize:
 def again(study: Study, technique: Technique) -> Speed:
     """The same network timed again, at the end of the study."""
     return compare(study, {technique: networks.network(study, technique)})[technique]
+
+
+def stage_times(study: Study) -> StageTimes:
+    """The times of every fine-tuned network and of what it was before."""
+    every = [stage for technique in study.finetuned for stage in stages(technique)]
+    return StageTimes(compare(study, {technique: networks.network(study, technique) for technique in every}))
 
 
 def compare(study: Study, networks: Mapping[Technique, RRDBNet]) -> dict[Technique, Speed]:

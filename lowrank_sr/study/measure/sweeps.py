@@ -12,8 +12,8 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank.ranks import condition_rank, energy_rank
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.encoding import FLAT
-from lowrank_sr.study.measure import low_rank, networks, quality, spectra, speed
-from lowrank_sr.study.measure.low_rank import TABLE1_SPEEDUP
+from lowrank_sr.study.measure import networks, quality, spectra, speed
+from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.settings import Study
@@ -90,10 +90,7 @@ class TruncationPoint(GuardedPoint):
 
 @dataclass(frozen=True, kw_only=True)
 class LimitPoint(GuardedPoint):
-    """The threshold is a limit for the singular values themselves: every layer keeps those of at least `limit`.
-
-    `dropped` is the fraction of all singular values that are below it.
-    """
+    """The threshold is a limit for the singular values: a fraction `dropped` of all are below it, and left out."""
 
     limit: float
     dropped: float
@@ -123,7 +120,7 @@ def compressed(study: Study, technique: Technique, speedup: float) -> RRDBNet:
     assert technique.form is not None
     if speedup == TABLE1_SPEEDUP and technique.layers == ALL:
         return networks.network(study, technique)
-    return low_rank.at_speedup(study, technique.form, technique.factors, speedup, technique.layers)
+    return networks.at_speedup(study, technique.form, technique.factors, speedup, technique.layers)
 
 
 def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoint:
@@ -137,54 +134,48 @@ def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoi
 
 def above_threshold(study: Study, fraction: float) -> ThresholdPoint:
     """The layers whose condition number is above a threshold, which `fraction` of them are."""
-    kappas = {name: spectra.condition(sigma) for name, sigma in _spectra(study).items()}
+    sigmas = networks.inner_singular_values(study.net)
+    kappas = {name: spectra.condition(sigma) for name, sigma in sigmas.items()}
     largest = sorted(kappas.values(), reverse=True)
     marked = max(1, round(fraction * len(largest)))
-    below = largest[marked] if marked < len(largest) else 1.0
-    threshold = float(np.sqrt(largest[marked - 1] * below))
-    ranks = {
-        name: energy_rank(sigma, MARKED_ENERGY) for name, sigma in _spectra(study).items() if kappas[name] > threshold
-    }
+    threshold = float(np.sqrt(largest[marked - 1] * (*largest, 1.0)[marked]))
+    ranks = {name: energy_rank(sigma, MARKED_ENERGY) for name, sigma in sigmas.items() if kappas[name] > threshold}
     return ThresholdPoint(threshold=threshold, marked=len(ranks), energy=MARKED_ENERGY, **_guarded(study, ranks))
 
 
 def at_condition(study: Study, kappa: float) -> TruncationPoint:
     """Every layer truncated where its singular values fall below its largest over `kappa`."""
-    ranks = {name: condition_rank(sigma, kappa) for name, sigma in _spectra(study).items()}
+    sigmas = networks.inner_singular_values(study.net)
+    ranks = {name: condition_rank(sigma, kappa) for name, sigma in sigmas.items()}
     return TruncationPoint(condition=kappa, **_guarded(study, ranks))
 
 
 def above_limit(study: Study, dropped: float) -> LimitPoint:
     """Every layer truncated at one singular value, below which a fraction `dropped` of those of all layers are."""
-    limit = float(np.quantile(np.concatenate(list(_spectra(study).values())), dropped))
-    ranks = {name: max(1, int(np.count_nonzero(sigma >= limit))) for name, sigma in _spectra(study).items()}
+    sigmas = networks.inner_singular_values(study.net)
+    limit = float(np.quantile(np.concatenate(list(sigmas.values())), dropped))
+    ranks = {name: max(1, int(np.count_nonzero(sigma >= limit))) for name, sigma in sigmas.items()}
     return LimitPoint(limit=limit, dropped=dropped, **_guarded(study, ranks))
-
-
-def _spectra(study: Study) -> dict[str, np.ndarray]:
-    return low_rank.inner_singular_values(study.net)
 
 
 def _guarded(study: Study, ranks: Mapping[str, int]) -> dict[str, Any]:
     """The fields of `GuardedPoint`: the network of these ranks, with and without those that cost more than dense."""
-    cheaper = {
-        name: rank for name, rank in ranks.items() if rank < flops.break_even("svd", *study.net.layers[name].shape)
-    }
-    fields: dict[str, Any] = {}
+    most = {name: flops.break_even("svd", *study.net.layers[name].shape) for name in ranks}
+    cheaper = {name: rank for name, rank in ranks.items() if rank < most[name]}
+
+    def network(ranks: Mapping[str, int]) -> LowRankNetwork:
+        return _network(study, SVD_KERNEL, networks.factorised(study, "svd", ranks, KERNEL))
+
+    fields: dict[str, Any] = {"refused": "no layer would cost less than it does dense"}
     if cheaper:
-        fields["network"] = _network(study, SVD_KERNEL, low_rank.factorised(study, "svd", cheaper, KERNEL))
-    else:
-        fields["refused"] = "no layer would cost less than it does dense"
-    if len(cheaper) < len(ranks):
-        fields["unguarded"] = _network(study, SVD_KERNEL, low_rank.factorised(study, "svd", ranks, KERNEL))
-    return fields
+        fields = {"network": network(cheaper)}
+    return fields | ({"unguarded": network(ranks)} if len(cheaper) < len(ranks) else {})
 
 
 def _network(study: Study, technique: Technique, net: RRDBNet) -> LowRankNetwork:
     """Quality and times of a network in the form of `technique`."""
     by_winograd = Technique(technique.form, technique.factors, WINOGRAD)
-    compared = {technique: net.with_method(technique.method), by_winograd: net.with_method(WINOGRAD)}
-    speeds = speed.compare(study, compared)
+    speeds = speed.compare(study, {each: net.with_method(each.method) for each in (technique, by_winograd)})
     return LowRankNetwork(
         factorised=sum(layer.rank is not None for layer in net.layers.values()),
         parameters=net.parameters,

@@ -1,63 +1,176 @@
-"""report.html: one file with everything in it, for light and dark screens, wide and narrow ones."""
+"""report.html and report.md: what they say is in report.j2, how a block looks in html.j2 and in markdown.j2."""
 
 import base64
 import hashlib
+import re
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from lowrank_sr.files import replacing
-from lowrank_sr.study.report.content import TITLE, Report, sections, summary
-from lowrank_sr.study.report.inline_svg import variable
-from lowrank_sr.study.report.page_blocks import html_of
-from lowrank_sr.study.report.style import NIGHT
+from lowrank_sr.study import technique
+from lowrank_sr.study.measure import ablation, memory, networks, speed
+from lowrank_sr.study.measure.crops import Panel
+from lowrank_sr.study.measure.sweeps import measured
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report import clock, draw_loss, figures, style, tables, verdict
+from lowrank_sr.study.report.style import NIGHT, PAPER
+from lowrank_sr.study.report.verdict import Claim
+from lowrank_sr.study.settings import Settings
+from lowrank_sr.study.technique import ALL, BY_NAME, DIRECT, REFERENCE
+
+MODULES = (ablation, clock, draw_loss, figures, memory, networks, speed, style, tables, technique, verdict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that results.json holds: the settings, the machine by `cpu.describe`, the results, the claims."""
+
+    settings: Settings
+    machine: dict[str, Any]
+    results: Results
+    claims: list[Claim]
+
+
+class Choice(NamedTuple):
+    """What the divider can show: its value, its name, and what page.js shows of it, by the names of data attributes."""
+
+    value: str
+    name: str
+    data: dict[str, str | None]
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write report.html into `folder`, from the results and the files of its figures."""
-    parts, links = [], []
-    for i, (heading, blocks) in enumerate(sections(report, folder), 1):
-        inner = "\n".join(html_of(block, report, folder) for block in blocks)
-        parts.append(f'<section id="section-{i}">\n<h2>{escape(heading)}</h2>\n{inner}\n</section>')
-        links.append(f'<a href="#section-{i}">{escape(heading)}</a>')
-    style, script = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    html = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(TITLE)}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}
-{_colours()}
-</style>
-</head>
-<body>
-<main>
-<h1>{escape(TITLE)}</h1>
-<p class="lead">{escape(summary(report))}</p>
-<nav>{" ".join(links)}</nav>
-{chr(10).join(parts)}
-</main>
-<script>{script}</script>
-</body>
-</html>
-"""
-    with replacing(folder / "report.html") as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    """Write report.html and report.md into `folder`, from the results and the files of figures and details."""
+    markdown = re.sub(r"\n{3,}", "\n\n", rendered("markdown.j2", report, folder)).strip()
+    for name, text in (("report.md", markdown + "\n"), ("report.html", rendered("html.j2", report, folder))):
+        with replacing(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
-def _policy(script: str) -> str:
-    """A Content Security Policy: nothing is requested from anywhere, and no other script than this one runs."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = f"img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+def rendered(kind: str, report: Report, folder: Path) -> str:
+    """The report by the blocks of a template, "html.j2" or "markdown.j2"; both read our MODULES by their names."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=kind == "html.j2",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {module.__name__.rpartition(".")[2]: module for module in MODULES} | vars(report)
+    environment.globals |= {"kind": kind, "drawn": figures.figures_of(report.results, folder)}
+    if kind == "html.j2":
+        environment.globals |= _of_the_page(report.results, folder)
+    return environment.get_template("report.j2").render()
 
 
-def _colours() -> str:
-    """The figures' colours as variables, by day and by night."""
-    day = " ".join(f"{variable(colour)}: {colour};" for colour in NIGHT)
-    night = " ".join(f"{variable(colour)}: {other};" for colour, other in NIGHT.items())
-    return f":root {{ {day} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {night} }} }}"
+def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
+    """What only html.j2 needs: style and script, and how drawings and details come into the page."""
+    from markupsafe import Markup
+
+    css, script = (
+        Markup(Path(__file__).with_name(name).read_text(encoding="utf-8")) for name in ("page.css", "page.js")
+    )
+    points = _points(results)
+
+    def drawing(name: str, caption: str) -> Markup:
+        svg = (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+        return Markup(_inline(svg, name, str(caption), points if name.startswith("pareto") else {}))
+
+    def picture(panel: Panel) -> str:
+        return "data:image/png;base64," + base64.b64encode((folder / panel.file).read_bytes()).decode()
+
+    return {
+        "css": css,
+        "script": script,
+        "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "headings": [],
+        "details": {"figure4": results.crop.panels, "tail": results.crop.tail, "sweep": results.crop.sweep},
+        "drawing": drawing,
+        "picture": picture,
+        "picture_id": _picture_id,
+        "choices": choices(results),
+    }
+
+
+def _inline(svg: str, name: str, caption: str, points: dict[str, str]) -> str:
+    """A drawing of Matplotlib's with ids of its own, the page's colours and no background.
+
+    `points` are attributes and titles of some of its parts, by their ids.
+    """
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<g id="patch_1">\s*<path d="[^"]*" style="fill: )' + PAPER, r"\1none", svg, count=1)
+    for key, attributes in points.items():
+        svg = svg.replace(f'<g id="{key}">', f'<g id="{key}" {attributes}')
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
+    for colour in NIGHT:
+        svg = svg.replace(colour, f"var(--c{colour[1:]})")
+    role = "group" if points else "img"  # what is inside an img cannot be reached
+    return svg.replace("<svg ", f'<svg role="{role}" aria-label="{escape(caption)}" ', 1)
+
+
+def _points(results: Results) -> dict[str, str]:
+    """What the points of the Pareto figure say of themselves, and which picture they choose in the divider."""
+    pictures = {choice.value for some in choices(results).values() for choice in some}
+    dense, points = results.quality[REFERENCE].psnr_rgb, dict[str, str]()
+    for point, network in measured(results.speedups):
+        says = escape(
+            f"{point.technique.label}: {network.quality.psnr_rgb - dense:+.3f} dB; speed-up "
+            f"{network.theoretical_speedup:.2f} in theory, {network.measured.winograd.speedup:.2f} measured"
+        )
+        in_table1 = point.speedup == networks.TABLE1_SPEEDUP and point.technique.layers == ALL
+        value = point.technique.name + ("" if in_table1 else f"/{point.speedup:g}")
+        role = f'role="button" data-picture="{escape(value)}"' if value in pictures else 'role="img"'
+        said = f'class="point" tabindex="0" aria-label="{says}" {role}><title>{says}</title>'
+        points |= {f"point-{draw_loss.slug(point)}-{panel}": said for panel in ("theory", "clock")}
+    return points
+
+
+def choices(results: Results) -> dict[str, list[Choice]]:
+    """What the divider can show, by groups: panels of no technique, techniques, the sweep, and the tail.
+
+    Methods that compute the same network share a panel.
+    """
+    crop, side = results.crop, results.times.side
+    panels, table1, sweep = {panel.name: panel for panel in crop.panels}, [], []
+    for each, row in results.times.techniques.items():
+        if panel := panels.get(replace(each, method=DIRECT).name):
+            time = f"{tables.seconds(row.measured)} s for {side} x {side} pixels"
+            speedup = f"{row.measured.speedup:.2f} × direct, {row.theoretical_speedup:.2f} in theory"
+            table1.append(_choice(panel, each.label, each.name, time, speedup))
+    points = {f"{point.technique.name}/{point.speedup:g}": network for point, network in measured(results.speedups)}
+    for panel in crop.sweep:
+        clock, theory = points[panel.name].measured.winograd.speedup, points[panel.name].theoretical_speedup
+        speedup = f"{clock:.2f} × direct by Winograd, {theory:.2f} in theory"
+        sweep.append(_choice(panel, figures.panel_name(panel), speedup=speedup))
+    groups = {
+        "To compare with": [_choice(panel, name) for name, panel in panels.items() if name not in BY_NAME],
+        "Table 1": table1,
+        "Other speed-ups": sweep,
+        "SVD outside the dense blocks": [_choice(panel, panel.name) for panel in crop.tail],
+    }
+    return {group: some for group, some in groups.items() if some}
+
+
+def _choice(
+    panel: Panel, name: str, value: str | None = None, time: str | None = None, speedup: str | None = None
+) -> Choice:
+    known = panel.psnr_rgb is not None
+    data = {
+        "data-picture": _picture_id(panel),
+        "data-psnr": f"{panel.psnr_rgb:.2f} dB" if known else None,
+        "data-ssim": f"SSIM {panel.ssim_rgb:.4f} in the detail" if known else None,
+        "data-seconds": time,
+        "data-speedup": speedup,
+    }
+    return Choice(value or panel.name, name, data)
+
+
+def _picture_id(panel: Panel) -> str:
+    """The id of a still on the page."""
+    return "picture-" + panel.name.replace(" ", "-").replace(",", "").replace("/", "-")

@@ -3,7 +3,7 @@
 Matplotlib is imported where a figure is made, so that everything else works without it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from lowrank_sr.files import replacing
 from lowrank_sr.study.technique import BY_NAME, LOOKS
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Inches of 96 CSS pixels. Each figure is drawn twice: across the page, and for a telephone, which shows it smaller.
@@ -23,12 +25,13 @@ NIGHT = {INK: "#ececf0", MUTED: "#a6a6b0", GRID: "#3a3a42", PAPER: "#17171b"} | 
 _OTHER_MARKERS = "<hX*dp"  # of names that are no technique of ours, such as a benchmark's peers
 
 
-def need_matplotlib() -> None:
-    """Raise InputError, which says how to install it, where Matplotlib is missing."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise InputError("figures need Matplotlib: pip install 'lowrank-sr[plot]'") from None
+def need(*modules: str) -> None:
+    """Raise InputError, which says how to install them, where one of these modules of the extra `plot` is missing."""
+    for name in modules:
+        try:
+            __import__(name)
+        except ImportError:
+            raise InputError(f"figures and reports need {name}: pip install 'lowrank-sr[plot]'") from None
 
 
 def look(name: str, index: int = 0) -> dict[str, Any]:
@@ -39,40 +42,29 @@ def look(name: str, index: int = 0) -> dict[str, Any]:
     return {"color": MUTED, "marker": _OTHER_MARKERS[index % len(_OTHER_MARKERS)], "label": name}
 
 
+def clock_look(name: str, index: int = 0) -> dict[str, Any]:
+    """The same where only the time counts, which does not depend on the factors."""
+    return look(name, index) | ({"label": BY_NAME[name].look.label} if name in BY_NAME else {})
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Use our Matplotlib settings inside the block, whatever the user's are."""
     import matplotlib
 
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "lowrank-sr",
-        "font.family": "DejaVu Sans",
-        "font.size": 10.5,
-        "text.color": INK,
-        "axes.edgecolor": MUTED,
-        "axes.labelcolor": INK,
-        "axes.facecolor": "none",
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.color": GRID,
-        "grid.linewidth": 0.7,
-        "xtick.color": MUTED,
-        "ytick.color": MUTED,
-        "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK,
-        "xtick.labelsize": 9.5,
-        "ytick.labelsize": 9.5,
-        "legend.fontsize": 9.5,
-        "legend.frameon": False,
-        "lines.linewidth": 1.6,
-        "lines.markersize": 6.5,
-        "hatch.linewidth": 0.8,
-    }
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(settings)
+        matplotlib.rc("svg", hashsalt="lowrank-sr")
+        matplotlib.rc("font", family="DejaVu Sans", size=10.5)
+        matplotlib.rc("text", color=INK)
+        matplotlib.rc("axes", edgecolor=MUTED, labelcolor=INK, facecolor="none", grid=True, axisbelow=True)
+        matplotlib.rc("axes.spines", top=False, right=False)
+        matplotlib.rc("grid", color=GRID, linewidth=0.7)
+        matplotlib.rc("xtick", color=MUTED, labelcolor=INK, labelsize=9.5)
+        matplotlib.rc("ytick", color=MUTED, labelcolor=INK, labelsize=9.5)
+        matplotlib.rc("legend", fontsize=9.5, frameon=False)
+        matplotlib.rc("lines", linewidth=1.6, markersize=6.5)
+        matplotlib.rc("hatch", linewidth=0.8)
         yield
 
 
@@ -99,3 +91,14 @@ def save(figure: "Figure", path: Path) -> None:
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:].lower(), {})
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=160, metadata=dated)
+
+
+def note(axis: "Axes", text: str, place: tuple[float, float], offset: tuple[float, float], **options: Any) -> None:
+    """Write `text` so many points away from a place in the data."""
+    axis.annotate(text, place, offset, textcoords="offset points", **options)
+
+
+def key(figure: "Figure", columns: int, handles: "Sequence[Artist] | None" = None, **options: Any) -> None:
+    """A legend above the axes, of `handles` or of what is labelled in the last axes."""
+    known = figure.axes[-1].get_legend_handles_labels()[0] if handles is None else handles
+    figure.legend(handles=known, loc="outside upper center", ncols=columns, **options)

@@ -1,30 +1,27 @@
-"""The report's tables: rows of text from the results, the same for Markdown and for the page."""
+"""The report's tables: rows of text from the results. What stands under each is in report.j2."""
 
-from dataclasses import dataclass
+import math
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from lowrank_sr.study.measure.ablation import CHOSEN
 from lowrank_sr.study.measure.memory import Memory, Peak
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import SpeedAndSize, Timing
-from lowrank_sr.study.measure.sweeps import LowRankNetwork
-from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import poster
-from lowrank_sr.study.report.gains import qualities, short_name
-from lowrank_sr.study.technique import FITTED, REFERENCE, Technique, recipes
+from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
+from lowrank_sr.study.record import POSTER, Results
+from lowrank_sr.study.technique import BIAS, DENSE_TUNED, FITTED, KERNEL, LAYERS, REFERENCE, Technique, recipes, stages
 
-TIMED = (
-    "Measured speed-ups are over the dense network by direct convolution. The low-rank network is timed twice: SVD "
-    "pairs and dense layers by direct convolution, and both by Winograd's algorithm."
-)
+FACTORS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
 NETWORK = ["layers factorised", "theoretical speed-up", "measured, direct", "measured, Winograd"]
 NETWORK += ["PSNR RGB (dB)", "PSNR luma (dB)", "SSIM RGB"]
-NO_NETWORK = ["–"] * len(NETWORK)
+MATCHED = ["PSNR RGB (dB)", "PSNR RGB, colours matched (dB)", "SSIM RGB"]
 
 
-@dataclass(frozen=True)
-class Table:
-    """A caption, a header and rows; the first column is text, the others numbers."""
+class Table(NamedTuple):
+    """A header and rows; the first column is text, the others numbers."""
 
-    caption: str
     header: list[str]
     rows: list[list[str]]
 
@@ -34,15 +31,15 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def spread(median: float, low: float, high: float, digits: int) -> str:
+    """A median with its quartiles, or with the least and the most."""
+    return f"{number(median, digits)} ({number(low, digits)}–{number(high, digits)})"
+
+
 def seconds(timing: Timing) -> str:
     """The median, three significant digits or so, with the quartiles."""
     digits = 2 if timing.seconds >= 10 else 3 if timing.seconds >= 0.1 else 4
     return spread(timing.seconds, timing.seconds_low, timing.seconds_high, digits)
-
-
-def spread(median: float, low: float, high: float, digits: int) -> str:
-    """A median with its quartiles."""
-    return f"{number(median, digits)} ({number(low, digits)}–{number(high, digits)})"
 
 
 def speedup(timing: Timing) -> str:
@@ -50,9 +47,19 @@ def speedup(timing: Timing) -> str:
     return spread(timing.speedup, timing.speedup_low, timing.speedup_high, 2)
 
 
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean of two or more values; not a number where one of them is infinite."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if all(map(math.isfinite, values)) else math.nan
+
+
+def change(gains: Sequence[float], digits: int) -> str:
+    """The mean with its sign, and its standard error where there are several values."""
+    error = f" ± {standard_error(gains):.{digits}f}" if len(gains) > 1 else ""
+    return f"{statistics.fmean(gains):+.{digits}f}{error}"
+
+
 def table1(results: Results) -> Table:
     """Quality, speed, size and memory of every technique."""
-    side = results.times.side
     rows = [["bicubic", *_quality(results.bicubic), *["–"] * 6]]
     for technique, speed in results.times.techniques.items():
         name = "original (direct)" if technique == REFERENCE else technique.label
@@ -60,13 +67,7 @@ def table1(results: Results) -> Table:
     for technique, tuned in results.tuned.items():
         rows.append([technique.label, *_row(tuned.quality, tuned.speed, tuned.memory)])
     header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", "seconds", "effective GFLOP/s"]
-    header += ["theoretical speed-up", "measured speed-up", "size (MB)", "peak memory (MB)"]
-    caption = (
-        f"Table 1. Quality is the mean over the pictures. Seconds are the median and the quartiles for {side} x {side} "
-        "pixels. Memory is "
-        "the peak above what the process held before. Size is in float32. Speed-ups are over direct convolution."
-    )
-    return Table(caption, header, rows)
+    return Table([*header, "theoretical speed-up", "measured speed-up", "size (MB)", "peak memory (MB)"], rows)
 
 
 def _row(quality: Quality, speed: SpeedAndSize, memory: Memory) -> list[str]:
@@ -82,52 +83,78 @@ def _row(quality: Quality, speed: SpeedAndSize, memory: Memory) -> list[str]:
     ]
 
 
-def _quality(quality: Quality) -> list[str]:
-    return [
-        number(quality.psnr_rgb, 2),
-        number(quality.ssim_rgb, 4),
-        number(quality.psnr_y, 2),
-        number(quality.ssim_y, 4),
-    ]
+def _quality(of: Quality) -> list[str]:
+    return [number(of.psnr_rgb, 2), number(of.ssim_rgb, 4), number(of.psnr_y, 2), number(of.ssim_y, 4)]
 
 
 def poster_table1(results: Results) -> Table:
     """The poster's own Table 1 beside our numbers: its recipe in both readings, all layers, and fitted factors."""
     rows = []
-    for technique, theirs in poster.TABLE1.items():
+    for technique, theirs in POSTER.items():
         if technique not in results.quality:
             continue
-        ours: list[Technique] = [technique]
+        ours = {technique: "original" if technique == REFERENCE else technique.method}
         if technique.form:
-            ours = [*recipes(technique.form), technique, Technique(technique.form, FITTED)]
-        for each in ours:
+            every = [*recipes(technique.form), technique, Technique(technique.form, FITTED)]
+            ours = {each: each.label for each in every}
+        for each, name in ours.items():
             quality = results.quality[each]
-            name = each.label if technique.form else poster.NAMES[technique]
             cells = number(theirs["psnr"], 2), number(quality.psnr_rgb, 2)
             rows.append([name, *cells, number(theirs["ssim"], 2), number(quality.ssim_rgb, 2)])
-    header = ["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM"]
-    caption = (
-        "The poster's own Table 1, for one picture that it does not name, and our numbers, in RGB. The poster "
-        "decomposes the layers that its threshold marks, and says neither what number that is nor on which side of it "
-        "they are: with ours, of Figure 2, both stand here."
-    )
-    return Table(caption, header, rows)
+    return Table(["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM"], rows)
+
+
+def ablation(results: Results) -> Table:
+    """Which layers, ranks and factors a loss comes from."""
+    rows = [["the dense network", "–", number(1, 2), *_matched(results.quality[REFERENCE])]]
+    for row in results.ablation:
+        ranks = "chosen ranks" if row.ranks == CHOSEN else "uniform share"
+        name = f"{row.form.upper()}, {LAYERS[row.layers]}, {ranks}, {FACTORS[row.factors]}"
+        rows.append([name, str(row.factorised), number(row.theoretical_speedup, 2), *_matched(row.quality)])
+    return Table(["network", "layers factorised", "theoretical speed-up", *MATCHED], rows)
+
+
+def alone(results: Results) -> Table:
+    """What each layer loses alone."""
+    rows = [
+        [row.layer, str(row.rank), number(row.error, 3), number(row.theoretical_speedup, 3), *_matched(row.quality)]
+        for row in results.alone
+    ]
+    return Table(["layer", "K", "error", "theoretical speed-up", *MATCHED], rows)
+
+
+def _matched(quality: Quality) -> list[str]:
+    return [number(quality.psnr_rgb, 2), number(quality.psnr_rgb_matched, 2), number(quality.ssim_rgb, 4)]
 
 
 def speedups(results: Results) -> Table:
     """The points of the Pareto figure, and those that have no network, with the reason."""
-    rows = [
-        [point.technique.label, f"{point.speedup:g}", *network(point.network)]
-        if point.network
-        else [f"{point.technique.label}: {point.refused}", f"{point.speedup:g}", *NO_NETWORK]
-        for point in results.speedups
-    ]
-    return Table(f"Networks at a theoretical speed-up. {TIMED}", ["technique", "speed-up asked for", *NETWORK], rows)
+    points = results.speedups
+    rows = [_of_network(each.technique.label, f"{each.speedup:g}", each.network, each.refused) for each in points]
+    return Table(["technique", "speed-up asked for", *NETWORK], rows)
 
 
-def network(network: LowRankNetwork) -> list[str]:
-    """The cells of NETWORK."""
+def thresholds(results: Results) -> Table:
+    """The points of the figure of thresholds, in three readings, with the guard and, where they differ, without it."""
+    readings: list[tuple[str, float, GuardedPoint]] = []
+    readings += [("layers above a condition number", point.threshold, point) for point in results.thresholds]
+    readings += [("every layer at a condition number", point.condition, point) for point in results.truncations]
+    readings += [("every layer at a singular value", point.limit, point) for point in results.limits]
+    rows = []
+    for reading, at, point in readings:
+        rows.append(_of_network(reading, number(at, 3), point.network, point.refused))
+        if point.unguarded:
+            rows.append(_of_network(f"{reading}, without the guard", number(at, 3), point.unguarded))
+    return Table(["the threshold selects or truncates", "threshold", *NETWORK], rows)
+
+
+def _of_network(name: str, asked: str, network: LowRankNetwork | None, refused: str | None = None) -> list[str]:
+    """A row of a sweep with the cells of NETWORK, or the reason why there is no network."""
+    if network is None:
+        return [f"{name}: {refused}", asked, *["–"] * len(NETWORK)]
     return [
+        name,
+        asked,
         str(network.factorised),
         number(network.theoretical_speedup, 2),
         speedup(network.measured.direct),
@@ -139,33 +166,40 @@ def network(network: LowRankNetwork) -> list[str]:
 
 
 def memory(results: Results) -> Table:
-    """Peak memory by technique and size."""
+    """Peak memory by technique and size: the median, the least and the most."""
+
+    def cell(peak: Peak) -> str:
+        return "–" if peak.peak_mb is None else spread(peak.peak_mb, *peak.range_mb(), 0)
+
     sides = [str(at.side) for at in results.memory[REFERENCE].sides]
-    rows = [
-        [technique.label, *(_peak(at.measured) for at in memory.sides)] for technique, memory in results.memory.items()
-    ]
-    caption = "Peak memory in MB by the side of the picture in pixels: the median, the least and the most."
-    return Table(caption, ["technique", *sides], rows)
-
-
-def _peak(peak: Peak) -> str:
-    if peak.peak_mb is None:
-        return number(None, 0)
-    least, most = peak.range_mb()
-    return spread(peak.peak_mb, least, most, 0)
+    rows = [[technique.label, *(cell(at.measured) for at in of.sides)] for technique, of in results.memory.items()]
+    return Table(["technique", *sides], rows)
 
 
 def tuning(results: Results) -> Table:
-    """PSNR before and after fine-tuning, and how far it came."""
-    rows = []
+    """PSNR before and after fine-tuning, the gain picture by picture, and how many steps that took."""
+    dense, rows = results.tuned[DENSE_TUNED].quality.psnr_rgb, []
     for technique, tuned in results.tuned.items():
-        *kernel, before, after = (number(each.psnr_rgb, 3) for each in qualities(results, technique).values())
-        rows.append([short_name(technique), *(kernel or ["–"]), before, after, str(tuned.training.measured.steps)])
-    caption = (
-        "Fine-tuning: PSNR in RGB, the mean over the pictures, by factors of the kernel; before the training, by "
-        "fitted factors or as the dense network is; and after the steps that were done in its time."
-    )
-    return Table(caption, ["network", "kernel (dB)", "before (dB)", "fine-tuned (dB)", "steps"], rows)
+        every = qualities(results, technique)
+        *kernel, before, after = (number(each.psnr_rgb, 3) for each in every.values())
+        *_, first, last = (each.pictures for each in every.values())
+        gains = [two.psnr_rgb - one.psnr_rgb for one, two in zip(first, last, strict=True)]
+        behind = f"{tuned.quality.psnr_rgb - dense:+.3f}" if technique.form else "–"
+        steps = str(tuned.training.measured.steps)
+        rows.append([short_name(technique), *(kernel or ["–"]), before, after, change(gains, 3), behind, steps])
+    header = ["network", "kernel (dB)", "before (dB)", "fine-tuned (dB)", "gain (dB)", "− dense, fine-tuned (dB)"]
+    return Table([*header, "steps"], rows)
+
+
+def qualities(results: Results, technique: Technique) -> dict[Technique, Quality]:
+    """The quality of a technique of `results.tuned` in each of its stages, the last one trained."""
+    *before, after = stages(technique)
+    return {stage: results.quality[stage] for stage in before} | {after: results.tuned[technique].quality}
+
+
+def short_name(technique: Technique) -> str:
+    """The name of a network through all its stages: "dense network", "SVD" or "CP"."""
+    return technique.form.upper() if technique.form else "dense network"
 
 
 def bound(results: Results) -> Table:
@@ -178,24 +212,50 @@ def bound(results: Results) -> Table:
                 speedups = number(row.theoretical_speedup, 2), speedup(row.measured)
                 rows.append([name, f"{n} x {c}", str(row.rank), *speedups, number(row.error, 3)])
     header = ["layer", "N x C", "R", "theoretical speed-up", "measured over direct", "kernel's relative error"]
-    return Table("CP at R = NC/(N+C), rounded to a whole number.", header, rows)
+    return Table(header, rows)
 
 
-def full_size(results: Results) -> Table | None:
+def sgemm(results: Results) -> Table:
+    """How many points of the figure of layers are faster than sgemm would be at the same count, and the median rate."""
+    rows, rate = [row for layer in results.layers.values() for row in layer.rows], results.sgemm.measured.gflops
+    counts = {
+        "FLOPs, by the formula": [row.gflop / row.measured.seconds / rate for row in rows],
+        "multiplications done": [2 * row.multiplications / row.measured.seconds / rate for row in rows],
+    }
+    header, cells = ["counted by", "points faster than sgemm", "median rate, of sgemm's"], []
+    for what, shares in counts.items():
+        faster = f"{sum(share > 1 for share in shares)} of {len(rows)}"
+        cells.append([what, faster, f"{statistics.median(shares):.0%}"])
+    return Table(header, cells)
+
+
+def conditions(results: Results) -> Table:
+    """The layers on both sides of the threshold of Figure 2, with the range of their condition numbers and ranks."""
+    rows = []
+    for name, marked in (("above the threshold", True), ("others", False)):
+        some = [row for row in results.condition_numbers.layers if row.marked == marked]
+        kappas, ranks = [row.condition for row in some], [row.rank_90_percent for row in some]
+        ranges = [f"{min(kappas):.0f} to {max(kappas):.0f}", f"{min(ranks):.0f} to {max(ranks):.0f}"] if some else "––"
+        rows.append([name, str(len(some)), *ranges])
+    return Table(["layers", "how many", "condition number", "rank for 90% of the energy (% of full)"], rows)
+
+
+def full_size(results: Results) -> Table:
     """ESRGAN's 23 blocks, where they were timed."""
-    full = results.full_size
-    if full is None:
-        return None
-    rows = [
-        [
-            technique.clock_label,
-            seconds(row.measured),
-            number(row.measured.gflops, 0),
-            number(row.theoretical_speedup, 2),
-            speedup(row.measured),
-        ]
-        for technique, row in full.techniques.items()
-    ]
-    header = ["technique", "seconds", "effective GFLOP/s", "theoretical speed-up", "measured speed-up"]
-    caption = f"ESRGAN's {full.num_block} blocks, random weights, {full.side} x {full.side} pixels."
-    return Table(caption, header, rows)
+    rows = []
+    for technique, of in results.full_size.items():
+        timing, theory = of.speed.measured, number(of.speed.theoretical_speedup, 2)
+        rows.append([technique.look.label, seconds(timing), number(timing.gflops, 0), theory, speedup(timing)])
+    return Table(["technique", "seconds", "effective GFLOP/s", "theoretical speed-up", "measured speed-up"], rows)
+
+
+def self_check(results: Results) -> Table:
+    """Every technique that was timed more than once, and what else the machine did."""
+    rows = []
+    for technique in results.times.techniques:
+        timings = results.timings(technique)
+        if len(timings) > 1:
+            busy = max(max(timing.load.before, timing.load.after) for timing in timings)
+            cells = [speedup(timing) for timing in timings[:3]]
+            rows.append([technique.label, *cells, *["–"] * (3 - len(cells)), number(busy, 2)])
+    return Table(["technique", "first", "second", "third", "cores busy elsewhere"], rows)

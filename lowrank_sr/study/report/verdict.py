@@ -12,9 +12,9 @@ Answer = bool | None
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim agrees with the measurements, what they are, the rule that decides, and what explains it.
+    """Whether a claim agrees with the measurements, what they are, and the rule that decides.
 
-    `why` holds what was tested on these measurements and found true, and is empty where nothing was.
+    `why` says what is wrong with measurements that cannot be judged, and is empty for others.
     """
 
     verdict: str
@@ -32,28 +32,23 @@ class Claim:
     measured: Verdict
 
 
-def together(answers: Sequence[Answer]) -> str:
-    """The verdict: agrees or does not where all answers say so, in part where some do; not decided where one is missing
-    that could change it, or there are none."""
+def together(answers: Sequence[Answer], found: str, rule: str, trouble: str | None = None) -> Verdict:
+    """The verdict: agrees or does not where all answers say so, in part where some do; not decided where there is
+    trouble, or none, or one is missing that could change it."""
+    if trouble or not answers:
+        return Verdict(NOT_DECIDED, found, rule, trouble or "")
     if True in answers and False in answers:
-        return IN_PART
-    if None in answers or not answers:
-        return NOT_DECIDED
-    return AGREES if all(answers) else DISAGREES
+        return Verdict(IN_PART, found, rule, "")
+    decided = AGREES if all(answers) else DISAGREES
+    return Verdict(NOT_DECIDED if None in answers else decided, found, rule, "")
 
 
 def rule_of(count: int, what: str) -> str:
     """How `together` combines so many answers, for the rule of a claim: `what` they are of, in the plural."""
-    if count == 1:
-        return "one answer decides"
     if count == 2:
         return f"agrees where both {what} bear it out, in part where one does and the other does not"
-    return f"agrees where all {count} {what} bear it out, in part where some do and others do not"
-
-
-def because(*reasons: tuple[bool, str]) -> str:
-    """The sentences whose condition holds."""
-    return " ".join(sentence for holds, sentence in reasons if holds)
+    several = f"agrees where all {count} {what} bear it out, in part where some do and others do not"
+    return "one answer decides" if count == 1 else several
 
 
 def counted(count: int, noun: str) -> str:
@@ -64,8 +59,5 @@ def counted(count: int, noun: str) -> str:
 def listed(words: Iterable[str]) -> str:
     """Words with commas between them, and "and" before the last; semicolons where there are commas within."""
     *first, last = words
-    if not first:
-        return last
-    if any("," in word for word in (*first, last)):
-        return f"{'; '.join(first)}; and {last}"
-    return f"{', '.join(first)} and {last}"
+    comma, end = ("; ", "; and ") if any("," in word for word in (*first, last)) else (", ", " and ")
+    return f"{comma.join(first)}{end}{last}" if first else last
