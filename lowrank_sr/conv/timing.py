@@ -51,12 +51,16 @@ def run(candidate: Candidate, side: int) -> Callable[[], None]:
 
 
 def with_layers(name: str, block: Candidate) -> dict[str, Candidate]:
-    """What has to be timed for `seconds_in_block`: the block by its name, and each of its layers alone."""
+    """What has to be timed for `seconds_in_block`: the block by its name, and each of its layers alone if several."""
+    if len(block.layers) == 1:
+        return {name: block}
     alone = (Candidate([layer], [method]) for layer, method in zip(*block, strict=True))
     return {name: block, **{f"{name}, layer {k}": each for k, each in enumerate(alone)}}
 
 
 def seconds_in_block(name: str, count: int, times: Mapping[str, float]) -> list[float]:
     """What each of the `count` layers of the block takes in it, from the times of `with_layers`; their sum is its."""
+    if count == 1:
+        return [times[name]]
     alone = [times[f"{name}, layer {k}"] for k in range(count)]
     return [times[name] * each / sum(alone) for each in alone]

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from example_results import QUIET
 from tiny_study import opened
 
 import lowrank_sr as lsr
@@ -227,6 +228,27 @@ def test_the_layers_variants(root, tmp_path):
     assert [row.poster_bound for row in timed.rows] == [None] * 4 + [False, True]
     assert timed.rows[0].measured.speedup == timed.rows[0].measured.speedup_high == 1
     assert all(row.measured.rounds == study.extent.rounds for row in timed.rows)
+
+
+def test_a_layer_of_a_dense_block_is_timed_in_its_block(root, tmp_path, monkeypatch):
+    """By this test's clock layer k takes k + 1 seconds alone, a block half of what its layers take."""
+    asked = []
+
+    def in_turn(runs, rounds):
+        asked.append(len(runs))
+        seconds = {key: float(key[-1]) + 1 if "layer" in key else 7.5 for key in runs}
+        return {key: [each] * rounds for key, each in seconds.items()}, QUIET
+
+    monkeypatch.setattr(layers, "in_turn", in_turn)
+    layers._times.cache_clear()
+    study = opened(root, tmp_path, methods=("direct", "winograd", "svd"))
+    for k in range(5):
+        timed = layers.layer_times(study, f"RRDB_trunk.0.RDB1.conv{k + 1}", 1.0)
+        assert {row.measured.seconds for row in timed.rows} == {(k + 1) / 2}
+    assert asked == [4 * 6]  # once for all five: each way as a block, and its layers alone
+    alone = layers.layer_times(study, "trunk_conv", 1.0)
+    assert {row.measured.seconds for row in alone.rows} == {7.5}
+    layers._times.cache_clear()
 
 
 def test_every_shape_is_measured_once(root):

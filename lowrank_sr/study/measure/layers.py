@@ -1,25 +1,27 @@
 """One layer of each shape by every technique: its FLOPs against its seconds, with sgemm's rate to compare with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.conv.algorithms import multiplications
-from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import allocate, from_array
-from lowrank_sr.conv.methods import convolution
-from lowrank_sr.layers import Dense, Layer
+from lowrank_sr.conv.timing import Candidate, run, seconds_in_block, with_layers
+from lowrank_sr.layers import Layer, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
+from lowrank_sr.machine.load import Load
 from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.study.measure import networks
 from lowrank_sr.study.measure.speed import Timing, in_turn, timing
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL_WINOGRAD, Technique
+
+Shape = tuple[int, int, int]
+"""(N, C, d) of a layer."""
 
 SGEMM_SIDE = 1536  # of square matrices: large enough for the highest rate of sgemm
 
@@ -58,14 +60,25 @@ class LayerTimes:
     rows: tuple[LayerRow, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Variant:
-    """The layer to time for a technique, its kernel's relative error, and whether it is CP at R = NC/(N+C)."""
+class Way(NamedTuple):
+    """A technique for a layer of any shape: factors save `speedup` of its FLOPs, or have the poster's rank."""
 
     technique: Technique
-    layer: Layer
-    error: float = 0.0
+    speedup: float | None = None
     poster_bound: bool = False
+
+    def rank(self, shape: Shape) -> int | None:
+        """The rank for a layer of `shape`, (N, C, d): 1 at least; None for a dense one."""
+        if self.poster_bound:
+            return cp_bound(*shape[:2])
+        if self.technique.form is None or self.speedup is None:
+            return None
+        return max(1, speedup_rank(flops.break_even(self.technique.form, *shape), self.speedup))
+
+    def layer(self, shape: Shape) -> Layer:
+        """A layer of noise: its values do not change its time."""
+        rank = self.rank(shape)
+        return random_layer(shape) if rank is None else random_layer(shape, self.technique.form, rank)
 
 
 def sgemm(study: Study) -> Sgemm:
@@ -85,39 +98,60 @@ def distinct(net: RRDBNet) -> dict[str, float]:
 
 
 def layer_times(study: Study, name: str, area: float) -> LayerTimes:
-    """Layer `name` by every technique, on the map that it has in a picture of `layer_side`; R = NC/(N+C) among them."""
+    """Layer `name` by every technique, on the map that it has in a picture of `layer_side`; R = NC/(N+C) among them.
+
+    A layer of a dense block is timed in its block, whose other layers go the same way.
+    """
     dense = networks.dense_layer(study, name)
     side = round(study.extent.layer_side * area**0.5)
-    variants = _variants(study, dense)
-    runs = {str(i): run for i, run in enumerate(_runs(dense, variants, side))}
-    times, load = in_turn(runs, study.extent.rounds)
-    direct = times["0"]
+    together = next((names for names in study.net.architecture.dense_blocks().values() if name in names), [name])
+    shapes = tuple(study.net.layers[each].shape for each in together)
+    ways = _ways(study)
+    times, load = _times(shapes, ways, side, study.extent.rounds, thread_count())
+    seconds_by_way = {way: seconds[together.index(name)] for way, seconds in zip(ways, times, strict=True)}
+    direct = seconds_by_way[ways[0]]
     rows = []
-    for variant, seconds in zip(variants, times.values(), strict=True):
-        layer, method = variant.layer, variant.technique.method
+    for way, seconds in seconds_by_way.items():
+        form = way.technique.form
+        if way.speedup is not None and form is not None and flops.break_even(form, *dense.shape) < way.speedup:
+            continue  # not even rank 1 saves as much
+        layer = way.layer(dense.shape)
         work = flops.per_pixel(layer) * side**2
-        is_cp = variant.technique == CP_KERNEL
+        is_cp = way.technique == CP_KERNEL
         rows.append(
             LayerRow(
-                technique=variant.technique,
+                technique=way.technique,
                 rank=layer.rank,
                 gflop=work / 1e9,
                 theoretical_speedup=flops.per_pixel(dense) / flops.per_pixel(layer),
-                multiplications=multiplications(layer, method) * side**2 / 1e9,
+                multiplications=multiplications(layer, way.technique.method) * side**2 / 1e9,
                 measured=timing(seconds, direct, work, load),
-                poster_bound=variant.poster_bound if is_cp else None,
-                error=variant.error if is_cp else None,
+                poster_bound=way.poster_bound if is_cp else None,
+                error=from_kernel(dense, "cp", way.rank(dense.shape) or 1, study.settings.seed)[1] if is_cp else None,
             )
         )
     return LayerTimes(dense.shape, side, tuple(rows))
 
 
-def _runs(dense: Dense, variants: list[Variant], side: int) -> list[Callable[[], object]]:
-    """What to time: each variant on the same map of noise."""
-    n, c, _ = dense.shape
-    noise = np.random.default_rng(0).standard_normal((side, side, c), dtype=np.float32)
-    x, out, epilogue = from_array(noise), allocate(side, side, n), Epilogue(dense.bias, slope=0.2)
-    return [partial(convolution(variant.layer, variant.technique.method), x, out, epilogue) for variant in variants]
+@cache
+def _times(
+    shapes: tuple[Shape, ...], ways: tuple[Way, ...], side: int, rounds: int, threads: int
+) -> tuple[list[list[list[float]]], Load]:
+    """By way and layer of a dense block, or of one layer alone, the seconds of each round; `threads` are in use.
+
+    All ways are timed in turn. The layers of a block ask for the same times one after the other.
+    """
+    candidates: dict[str, Candidate] = {}
+    for i, way in enumerate(ways):
+        candidate = Candidate([way.layer(shape) for shape in shapes], [way.technique.method] * len(shapes))
+        candidates |= with_layers(str(i), candidate)
+    seconds, load = in_turn({key: run(candidate, side) for key, candidate in candidates.items()}, rounds)
+    each_round = [dict(zip(seconds, values, strict=True)) for values in zip(*seconds.values(), strict=True)]
+    by_way = []
+    for i in range(len(ways)):
+        by_round = [seconds_in_block(str(i), len(shapes), times) for times in each_round]
+        by_way.append([list(layer) for layer in zip(*by_round, strict=True)])
+    return by_way, load
 
 
 def cp_bound(n: int, c: int) -> int:
@@ -125,20 +159,14 @@ def cp_bound(n: int, c: int) -> int:
     return max(1, round(n * c / (n + c)))
 
 
-def _variants(study: Study, dense: Dense) -> list[Variant]:
-    """The layer by each dense method, direct first, and in each low-rank form, at speed-ups for which it has a rank."""
-    n, c, _ = dense.shape
-    variants = [Variant(Technique(method=method), dense) for method in study.dense_methods]
+def _ways(study: Study) -> tuple[Way, ...]:
+    """Each dense method, direct first, each low-rank form at each speed-up, and CP at the poster's rank."""
+    ways = [Way(Technique(method=method)) for method in study.dense_methods]
     for speedup in study.extent.layer_speedups:
         for form in study.forms:
-            break_even = flops.break_even(form, *dense.shape)
-            if break_even < speedup:
-                continue
-            layer, error = from_kernel(dense, form, speedup_rank(break_even, speedup), study.settings.seed)
-            variants.append(Variant(Technique(form), layer, error))
+            ways.append(Way(Technique(form), speedup))
             if form == SVD_KERNEL_WINOGRAD.form and SVD_KERNEL_WINOGRAD.method in study.dense_methods:
-                variants.append(Variant(SVD_KERNEL_WINOGRAD, layer, error))
+                ways.append(Way(SVD_KERNEL_WINOGRAD, speedup))
     if CP_KERNEL.form in study.forms:
-        layer, error = from_kernel(dense, CP_KERNEL.form, cp_bound(n, c), study.settings.seed)
-        variants.append(Variant(CP_KERNEL, layer, error, poster_bound=True))
-    return variants
+        ways.append(Way(CP_KERNEL, poster_bound=True))
+    return tuple(ways)
