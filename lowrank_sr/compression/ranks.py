@@ -63,31 +63,32 @@ def in_seconds(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
     costs: dict[str, list[float]] = {}
     for names in [*blocks, *([name] for name in net.layers if name not in in_blocks)]:
         shapes = tuple(net.layers[name].shape for name in names)
-        times = _seconds(shapes, form, tuple(tuple(ranks.get(name, ())) for name in names), thread_count())
+        own = tuple(tuple(ranks.get(name, ())) for name in names)
+        times = _seconds(shapes, form, own, names[0] in net.architecture.tail(), thread_count())
         costs.update({name: [t / timing.SIDE**2 for t in row] for name, row in zip(names, times, strict=True)})
     return {name: costs[name] for name in ranks}
 
 
 @cache
 def _seconds(
-    shapes: tuple[Shape, ...], form: str, ranks: tuple[tuple[int, ...], ...], threads: int
+    shapes: tuple[Shape, ...], form: str, ranks: tuple[tuple[int, ...], ...], keep_transformed: bool, threads: int
 ) -> list[list[float]]:
     """Of each layer of a dense block, or of one alone, the seconds dense, then at each of its ranks.
 
-    In step i of S each layer has the rank that lies i / S of the way through its ranks: one that has fewer of them than
-    another keeps each for several steps, of which the mean counts. `threads` are in use.
+    The block is timed in steps. In step i of S each layer has the rank that lies i / S of the way through its ranks. A
+    layer with few ranks has each of them in several steps; its cost is their mean. `threads` are in use.
     """
     steps = max(map(len, ranks))
     # of each layer the index of its rank at each step; without ranks it stays dense
     indices = [[step * len(own) // steps for step in range(steps)] if own else [] for own in ranks]
-    blocks = [_timed(shapes, form, [None] * len(shapes))]
+    blocks = [_timed(shapes, form, [None] * len(shapes), keep_transformed)]
     for step in range(steps):
         at = [own[index[step]] if own else None for own, index in zip(ranks, indices, strict=True)]
-        blocks.append(_timed(shapes, form, at))
-    candidates = {
-        key: each for i, block in enumerate(blocks) for key, each in timing.with_layers(str(i), block).items()
-    }
-    times = timing.least_seconds(candidates)
+        blocks.append(_timed(shapes, form, at, keep_transformed))
+    contestants: dict[str, timing.Contestant] = {}
+    for i, block in enumerate(blocks):
+        contestants |= timing.with_layers(str(i), block)
+    times = timing.least_seconds(contestants)
     in_block = [timing.seconds_in_block(str(i), len(shapes), times) for i in range(len(blocks))]
     return [
         [in_block[0][k]]
@@ -96,13 +97,15 @@ def _seconds(
     ]
 
 
-def _timed(shapes: Sequence[Shape], form: str, ranks: Sequence[int | None]) -> timing.Candidate:
+def _timed(
+    shapes: Sequence[Shape], form: str, ranks: Sequence[int | None], keep_transformed: bool
+) -> timing.Contestant:
     """Layers of noise at these ranks, dense where that is None, each by the method that "auto" takes for it."""
     layers = [
         random_layer(shape) if rank is None else random_layer(shape, form, rank)
         for shape, rank in zip(shapes, ranks, strict=True)
     ]
-    return timing.Candidate(layers, of_dense_block(layers, AUTO))
+    return timing.Contestant(layers, of_dense_block(layers, AUTO), keep_transformed)
 
 
 def fixed_ranks(break_even: float) -> list[int]:

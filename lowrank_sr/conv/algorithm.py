@@ -21,11 +21,25 @@ def each_number_once(layer: Layer) -> float:
     return layer.parameters - layer.bias.size
 
 
+class Call(NamedTuple):
+    """A call: `channels` of each map that is read, `height` and `width` of all maps, and the threads, `workers`."""
+
+    channels: tuple[int, ...]
+    height: int
+    width: int
+    workers: int
+
+
 class Scratch(NamedTuple):
-    """Bytes that an algorithm needs besides the maps: `call` until a call returns, `kept` from the first call on."""
+    """Bytes that an algorithm needs besides the maps: `call` until a call returns, `kept` from then on."""
 
     call: int
     kept: int = 0
+
+    @property
+    def total(self) -> int:
+        """The most that is held."""
+        return self.call + self.kept
 
 
 def one_after_the_other(calls: Iterable[Scratch]) -> Scratch:
@@ -57,8 +71,8 @@ class Algorithm(Generic[LayerT, PreparedT]):
     (`epilogue.operands`).
     """
 
-    scratch: Callable[[LayerT, int, int, int, bool], Scratch]
-    """scratch(layer, height, width, workers, keep_transformed): what a call on a map of that size allocates."""
+    scratch: Callable[[LayerT, Call, bool], Scratch]
+    """scratch(layer, call, keep_transformed): what a call allocates."""
 
     multiplications: Callable[[LayerT], float]
     """Those that the loops do for a pixel of the output, but for those of transforms."""
@@ -82,8 +96,8 @@ class DenseBlockAlgorithm(Generic[LayerT, PreparedT]):
     convolve: Callable[[np.ndarray, np.ndarray, Sequence[PreparedT], int], None]
     """convolve(inputs, operands, prepared, workers): `inputs` record maps 0 to n - 1, `operands[k]` is of layer k."""
 
-    scratch: Callable[[Sequence[LayerT], int, int, int], Scratch]
-    """scratch(layers, height, width, workers), as that of an algorithm."""
+    scratch: Callable[[Sequence[LayerT], Call], Scratch]
+    """scratch(layers, call), as that of an algorithm; `call.channels` are those of maps 0 to n - 1."""
 
 
 AnyAlgorithm = Algorithm[Any, Any]

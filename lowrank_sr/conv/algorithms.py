@@ -1,9 +1,4 @@
-"""The table of algorithms, a line each: what is imported here is what there is.
-
-The first of a form computes its layers where a method is asked for that the form does not have, the last where any
-will do: for SVD pairs F(6, 3), which is the faster at every shape of ESRGAN. Which is the fastest for a dense layer
-depends on its shape and on the machine (`network/auto.py`).
-"""
+"""The table of algorithms, a line each: what is imported here is what there is."""
 # ruff: noqa: F401
 
 from collections.abc import Sequence
@@ -19,26 +14,29 @@ from lowrank_sr.conv.separable_dense_block import ALGORITHM as _SEPARABLE_DENSE_
 from lowrank_sr.conv.separable_winograd import ALGORITHM as _SEPARABLE_WINOGRAD
 from lowrank_sr.conv.winograd import ALGORITHM as _WINOGRAD
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import Dense, Layer
+from lowrank_sr.layers import Layer
 
 ALGORITHMS: tuple[AnyAlgorithm, ...] = tuple(each for each in vars().copy().values() if isinstance(each, Algorithm))
 DENSE_BLOCK_ALGORITHMS: tuple[AnyDenseBlockAlgorithm, ...] = tuple(
     each for each in vars().copy().values() if isinstance(each, DenseBlockAlgorithm)
 )
-METHODS = tuple(each.name for each in ALGORITHMS if each.form is Dense)
+METHODS = tuple(sorted({each.name for each in ALGORITHMS}))
 
 
 def algorithms_of(form: type[Layer]) -> list[AnyAlgorithm]:
-    """The algorithms by which layers of a form are computed."""
+    """The algorithms for layers of a form; one of them is called "direct"."""
     return [each for each in ALGORITHMS if each.form is form]
 
 
 def algorithm_of(layer: Layer, method: str) -> AnyAlgorithm:
-    """The algorithm that computes `layer` by `method`; raises InputError for an unknown method."""
+    """The algorithm that computes `layer` by `method`, or directly where its form has none of that name.
+
+    Raises InputError for a name that no form has.
+    """
     if method not in METHODS:
         raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
-    candidates = algorithms_of(type(layer))
-    return next((each for each in candidates if each.name == method), candidates[0])
+    by_name = {each.name: each for each in algorithms_of(type(layer))}
+    return by_name.get(method, by_name["direct"])
 
 
 def dense_block_algorithm_of(algorithms: Sequence[AnyAlgorithm]) -> AnyDenseBlockAlgorithm | None:

@@ -30,7 +30,7 @@ from numba.core.types import intp
 from numba.extending import register_jitable
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
+from lowrank_sr.conv.algorithm import Algorithm, Call, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.micro_kernel import PIECE_BYTES, Product, list_pieces, multiply_pieces, pack_panels
@@ -216,9 +216,9 @@ def depthwise(
     simd.loop(builder, count, 1, [b(0), b(1)], pixel)
 
 
-def _scratch(layer: CP, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+def _scratch(layer: CP, call: Call, keep_transformed: bool) -> Scratch:
     ranks, channels = round_up(layer.rank, LANES), round_up(layer.shape[1], LANES)
-    return Scratch(workers * 4 * ((TAPS + 1) * ranks * _row_room(width) + MR * channels + MR * NR))
+    return Scratch(call.workers * 4 * ((TAPS + 1) * ranks * _row_room(call.width) + MR * channels + MR * NR))
 
 
 ALGORITHM: Algorithm[CP, Factors] = Algorithm(

@@ -21,7 +21,7 @@ from numba import njit, prange
 from numba.extending import register_jitable
 
 from lowrank_sr.conv import wavefront, winograd
-from lowrank_sr.conv.algorithm import DenseBlockAlgorithm, Scratch
+from lowrank_sr.conv.algorithm import Call, DenseBlockAlgorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.micro_kernel import multiply_elements
 from lowrank_sr.conv.turns import next_turn, set_flag
@@ -159,13 +159,12 @@ def _panels(channels: int) -> int:
     return ceil_div(channels, NR)
 
 
-def _scratch(layers: Sequence[Dense], height: int, width: int, workers: int) -> Scratch:
-    channels = [layers[0].shape[1], *(layer.shape[0] for layer in layers[:-1])]  # of maps 0 to n - 1
-    depths = np.cumsum(round_up(np.array(channels), LANES))
+def _scratch(layers: Sequence[Dense], call: Call) -> Scratch:
+    depths = np.cumsum(round_up(np.array(call.channels), LANES))
     panel_counts = [ceil_div(layer.shape[0], NR) for layer in layers]
     kernels = sum(transformed_bytes(each, int(depth)) for each, depth in zip(panel_counts, depths, strict=True))
-    sums = workers * max(panel_counts) * NR // LANES * GROUP_BYTES
-    return Scratch(transforms_bytes(height, width, channels, workers) + kernels + sums)
+    sums = call.workers * max(panel_counts) * NR // LANES * GROUP_BYTES
+    return Scratch(transforms_bytes(call.height, call.width, call.channels, call.workers) + kernels + sums)
 
 
 ALGORITHM: DenseBlockAlgorithm[Dense, Kernels] = DenseBlockAlgorithm(winograd.ALGORITHM, convolve, _scratch)

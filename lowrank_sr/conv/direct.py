@@ -80,6 +80,6 @@ ALGORITHM: Algorithm[Dense, Kernel] = Algorithm(
     form=Dense,
     prepare=lambda layer, keep_transformed: order(layer.weight),
     convolve=convolve,
-    scratch=lambda layer, height, width, workers, keep_transformed: Scratch(workers * 4 * MR * NR),
+    scratch=lambda layer, call, keep_transformed: Scratch(call.workers * 4 * MR * NR),
     multiplications=lambda layer: len(_taps(layer.weight)) * layer.shape[0] * layer.shape[1],
 )

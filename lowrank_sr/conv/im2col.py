@@ -15,7 +15,7 @@ The tour's chapter :doc:`/auto_tour/02_im2col` computes it in plain NumPy.
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
+from lowrank_sr.conv.algorithm import Algorithm, Call, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import DTYPE, address
 from lowrank_sr.conv.simd import copy_values
@@ -72,9 +72,9 @@ def _write_sums(operands: np.ndarray, sums: np.ndarray, workers: int) -> None:
                 apply_epilogue(first_sum, sums.strides[0], operands, row, 0, width, channel)
 
 
-def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+def _scratch(layer: Dense, call: Call, keep_transformed: bool) -> Scratch:
     n, c, d = layer.shape
-    return Scratch(4 * height * width * (d * d * c + n))
+    return Scratch(4 * call.height * call.width * (d * d * c + n))
 
 
 ALGORITHM: Algorithm[Dense, np.ndarray] = Algorithm(

@@ -20,7 +20,7 @@ The tour's chapter :doc:`/auto_tour/03_kn2row` computes it in plain NumPy.
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
+from lowrank_sr.conv.algorithm import Algorithm, Call, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import add_scaled, apply_epilogue
 from lowrank_sr.conv.feature_map import address, padded_width
 from lowrank_sr.conv.gemm import GEMM_ARGUMENTS, gemm, load_blas
@@ -112,11 +112,11 @@ def _kn2row_loops(inputs: np.ndarray, operands: np.ndarray, kernel: np.ndarray, 
             first_row = strip_rows * next_turn(counter.ctypes.data)
 
 
-def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+def _scratch(layer: Dense, call: Call, keep_transformed: bool) -> Scratch:
     n, c, d = layer.shape
-    row_pixels = padded_width(width)
-    rows = _strip_rows(row_pixels, c, d * n, height, workers)
-    return Scratch(workers * 4 * rows * row_pixels * d * n)
+    row_pixels = padded_width(call.width)
+    rows = _strip_rows(row_pixels, c, d * n, call.height, call.workers)
+    return Scratch(call.workers * 4 * rows * row_pixels * d * n)
 
 
 ALGORITHM: Algorithm[Dense, np.ndarray] = Algorithm(

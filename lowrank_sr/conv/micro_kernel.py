@@ -156,14 +156,14 @@ class Product(NamedTuple):
     vector_stride: int
     """From the sums of LANES columns to those of the next LANES."""
     pieces: int
-    """Of a list of addresses, intp, one for each LANES channels."""
+    """The address of a list of addresses of pieces, intp, one for each LANES channels."""
     offset: int
-    """The pieces begin so far after those addresses."""
+    """Added to every address in the list."""
     panel: int
     depth: int
     """How many channels are summed, a multiple of LANES."""
     columns: int
-    """How many are wanted; of at most LANES only LANES are computed and written."""
+    """Columns wanted; where there are at most LANES, only LANES are computed and written."""
     next_pieces: int
     next_offset: int
     """As `pieces` and `offset`, of the product that follows."""
@@ -258,7 +258,7 @@ def multiply_elements(
     the rows' pieces (see `multiply_pieces`) for element 0, which the others follow. `weights` is the address of panels,
     (panels of `columns`, depth, NR), `weights_stride` bytes from an element to the next. Sums are pieces, too: of
     one vector of columns those of all elements follow each other, those of the next vector lie `stride` bytes further,
-    those of the next group `sums_stride`, which says nothing where there is one group only.
+    those of the next group `sums_stride`, which is ignored where there is only one.
     """
     groups = len(pieces)
     for element in range(len(needed)):

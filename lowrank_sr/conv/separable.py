@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
+from lowrank_sr.conv.algorithm import Algorithm, Call, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.micro_kernel import multiply, multiply_maps, pack_panels
 from lowrank_sr.conv.turns import next_turn
@@ -86,10 +86,10 @@ def _separable_loops(
             row = next_turn(counter.ctypes.data)
 
 
-def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+def _scratch(layer: Separable, call: Call, keep_transformed: bool) -> Scratch:
     _, _, d = layer.shape
     rank = round_up(layer.rank, LANES)
-    return Scratch(workers * 4 * ((width + d - 1 + 2 * MR) * rank + MR * NR))
+    return Scratch(call.workers * 4 * ((call.width + d - 1 + 2 * MR) * rank + MR * NR))
 
 
 ALGORITHM: Algorithm[Separable, Factors] = Algorithm(

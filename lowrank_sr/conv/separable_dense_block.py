@@ -19,7 +19,7 @@ import numpy as np
 from numba import prange
 
 from lowrank_sr.conv import separable_winograd, wavefront
-from lowrank_sr.conv.algorithm import DenseBlockAlgorithm, Scratch
+from lowrank_sr.conv.algorithm import Call, DenseBlockAlgorithm, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE
 from lowrank_sr.conv.separable_winograd import (
     FACTORS,
@@ -126,16 +126,19 @@ def _separable_dense_block_loops(
             turn = next_turn(counter.ctypes.data)
 
 
-def _scratch(layers: Sequence[Separable], height: int, width: int, workers: int) -> Scratch:
-    channels = np.array([layers[0].shape[1], *(layer.shape[0] for layer in layers[:-1])])  # of maps 0 to n - 1
+def _scratch(layers: Sequence[Separable], call: Call) -> Scratch:
+    channels = np.array(call.channels)
     depths = [int(depth) for depth in np.cumsum(round_up(channels, LANES))]
     sizes = np.zeros(len(layers), FACTORS)
     sizes["depth"], sizes["rank"] = depths, [round_up(layer.rank, LANES) for layer in layers]
-    column = floats_of_column(sizes, np.array([layer.shape[0] for layer in layers]))
-    block = tiles_of_block(column, height, width, workers)
-    transforms = wavefront.rings_bytes(_rings(*_blocks(height, width, block), block, channels, workers))
+    out_channels = np.array([layer.shape[0] for layer in layers])
+    block = tiles_of_block(floats_of_column(sizes, out_channels), call.height, call.width, call.workers)
+    blocks = _blocks(call.height, call.width, block)
+    transforms = wavefront.rings_bytes(_rings(*blocks, block, channels, call.workers))
+    sizes["depth"] = 0  # the columns are in the rings
+    working = call.workers * block_bytes(floats_of_column(sizes, out_channels), block)
     kept = sum(transformed_bytes(layer, depth) for layer, depth in zip(layers, depths, strict=True))
-    return Scratch(transforms + workers * block_bytes(column, block), kept)
+    return Scratch(transforms + working, kept)
 
 
 ALGORITHM: DenseBlockAlgorithm[Separable, Factors] = DenseBlockAlgorithm(

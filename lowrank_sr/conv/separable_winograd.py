@@ -51,7 +51,7 @@ from numba.core.types import intp
 from numba.extending import register_jitable
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.algorithm import Algorithm, Scratch
+from lowrank_sr.conv.algorithm import Algorithm, Call, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.micro_kernel import PIECE_BYTES, list_pieces, multiply_elements, pack_panels
 from lowrank_sr.conv.output_tile import Place, tile_writer
@@ -366,11 +366,11 @@ def transform_middle(builder: IRBuilder, first: Value, last: Value, middle: Valu
             simd.store(builder, value, middle, (element * MR + m) * LANES)
 
 
-def _scratch(layer: Separable, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
-    n, c, _ = layer.shape
-    column = round_up(c, LANES) + 2 * round_up(layer.rank, LANES) + round_up(n, NR)
-    block = tiles_of_block(column, height, width, workers)
-    return Scratch(workers * block_bytes(column, block), transformed_bytes(layer, round_up(c, LANES)))
+def _scratch(layer: Separable, call: Call, keep_transformed: bool) -> Scratch:
+    depth = sum(round_up(c, LANES) for c in call.channels)
+    column = depth + 2 * round_up(layer.rank, LANES) + round_up(layer.shape[0], NR)
+    block = tiles_of_block(column, call.height, call.width, call.workers)
+    return Scratch(call.workers * block_bytes(column, block), transformed_bytes(layer, depth))
 
 
 def _multiplications(layer: Separable) -> float:

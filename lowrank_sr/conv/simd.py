@@ -16,13 +16,9 @@ from llvmlite import ir
 from llvmlite.ir import IRBuilder, Value
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic
 
 from lowrank_sr.machine.cpu import LANES
-from lowrank_sr.machine.rounding import ceil_div, round_up
-
-register_jitable(ceil_div)
-register_jitable(round_up)
 
 _INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)

@@ -1,18 +1,17 @@
 """How long layers take on this machine: alone, or in the dense block in which they run.
 
 The layers of a dense block that are computed together share work, and the caches. What each of them takes there is its
-part of the block's time, in the proportion of the layers' times alone. (What the block takes longer with a layer than
-without it would need no such rule; but it is a small difference of large times, on a busy machine mostly noise.)
+part of the block's time, in the proportion of the layers' times alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from lowrank_sr.conv.epilogue import Epilogue
-from lowrank_sr.conv.feature_map import allocate, from_array
+from lowrank_sr.conv.feature_map import FeatureMap, allocate, from_array
 from lowrank_sr.conv.methods import convolution, dense_block_convolution
 from lowrank_sr.layers import Layer
 from lowrank_sr.machine.timing import interleaved
@@ -22,39 +21,52 @@ SECONDS = 0.4  # of measuring, and no fewer than
 ROUNDS = 5
 
 
-class Candidate(NamedTuple):
-    """Layers, each with its method: one alone, or those of a dense block from the first on."""
+class Contestant(NamedTuple):
+    """One layer, or all layers of a dense block from the first on, each with its method.
+
+    `keep_transformed` is as for `methods.convolution`, of a layer alone.
+    """
 
     layers: Sequence[Layer]
     methods: Sequence[str]
+    keep_transformed: bool = False
 
 
-def least_seconds(candidates: Mapping[str, Candidate]) -> dict[str, float]:
-    """The least time of each candidate on SIDE x SIDE pixels, with the threads in use now.
+def least_seconds(contestants: Mapping[str, Contestant]) -> dict[str, float]:
+    """The least time of each contestant on SIDE x SIDE pixels, with the threads in use now.
 
     They are taken in turn, so that what else the machine does meets all of them.
     """
-    runs = {name: run(candidate, SIDE) for name, candidate in candidates.items()}
-    return {name: min(times) for name, times in interleaved(runs, ROUNDS, SECONDS).items()}
+    return {name: min(times) for name, times in interleaved(runs(contestants, SIDE), ROUNDS, SECONDS).items()}
 
 
-def run(candidate: Candidate, side: int) -> Callable[[], None]:
-    """What computes the candidate on noise of `side` x `side` pixels."""
-    layers, methods = candidate
-    noise = np.random.default_rng(0).standard_normal((side, side, layers[0].shape[1]), dtype=np.float32)
-    x = from_array(noise)
-    outs = [allocate(side, side, layer.shape[0]) for layer in layers]
-    epilogues = [Epilogue(layer.bias) for layer in layers]
-    if len(layers) == 1:
-        return partial(convolution(layers[0], methods[0], keep_transformed=False), x, outs[0], epilogues[0])
-    return partial(dense_block_convolution(layers, methods), x, outs, epilogues)
+def runs(contestants: Mapping[str, Contestant], side: int) -> dict[str, Callable[[], None]]:
+    """What computes each contestant on noise of `side` x `side` pixels; all of them use the same maps."""
+
+    @cache
+    def source(channels: int) -> FeatureMap:
+        return from_array(np.random.default_rng(0).standard_normal((side, side, channels), dtype=np.float32))
+
+    @cache
+    def target(k: int, channels: int) -> FeatureMap:
+        return allocate(side, side, channels)
+
+    def run(contestant: Contestant) -> Callable[[], None]:
+        layers, methods, keep_transformed = contestant
+        x, outs = source(layers[0].shape[1]), [target(k, layer.shape[0]) for k, layer in enumerate(layers)]
+        epilogues = [Epilogue(layer.bias) for layer in layers]
+        if len(layers) == 1:
+            return partial(convolution(layers[0], methods[0], keep_transformed), x, outs[0], epilogues[0])
+        return partial(dense_block_convolution(layers, methods), x, outs, epilogues)
+
+    return {name: run(contestant) for name, contestant in contestants.items()}
 
 
-def with_layers(name: str, block: Candidate) -> dict[str, Candidate]:
+def with_layers(name: str, block: Contestant) -> dict[str, Contestant]:
     """What has to be timed for `seconds_in_block`: the block by its name, and each of its layers alone if several."""
     if len(block.layers) == 1:
         return {name: block}
-    alone = (Candidate([layer], [method]) for layer, method in zip(*block, strict=True))
+    alone = (Contestant([layer], [method]) for layer, method in zip(block.layers, block.methods, strict=True))
     return {name: block, **{f"{name}, layer {k}": each for k, each in enumerate(alone)}}
 
 

@@ -23,7 +23,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lowrank_sr.conv.algorithm import Scratch
+from lowrank_sr.conv.algorithm import Call, Scratch
 from lowrank_sr.conv.algorithms import algorithm_of
 from lowrank_sr.conv.epilogue import NOTHING, Epilogue
 from lowrank_sr.conv.feature_map import FeatureMap
@@ -70,7 +70,7 @@ def upsampled_multiplications(layer: Layer, method: str) -> float:
     return sum(algorithm_of(phase, method).multiplications(phase) for phase in phases) / len(PHASES)
 
 
-def upsampled_scratch(layer: Layer, method: str, height: int, width: int, workers: int) -> Scratch:
-    """What a call needs besides the maps, for an input of this size: all phases use the same memory in turn."""
-    call, kept = algorithm_of(layer, method).scratch(layer, height, width, workers, True)
-    return Scratch(call, len(PHASES) * kept)
+def upsampled_scratch(layer: Layer, method: str, call: Call) -> Scratch:
+    """What a call needs besides the maps, whose size is that of the input: the phases use the same memory in turn."""
+    needed, kept = algorithm_of(layer, method).scratch(layer, call, True)
+    return Scratch(needed, len(PHASES) * kept)

@@ -26,9 +26,9 @@ Part p of layer k awaits parts p - behind to p + behind of layer k - 1, and wher
 transform of part q, part q of layer n - 1. By induction over the layers that is enough. Part p of layer k - 1 has
 awaited part p of layer k - 2, and so on: when it is done, so is part p of every layer before, and the transforms of
 maps 0 to k - 1 are there. In the same way, when part q of layer n - 1 is done, so is part q of every layer, and nobody
-reads transforms of part q any more; until then nobody writes over them. A flag is set after what its turn has written,
-and who has seen it sees that and all that its turn had seen. No turn waits for ever: the first one that is not done
-awaits only what is done.
+reads transforms of part q any more; until then nobody writes over them. A flag is set after what its turn has written;
+a thread that has read the flag also sees that, and all that its turn had seen. No turn waits for ever: the first one
+that is not done awaits only what is done.
 """
 
 import numpy as np

@@ -43,7 +43,7 @@ from numba import njit, prange
 from numba.core.types import intp
 
 from lowrank_sr.conv import simd
-from lowrank_sr.conv.algorithm import Algorithm, Scratch
+from lowrank_sr.conv.algorithm import Algorithm, Call, Scratch
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, address
 from lowrank_sr.conv.micro_kernel import PIECE_BYTES, list_pieces, multiply_elements, pack_panels
 from lowrank_sr.conv.output_tile import Place, tile_writer
@@ -123,11 +123,10 @@ def transformed_bytes(panel_count: int, depth: int) -> int:
     return TILE_ELEMENTS * (4 * panel_count * depth * NR + CACHE_LINE)
 
 
-def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
-    n, c, _ = layer.shape
-    depth, panel_count = round_up(c, LANES), ceil_div(n, NR)
+def _scratch(layer: Dense, call: Call, keep_transformed: bool) -> Scratch:
+    depth, panel_count = sum(round_up(c, LANES) for c in call.channels), ceil_div(layer.shape[0], NR)
     group = _group_bytes(depth, panel_count)
-    working = workers * _groups_of_block(group, height, width, workers) * group
+    working = call.workers * _groups_of_block(group, call.height, call.width, call.workers) * group
     transformed = transformed_bytes(panel_count, depth)
     return Scratch(working, transformed) if keep_transformed else Scratch(working + transformed)
 

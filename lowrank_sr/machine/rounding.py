@@ -1,8 +1,9 @@
-"""Whole numbers, rounded up. `conv/simd.py` makes these known to compiled loops."""
+"""Whole numbers, rounded up, in Python and in compiled loops."""
 
 from typing import TypeVar
 
 import numpy as np
+from numba.extending import register_jitable
 
 Whole = TypeVar("Whole", int, np.ndarray)
 
@@ -15,3 +16,7 @@ def ceil_div(a: Whole, b: int) -> Whole:
 def round_up(a: Whole, multiple: int) -> Whole:
     """The least multiple that is not below a."""
     return ceil_div(a, multiple) * multiple
+
+
+for _function in (ceil_div, round_up):
+    register_jitable(_function)

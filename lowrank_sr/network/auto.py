@@ -15,8 +15,8 @@ from typing import Any
 
 import numba
 
-from lowrank_sr.conv.algorithms import DENSE_BLOCK_ALGORITHMS, METHODS, algorithms_of
-from lowrank_sr.conv.timing import Candidate, least_seconds
+from lowrank_sr.conv.algorithms import DENSE_BLOCK_ALGORITHMS, METHODS, algorithm_of, algorithms_of
+from lowrank_sr.conv.timing import Contestant, least_seconds
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, Layer, random_layer
 from lowrank_sr.machine.compiled import kernels_digest
@@ -36,12 +36,12 @@ def check_method(method: str, source: str = "method") -> None:
 def concrete(layer: Layer, method: str) -> str:
     """The method by which `layer` is computed where `method`, "auto" included, is asked for.
 
-    For a dense layer "auto" is the fastest of all on this machine, for a factorised one the last that `algorithms.py`
-    lists for its form.
+    For a dense layer "auto" is the fastest of all on this machine. A pair goes by F(6, 3), which is the faster at every
+    shape of ESRGAN: to time all ranks of a network would take minutes.
     """
-    if method != AUTO:
-        return method
-    return fastest(layer.shape) if isinstance(layer, Dense) else algorithms_of(type(layer))[-1].name
+    if method == AUTO:
+        method = fastest(layer.shape) if isinstance(layer, Dense) else "winograd"
+    return algorithm_of(layer, method).name
 
 
 def fastest(shape: tuple[int, int, int]) -> str:
@@ -52,13 +52,15 @@ def fastest(shape: tuple[int, int, int]) -> str:
 
 def seconds_by_method(shape: tuple[int, int, int]) -> dict[str, float]:
     """Seconds by method for a layer of `shape`, (N, C, d), on 96 x 96 pixels with the threads in use now."""
-    return _remembered(" ".join(map(str, shape)), METHODS, partial(_measure, shape))
+    methods = [each.name for each in algorithms_of(Dense)]
+    return _remembered(" ".join(map(str, shape)), methods, partial(_measure, shape, methods))
 
 
 def of_dense_block(layers: Sequence[Layer], method: str) -> list[str]:
     """The methods by which the layers of a dense block are computed where `method`, "auto" included, is asked for.
 
-    Those of `concrete`; but for "auto" one for all by which they are computed together, where that takes less time.
+    For "auto" that is a single method that computes the block as one operator, where that is faster than each by its
+    own.
     """
     alone = [concrete(layer, method) for layer in layers]
     choices = {"alone": alone}
@@ -67,9 +69,8 @@ def of_dense_block(layers: Sequence[Layer], method: str) -> list[str]:
             choices[f"together by {algorithm.name}"] = [algorithm.name] * len(layers)
     if method != AUTO or len(choices) == 1 or list(choices.values()).count(alone) > 1:
         return alone
-    shapes = [layer.shape for layer in layers]
-    key = "dense block of " + ", ".join(" ".join(map(str, shape)) for shape in shapes)
-    times = _remembered(key, choices.keys(), partial(_measure_dense_block, shapes, choices))
+    key = "dense block of " + ", ".join(_kind(layer) for layer in layers)
+    times = _remembered(key, choices.keys(), partial(_measure_dense_block, layers, choices))
     return choices[min(times, key=lambda name: times[name])]
 
 
@@ -90,13 +91,18 @@ def _file() -> str:
     return f"methods-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
 
 
-def _measure(shape: tuple[int, int, int]) -> dict[str, float]:
-    """The seconds of each method."""
+def _kind(layer: Layer) -> str:
+    """What the time of a layer depends on."""
+    shape = " ".join(map(str, layer.shape))
+    return shape if layer.rank is None else f"{shape} {type(layer).__name__} of rank {layer.rank}"
+
+
+def _measure(shape: tuple[int, int, int], methods: Sequence[str]) -> dict[str, float]:
+    """The seconds of a dense layer by each of `methods`."""
     layer = random_layer(shape)
-    return least_seconds({method: Candidate([layer], [method]) for method in METHODS})
+    return least_seconds({method: Contestant([layer], [method]) for method in methods})
 
 
-def _measure_dense_block(shapes: Sequence[tuple[int, int, int]], choices: Mapping[str, list[str]]) -> dict[str, float]:
-    """The seconds of a dense block of layers of `shapes` by each of `choices`, the methods of its layers."""
-    layers = [random_layer(shape) for shape in shapes]
-    return least_seconds({name: Candidate(layers, methods) for name, methods in choices.items()})
+def _measure_dense_block(layers: Sequence[Layer], choices: Mapping[str, list[str]]) -> dict[str, float]:
+    """The seconds of a dense block by each of `choices`, the methods of its layers."""
+    return least_seconds({name: Contestant(layers, methods) for name, methods in choices.items()})

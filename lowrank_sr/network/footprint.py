@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lowrank_sr.conv.algorithm import Scratch, one_after_the_other
+from lowrank_sr.conv.algorithm import Call, Scratch, one_after_the_other
 from lowrank_sr.conv.algorithms import algorithm_of, dense_block_algorithm_of
 from lowrank_sr.conv.feature_map import OUTPUT_TILE, allocated_bytes
 from lowrank_sr.conv.upsampled import upsampled_scratch
@@ -12,7 +12,7 @@ from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architec
 from lowrank_sr.network.rrdbnet import GROWTHS, RRDBNet
 from lowrank_sr.network.tail import band_sizes, tail_bytes
 
-_CACHES_A_THREAD = 4  # what BLAS packs, and what is lost between allocations
+_CACHES_A_THREAD = 2  # what BLAS packs, and what is lost between allocations
 
 
 def receptive_field(design: Architecture) -> int:
@@ -56,36 +56,38 @@ def _factors(design: Architecture) -> list[int]:
 def _scratch(net: RRDBNet, height: int, width: int, threads: int) -> int:
     """What the algorithms need besides the maps, and a few caches a thread, for features of `height` x `width`."""
     design = net.architecture
-    needs = [_layer_scratch(net, name, height, width, threads, False) for name in ("conv_first", "trunk_conv")]
-    for names, count in _distinct_blocks(net):
-        call, kept = _dense_block_scratch(net, names, height, width, threads)
-        needs.append(Scratch(call, count * kept))
+    needs = [_layer_scratch(net, "conv_first", Call((design.in_channels,), height, width, threads), False)]
+    needs.append(_layer_scratch(net, "trunk_conv", Call((design.num_feat,), height, width, threads), False))
+    in_block = Call((design.num_feat, *[design.num_grow_ch] * GROWTHS), height, width, threads)
+    for names, count in _kinds_of_blocks(net):
+        needed, kept = _dense_block_scratch(net, names, in_block)
+        needs.append(Scratch(needed, count * kept))
     for name, (rows, columns) in zip(design.tail(), band_sizes(height, width, _factors(design)), strict=True):
+        call = Call((design.num_feat,), rows, columns, threads)
         if design.enlarges(name):
-            needs.append(upsampled_scratch(net.layers[name], net.methods[name], rows, columns, threads))
+            needs.append(upsampled_scratch(net.layers[name], net.methods[name], call))
         else:
-            needs.append(_layer_scratch(net, name, rows, columns, threads, True))
-    return threads * _CACHES_A_THREAD * l2_bytes() + sum(one_after_the_other(needs))
+            needs.append(_layer_scratch(net, name, call, True))
+    return threads * _CACHES_A_THREAD * l2_bytes() + one_after_the_other(needs).total
 
 
-def _layer_scratch(net: RRDBNet, name: str, height: int, width: int, threads: int, keep_transformed: bool) -> Scratch:
-    layer = net.layers[name]
-    return algorithm_of(layer, net.methods[name]).scratch(layer, height, width, threads, keep_transformed)
+def _layer_scratch(net: RRDBNet, name: str, call: Call, keep_transformed: bool) -> Scratch:
+    return algorithm_of(net.layers[name], net.methods[name]).scratch(net.layers[name], call, keep_transformed)
 
 
-def _dense_block_scratch(net: RRDBNet, names: Sequence[str], height: int, width: int, threads: int) -> Scratch:
-    layers = [net.layers[name] for name in names]
+def _dense_block_scratch(net: RRDBNet, names: Sequence[str], call: Call) -> Scratch:
     together = dense_block_algorithm_of([algorithm_of(net.layers[name], net.methods[name]) for name in names])
     if together is not None:
-        return together.scratch(layers, height, width, threads)
-    return one_after_the_other(_layer_scratch(net, name, height, width, threads, False) for name in names)
+        return together.scratch([net.layers[name] for name in names], call)
+    calls = [call._replace(channels=call.channels[: k + 1]) for k in range(len(names))]
+    return one_after_the_other(_layer_scratch(net, name, each, False) for name, each in zip(names, calls, strict=True))
 
 
-def _distinct_blocks(net: RRDBNet) -> list[tuple[list[str], int]]:
-    """The layers of each dense block, of those that need the same only the first, and how many these are."""
-    alike: dict[tuple[object, ...], list[list[str]]] = {}
+def _kinds_of_blocks(net: RRDBNet) -> list[tuple[list[str], int]]:
+    """The layers of one dense block of each kind, and how many of the kind there are."""
+    kinds: dict[tuple[object, ...], list[list[str]]] = {}
     for names in net.architecture.dense_blocks().values():
         layers = [net.layers[name] for name in names]
-        key = [(net.methods[name], type(layer), layer.rank) for name, layer in zip(names, layers, strict=True)]
-        alike.setdefault(tuple(key), []).append(names)
-    return [(blocks[0], len(blocks)) for blocks in alike.values()]
+        kind = [(net.methods[name], type(layer), layer.rank) for name, layer in zip(names, layers, strict=True)]
+        kinds.setdefault(tuple(kind), []).append(names)
+    return [(blocks[0], len(blocks)) for blocks in kinds.values()]

@@ -80,7 +80,7 @@ class Tape:
         names = [f"{name}.conv{k}" for k in range(1, CONVOLUTIONS + 1)]
         y, block = Value(x.stack, self.pool.take(x.stack, x.map.channels)), self._block(names, x)
         for each in names[:-1]:
-            inputs, g = self._parts(each, block)
+            inputs, g = self._maps_of(each, block)
             self.layers[each].forward(x.stack, inputs, g, slope=SLOPE)
         if outer is None:
             self.layers[names[-1]].forward(x.stack, block, y.map, scale=BETA, skip=x.map)
@@ -109,7 +109,7 @@ class Tape:
         stack, block = x.stack, self._block(names, x)
         *growing, last = names
         derivatives = [
-            self.layers[each].forward_again(stack, *self._parts(each, block), slope=SLOPE) for each in growing
+            self.layers[each].forward_again(stack, *self._maps_of(each, block), slope=SLOPE) for each in growing
         ]
         d_x, d_g = (
             self.pool.take(stack, channels) for channels in (d_y.channels, self.layers[growing[0]].layer.shape[0])
@@ -117,8 +117,8 @@ class Tape:
         so_far, following = (self.pool.take(stack, block.channels) for _ in range(2))  # gradients of [x g1 g2 g3 g4]
         self.gradients[last] = self.layers[last].backward(stack, block, d_y, so_far, scale=BETA)
         for each in reversed(growing):
-            inputs, g = self._parts(each, block)
-            d_inputs, d_activated = self._parts(each, so_far)
+            inputs, g = self._maps_of(each, block)
+            d_inputs, d_activated = self._maps_of(each, so_far)
             leaky_relu_backward(g, d_activated, d_g, SLOPE)
             is_first = each == growing[0]
             target, outer = (d_x, d_y) if is_first else (following.slice(0, inputs.channels), NOTHING)
@@ -135,7 +135,7 @@ class Tape:
         upsample(x.map, block.slice(0, x.map.channels))  # by 1: a copy
         return block
 
-    def _parts(self, name: str, block: FeatureMap) -> tuple[FeatureMap, FeatureMap]:
+    def _maps_of(self, name: str, block: FeatureMap) -> tuple[FeatureMap, FeatureMap]:
         """Of [x g1 g2 g3 g4] what conv_k reads, x to g_{k-1}, and g_k, which it writes."""
         n, c, _ = self.layers[name].layer.shape
         return block.slice(0, c), block.slice(c, n)

@@ -26,27 +26,27 @@ class Walk:
         self.low = Stack(count, height // design.unshuffle, width // design.unshuffle)
         self.pool = Pool()
 
-    def forward(self, layers: Mapping[str, TrainedLayer], images: np.ndarray) -> "Pass":
+    def forward(self, layers: Mapping[str, TrainedLayer], images: np.ndarray) -> "Run":
         """Enlarge crops (count, height, width, C), 0..1, by `layers`; it ends what the walk has done before."""
         self.pool.give_back_all()
         tape = Tape(layers, self.pool)
         pixels = Value(self.low, self.pool.take(self.low, self.design.in_channels))
         self.low.put(pixel_unshuffle(images, self.design.unshuffle), pixels.map)
-        return Pass(self.design, tape, pixels, generator(self.design, pixels, tape))
+        result = generator(self.design, pixels, tape)
+        return Run(self.design, tape, pixels, result, result.stack.take(result.map))
 
 
-class Pass(NamedTuple):
-    """A walk from the crops to what the network makes of them, to be gone back once, before the next one begins."""
+class Run(NamedTuple):
+    """A walk from the crops to `out`, (count, scale h, scale w, C) float32.
+
+    It can be gone back once, before the next one begins.
+    """
 
     design: Architecture
     tape: Tape
     pixels: Value
     result: Value
-
-    @property
-    def out(self) -> np.ndarray:
-        """(count, scale h, scale w, C) float32."""
-        return self.result.stack.take(self.result.map)
+    out: np.ndarray
 
     def backward(self, d_out: np.ndarray) -> tuple[Gradients, np.ndarray]:
         """The gradients of every array, and of the crops, from that of `out`."""

@@ -106,9 +106,9 @@ def test_seconds_as_cost(monkeypatch):
 def test_seconds_are_measured_once_for_each_number_of_threads(monkeypatch):
     net, measured = lsr.RRDBNet.random(num_feat=8, num_block=2, num_grow_ch=4), []
 
-    def least_seconds(candidates):
+    def least_seconds(contestants):
         measured.append(ranks.thread_count())
-        return dict.fromkeys(candidates, float(ranks.thread_count()))
+        return dict.fromkeys(contestants, float(ranks.thread_count()))
 
     monkeypatch.setattr(ranks.timing, "least_seconds", least_seconds)
     monkeypatch.setattr(ranks, "of_dense_block", lambda layers, method: ["im2col"] * len(layers))
@@ -117,8 +117,8 @@ def test_seconds_are_measured_once_for_each_number_of_threads(monkeypatch):
     for threads in (1, 2, 1, 2):
         seconds = ranks.in_seconds(net, "cp", {"upconv1": [4, 8]})
         assert seconds == {"upconv1": [threads / timing.SIDE**2] * 3}
-    # the shapes of conv_first, conv_last, the dense blocks, and trunk_conv, upconv2, HRconv; and upconv1 with its ranks
-    assert measured == [1] * 5 + [2] * 5
+    # conv_first, a dense block, trunk_conv, upconv1 with its ranks, upconv2 as HRconv, conv_last
+    assert measured == [1] * 6 + [2] * 6
     ranks._seconds.cache_clear()
 
 
@@ -126,13 +126,13 @@ def test_layers_of_a_dense_block_are_timed_in_their_block(monkeypatch):
     """By this test's clock layer k takes 2^k as dense, its rank over 8 of that in factors, and a block half the sum."""
     net = lsr.RRDBNet.random(num_feat=64, num_block=1, num_grow_ch=32)
 
-    def least_seconds(candidates):
+    def least_seconds(contestants):
         def seconds(layers):
             places = [(layer.shape[1] - 64) / 32 for layer in layers]  # k, by the input channels
             alone = [2.0**k * (layer.rank or 8) / 8 for k, layer in zip(places, layers, strict=True)]
             return sum(alone) / (1 if len(alone) == 1 else 2)
 
-        return {name: seconds(each.layers) for name, each in candidates.items()}
+        return {name: seconds(each.layers) for name, each in contestants.items()}
 
     monkeypatch.setattr(ranks.timing, "least_seconds", least_seconds)
     monkeypatch.setattr(ranks, "of_dense_block", lambda layers, method: ["winograd"] * len(layers))

@@ -9,7 +9,7 @@ again in double precision, in which NumPy computes them.
 import numpy as np
 from numba import prange
 
-from lowrank_sr.conv.algorithm import Algorithm, Scratch, each_number_once
+from lowrank_sr.conv.algorithm import Algorithm, Call, Scratch, each_number_once
 from lowrank_sr.conv.epilogue import apply_epilogue
 from lowrank_sr.conv.feature_map import address
 from lowrank_sr.conv.simd import copy_values
@@ -60,9 +60,9 @@ def _write(operands: np.ndarray, sums: np.ndarray, workers: int) -> None:
                 apply_epilogue(first, sums.strides[1], operands, row, 0, out.width, channel)
 
 
-def _scratch(layer: Dense, height: int, width: int, workers: int, keep_transformed: bool) -> Scratch:
+def _scratch(layer: Dense, call: Call, keep_transformed: bool) -> Scratch:
     n, c, _ = layer.shape
-    return Scratch(24 * (height + 2) * (width + 2) * (n * c + n + c))
+    return Scratch(24 * (call.height + 2) * (call.width + 2) * (n * c + n + c))
 
 
 ALGORITHM: Algorithm[Dense, np.ndarray] = Algorithm(

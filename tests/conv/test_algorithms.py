@@ -7,6 +7,7 @@ import pytest
 from reference import EVERY_WAY, random_layer
 
 from lowrank_sr import flops
+from lowrank_sr.conv.algorithm import Call
 from lowrank_sr.conv.algorithms import algorithm_of, dense_block_algorithm_of, multiplications
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import allocate
@@ -56,20 +57,20 @@ def test_over_an_enlarged_map_those_of_the_taps_and_elements_that_are_left(kind,
 @EVERY_WAY
 @pytest.mark.parametrize("keep_transformed", [False, True])
 @pytest.mark.parametrize("size", [(5, 6), (48, 50), (200, 90)], ids=str)
-def test_a_call_allocates_no_more_than_it_says(kind, method, keep_transformed, size):
+@pytest.mark.parametrize("channels", [(96,), (10, 5, 5, 5, 5)], ids=str)
+def test_a_call_allocates_no_more_than_it_says(kind, method, keep_transformed, size, channels):
     """Of what NumPy allocates; loops have in addition what they work in, which `scratch` contains."""
-    layer = random_layer(kind, np.random.default_rng(0), 32, 96, 24)
-    run = convolution(layer, method, keep_transformed)
-    x, out, epilogue = allocate(*size, 96), allocate(*size, 32), Epilogue(layer.bias)
-    run(allocate(1, 1, 96), allocate(1, 1, 32), epilogue)  # compiled; with other transforms kept, of the same size
-    call, kept = algorithm_of(layer, method).scratch(layer, *size, thread_count(), keep_transformed)
-    held, peak = traced(lambda: run(x, out, epilogue))
+    layer = random_layer(kind, np.random.default_rng(0), 32, sum(channels), 24)
+    maps, out, epilogue = [allocate(*size, each) for each in channels], allocate(*size, 32), Epilogue(layer.bias)
+    run, fresh = (convolution(layer, method, keep_transformed) for _ in range(2))
+    run([allocate(1, 1, each) for each in channels], allocate(1, 1, 32), epilogue)  # compiled, and transforms kept
+    call, kept = algorithm_of(layer, method).scratch(layer, Call(channels, *size, thread_count()), keep_transformed)
+    held, peak = traced(lambda: run(maps, out, epilogue))
     assert held <= TRACED_BESIDES
     assert peak <= call + TRACED_BESIDES
     if method == "im2col":
         assert call <= peak + TRACED_BESIDES
-    fresh = convolution(layer, method, keep_transformed)
-    held, peak = traced(lambda: fresh(x, out, epilogue))
+    held, peak = traced(lambda: fresh(maps, out, epilogue))
     assert abs(held - kept) <= TRACED_BESIDES
     assert peak <= call + kept + TRACED_BESIDES
 
@@ -83,7 +84,7 @@ def test_a_dense_block_allocates_no_more_than_it_says(kind, size):
     epilogues = [Epilogue(layer.bias) for layer in layers]
     x, outs = allocate(*size, 64), [allocate(*size, n) for n in (32, 32, 64)]
     together = dense_block_algorithm_of([algorithm_of(layer, "winograd") for layer in layers])
-    call, kept = together.scratch(layers, *size, thread_count())
+    call, kept = together.scratch(layers, Call((64, 32, 32), *size, thread_count()))
     run(allocate(1, 1, 64), [allocate(1, 1, n) for n in (32, 32, 64)], epilogues)
     held, peak = traced(lambda: run(x, outs, epilogues))
     assert held <= TRACED_BESIDES

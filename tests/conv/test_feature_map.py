@@ -14,7 +14,7 @@ def test_the_border_holds_what_any_method_reads(size):
     tiles_down, tiles_across = (-(-side // OUTPUT_TILE) for side in size)
     assert height >= tiles_down * OUTPUT_TILE + 2
     assert width == tiles_across * OUTPUT_TILE + 2
-    # a register tile of the last pixel, whose lowest, rightmost tap is a row and a column further
+    # MR pixels from the last one on, whose lowest, rightmost tap is a row and a column further
     last_read = (feature_map.first_row + size[0]) * width + feature_map.first_column + size[1] + MR - 1
     assert last_read < height * width
     assert feature_map.array.shape == (*size, 5)

@@ -192,9 +192,10 @@ import threading
 import numba, numpy as np
 import lowrank_sr as lsr
 from lowrank_sr.conv import methods
+from lowrank_sr.conv.algorithms import METHODS
 
 methods.FLOPS_A_THREAD = 1  # all threads, however small the map
-nets = {name: lsr.RRDBNet.random(8, 1, 4, method=name) for name in methods.METHODS}
+nets = {name: lsr.RRDBNet.random(8, 1, 4, method=name) for name in METHODS}
 image = np.random.default_rng(0).random((24, 24, 3), dtype=np.float32)
 photograph = np.random.default_rng(1).random((256, 256, 3), dtype=np.float32)
 expected = {name: net(image) for name, net in nets.items()}

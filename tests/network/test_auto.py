@@ -26,7 +26,7 @@ def test_every_method_is_measured_once_and_remembered(empty_cache, monkeypatch):
     assert min(times.values()) > 0
     assert auto.fastest((4, 5, 3)) == min(times, key=times.get)
 
-    monkeypatch.setattr(auto, "_measure", lambda shape: pytest.fail("measured again"))
+    monkeypatch.setattr(auto, "_measure", lambda shape, methods: pytest.fail("measured again"))
     assert auto.seconds_by_method((4, 5, 3)) == times
     monkeypatch.setattr(remembered, "_known", {})  # another process
     assert auto.seconds_by_method((4, 5, 3)) == times
@@ -58,9 +58,9 @@ def test_a_damaged_file_is_measured_anew(empty_cache, content):
 @pytest.mark.parametrize(("together", "in_blocks"), [(0.5, "winograd"), (2.0, "kn2row")])
 def test_auto_takes_the_fastest_and_info_shows_why(monkeypatch, together, in_blocks):
     figures = dict(zip(METHODS, (3.0, 4.0, 1.0, 2.0), strict=True))
-    monkeypatch.setattr(auto, "_measure", lambda shape: figures)
+    monkeypatch.setattr(auto, "_measure", lambda shape, methods: figures)
     of_block = {"alone": 1.0, "together by winograd": together}
-    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: of_block)
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda layers, choices: of_block)
     net = lsr.RRDBNet.random(8, 1, 4)
     assert net.method == "auto"
     layers = describe(net, "random")["layers"]
@@ -74,22 +74,20 @@ DENSE_BLOCK = [random_layer(shape) for shape in [(8, 16, 3), (8, 24, 3), (16, 32
 
 @pytest.mark.parametrize("together", [0.5, 2.0])
 def test_a_dense_block_is_measured_both_ways_where_winograd_is_not_the_best_everywhere(monkeypatch, together):
-    monkeypatch.setattr(auto, "_measure", lambda shape: dict.fromkeys(METHODS, 1.0) | {"direct": 0.9})
-    assert set(auto._measure_dense_block([layer.shape for layer in DENSE_BLOCK], {"alone": ["direct"] * 3})) == {
-        "alone"
-    }
+    monkeypatch.setattr(auto, "_measure", lambda shape, methods: dict.fromkeys(METHODS, 1.0) | {"direct": 0.9})
+    assert set(auto._measure_dense_block(DENSE_BLOCK, {"alone": ["direct"] * 3})) == {"alone"}
     of_block = {"alone": 1.0, "together by winograd": together}
-    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: of_block)
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda layers, choices: of_block)
     expected = "winograd" if together < 1 else "direct"
     assert auto.of_dense_block(DENSE_BLOCK, auto.AUTO) == [expected] * 3
-    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: pytest.fail("measured again"))
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda layers, choices: pytest.fail("measured again"))
     assert auto.of_dense_block(DENSE_BLOCK, auto.AUTO) == [expected] * 3
     assert auto.of_dense_block(DENSE_BLOCK, "kn2row") == ["kn2row"] * 3
 
 
 def test_a_dense_block_by_winograd_alone_is_not_measured(monkeypatch):
-    monkeypatch.setattr(auto, "_measure", lambda shape: dict.fromkeys(METHODS, 1.0) | {"winograd": 0.9})
-    monkeypatch.setattr(auto, "_measure_dense_block", lambda shapes, choices: pytest.fail("measured"))
+    monkeypatch.setattr(auto, "_measure", lambda shape, methods: dict.fromkeys(METHODS, 1.0) | {"winograd": 0.9})
+    monkeypatch.setattr(auto, "_measure_dense_block", lambda layers, choices: pytest.fail("measured"))
     assert auto.of_dense_block(DENSE_BLOCK, auto.AUTO) == ["winograd"] * 3
     factorised = [*DENSE_BLOCK[:-1], random_layer((16, 32, 3), "cp", 4)]
     assert auto.of_dense_block(factorised, auto.AUTO) == [auto.concrete(layer, auto.AUTO) for layer in factorised]

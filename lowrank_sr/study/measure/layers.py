@@ -9,7 +9,7 @@ import numpy as np
 from lowrank_sr import flops
 from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.conv.algorithms import multiplications
-from lowrank_sr.conv.timing import Candidate, run, seconds_in_block, with_layers
+from lowrank_sr.conv.timing import Contestant, runs, seconds_in_block, with_layers
 from lowrank_sr.layers import Layer, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.machine.load import Load
@@ -107,7 +107,8 @@ def layer_times(study: Study, name: str, area: float) -> LayerTimes:
     together = next((names for names in study.net.architecture.dense_blocks().values() if name in names), [name])
     shapes = tuple(study.net.layers[each].shape for each in together)
     ways = _ways(study)
-    times, load = _times(shapes, ways, side, study.extent.rounds, thread_count())
+    keep_transformed = name in study.net.architecture.tail()
+    times, load = _times(shapes, ways, side, keep_transformed, study.extent.rounds, thread_count())
     seconds_by_way = {way: seconds[together.index(name)] for way, seconds in zip(ways, times, strict=True)}
     direct = seconds_by_way[ways[0]]
     rows = []
@@ -135,17 +136,18 @@ def layer_times(study: Study, name: str, area: float) -> LayerTimes:
 
 @cache
 def _times(
-    shapes: tuple[Shape, ...], ways: tuple[Way, ...], side: int, rounds: int, threads: int
+    shapes: tuple[Shape, ...], ways: tuple[Way, ...], side: int, keep_transformed: bool, rounds: int, threads: int
 ) -> tuple[list[list[list[float]]], Load]:
     """By way and layer of a dense block, or of one layer alone, the seconds of each round; `threads` are in use.
 
     All ways are timed in turn. The layers of a block ask for the same times one after the other.
     """
-    candidates: dict[str, Candidate] = {}
+    contestants: dict[str, Contestant] = {}
     for i, way in enumerate(ways):
-        candidate = Candidate([way.layer(shape) for shape in shapes], [way.technique.method] * len(shapes))
-        candidates |= with_layers(str(i), candidate)
-    seconds, load = in_turn({key: run(candidate, side) for key, candidate in candidates.items()}, rounds)
+        methods = [way.technique.method] * len(shapes)
+        contestant = Contestant([way.layer(shape) for shape in shapes], methods, keep_transformed)
+        contestants |= with_layers(str(i), contestant)
+    seconds, load = in_turn(runs(contestants, side), rounds)
     each_round = [dict(zip(seconds, values, strict=True)) for values in zip(*seconds.values(), strict=True)]
     by_way = []
     for i in range(len(ways)):
