@@ -213,20 +213,15 @@ def enlarge_tile(net: RRDBNet, given: TileInput, progress: Progress | None = Non
     Raises InputError where the network gives values that are not finite and whole numbers are asked for.
     """
     computed, kept = given.tile
-    inner = tuple(
-        slice(net.scale * (start - origin), net.scale * (end - origin))
-        for start, end, origin in (
-            (kept.top, kept.bottom, computed.top),
-            (kept.left, kept.right, computed.left),
-        )
-    )
+    top, left = net.scale * (kept.top - computed.top), net.scale * (kept.left - computed.left)
+    height, width = net.scale * kept.height, net.scale * kept.width
     calls = passes(given.values.shape[2], net.architecture)
     flops = len(calls) * net.flops(computed.height, computed.width)
     report = None if progress is None else lambda done: progress(done / flops)
     values = _as_floats(given.values)
-    out = np.empty((net.scale * kept.height, net.scale * kept.width, values.shape[2]), given.dtype)
+    out = np.empty((height, width, values.shape[2]), given.dtype)
     for call in calls:
-        larger = net(call.given(values), report)[inner]
+        larger = net(call.given(values), report)[top : top + height, left : left + width]
         for channel, made in call.made.items():
             shade = larger[:, :, made[0]] if len(made) == 1 else larger[:, :, made].mean(axis=2)
             _store(shade, out[:, :, channel])

@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
+from lowrank_sr import cli
 from lowrank_sr.cli import main
 from lowrank_sr.pictures.images import Image, read_image, write_image
 from lowrank_sr.resources import NETWORKS
@@ -316,8 +318,6 @@ def test_outputs_are_checked_before_the_work(tmp_path, tiny, capsys, monkeypatch
 
 
 def test_too_little_memory_is_a_sentence(capsys, monkeypatch):
-    from lowrank_sr import cli
-
     def run(options):
         raise MemoryError("Unable to allocate 3.0 GiB")
 
@@ -326,3 +326,30 @@ def test_too_little_memory_is_a_sentence(capsys, monkeypatch):
     assert only_sentence(capsys) == (
         "lowrank-sr: out of memory: Unable to allocate 3.0 GiB; expected more, or smaller pictures"
     )
+
+
+IMPORTED = """
+import sys
+from lowrank_sr.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(("arguments", "command"), [(["--help"], None), (["convert", "--help"], "convert")])
+def test_only_the_command_that_is_asked_for_is_imported(arguments, command):
+    command_line = [sys.executable, "-c", IMPORTED, *arguments]
+    modules = subprocess.run(command_line, capture_output=True, text=True, check=True).stderr.split()
+    commands = {f"lowrank_sr.commands.{name.replace('-', '_')}" for name in cli.COMMANDS}
+    assert commands & set(modules) == ({f"lowrank_sr.commands.{command}"} if command else set())
+    assert ("numba" in modules) == (command is not None)
+
+
+def test_every_command_of_the_table_has_a_module():
+    whole = cli.parser()
+    (commands,) = (each.choices for each in whole._actions if isinstance(each, argparse._SubParsersAction))
+    assert list(commands) == list(cli.COMMANDS)
+    assert all(parser.get_default("command") for parser in commands.values())
