@@ -42,6 +42,9 @@ class Measurement(NamedTuple):
     anywhere: bool = False
 
 
+Todo = Mapping[str, Measurement]  # by the name of the step
+
+
 def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
     """Run a study into its folder: results.json, report.html, report.md, figures/, crops/ and networks/.
 
@@ -87,11 +90,7 @@ def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
 
 
 def measured(
-    study: Study,
-    todo: Mapping[str, Measurement],
-    names: Sequence[str],
-    pool: Pool | None,
-    describe: Callable[[str], object],
+    study: Study, todo: Todo, names: Sequence[str], pool: Pool | None, describe: Callable[[str], object]
 ) -> Iterator[tuple[str, Any]]:
     """The steps `names` of `todo`, encoded, each as it is measured: those of the workers first."""
     there = [name for name in names if todo[name].anywhere] if pool is not None else []
@@ -123,9 +122,7 @@ def _known(study: Study, path: Path) -> dict[str, record.Step]:
     return known
 
 
-def _without_lost(
-    study: Study, todo: Mapping[str, Measurement], done: dict[str, record.Step]
-) -> dict[str, record.Step]:
+def _without_lost(study: Study, todo: Todo, done: dict[str, record.Step]) -> dict[str, record.Step]:
     """`done` but for the steps of networks that must be trained again: no second training gives the same network."""
     for technique in study.finetuned:
         own = {name for name in todo if name.partition("/")[2] == technique.name}

@@ -53,7 +53,7 @@ def judge(results: Results) -> list[Claim]:
 def _claim(
     results: Results, title: str, said: str, needs: Sequence[Technique], test: Callable[[Results], Verdict]
 ) -> Claim:
-    missing = [technique.name for technique in needs if technique not in results.times.techniques]
+    missing = [technique.name for technique in needs if technique not in results.times]
     if not missing:
         return Claim(title, said, test(results))
     found = f"nothing: this study leaves {' and '.join(missing)} out"
@@ -61,7 +61,7 @@ def _claim(
 
 
 def _size(results: Results) -> Verdict:
-    rows = results.times.techniques
+    rows = results.times
     low_rank = [technique for form in ("svd", "cp") for technique in (Technique(form), *recipes(form))]
     shares = {technique: rows[technique].parameters / rows[REFERENCE].parameters for technique in low_rank}
     kept = [f"{each.label} keeps {rows[each].size_mb:.2f} MB ({100 * share:.0f}%)" for each, share in shares.items()]

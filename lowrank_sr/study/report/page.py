@@ -136,9 +136,9 @@ def choices(results: Results) -> dict[str, list[Choice]]:
 
     Methods that compute the same network share a panel.
     """
-    crop, side = results.crop, results.times.side
+    crop, side = results.crop, results.side
     panels, table1, sweep = {panel.name: panel for panel in crop.panels}, [], []
-    for each, row in results.times.techniques.items():
+    for each, row in results.times.items():
         if panel := panels.get(replace(each, method=DIRECT).name):
             time = f"{tables.seconds(row.measured)} s for {side} x {side} pixels"
             speedup = f"{row.measured.speedup:.2f} × direct, {row.theoretical_speedup:.2f} in theory"

@@ -61,7 +61,7 @@ def change(gains: Sequence[float], digits: int) -> str:
 def table1(results: Results) -> Table:
     """Quality, speed, size and memory of every technique."""
     rows = [["bicubic", *_quality(results.bicubic), *["–"] * 6]]
-    for technique, speed in results.times.techniques.items():
+    for technique, speed in results.times.items():
         name = "original (direct)" if technique == REFERENCE else technique.label
         rows.append([name, *_row(results.quality[technique], speed, results.memory[technique])])
     for technique, tuned in results.tuned.items():
@@ -252,7 +252,7 @@ def full_size(results: Results) -> Table:
 def self_check(results: Results) -> Table:
     """Every technique that was timed more than once, and what else the machine did."""
     rows = []
-    for technique in results.times.techniques:
+    for technique in results.times:
         timings = results.timings(technique)
         if len(timings) > 1:
             busy = max(max(timing.load.before, timing.load.after) for timing in timings)
