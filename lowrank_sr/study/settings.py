@@ -33,16 +33,226 @@ class Extent:
     rounds: int = 7
     side: int = 96
     memory_sides: tuple[int, ...] = (32, 64, 96, 128, 256)
-    speedups: tuple[float, ...] = (
-        1.5,
-        2,
-        3,
-        4,
-        6,
-    )  # theoretical, of the whole network, for factors of the kernels alone
+    speedups: tuple[float, ...] = (1.5, 2, 3, 4, 6)  # theoretical, of the whole network, for factors of the kernels
     fitted_speedups: tuple[float, ...] = (1.5, 2, 3, 4, 6)  # the same for fitted factors, which take longer to compute
     block_speedups: tuple[float, ...] = (1.25, 1.5, 2)  # the same for factors of the kernels of the dense blocks alone
     ablated: tuple[str, ...] = ("svd", "cp")  # the forms of the ablation
     every_combination: bool = True  # of ranks, layers and factors, or only those that say where the loss comes from
     every_layer_alone: bool = True  # or only those outside the dense blocks
     marked: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1)  # fractions of the layers that a threshold marks
+    condition: tuple[float, ...] = (2, 4, 8, 16, 32)  # condition numbers to truncate at
+    dropped: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)  # fractions of all singular values that are below a limit
+    layer_side: int = 96
+    layer_speedups: tuple[float, ...] = (2, 4)  # theoretical, of a layer
+    full_side: int = 64  # for ESRGAN's 23 blocks
+    photographs: int = MOST_PHOTOGRAPHS  # to fine-tune on, at most
+    minutes: float = 20  # of fine-tuning, each network
+
+
+FULL = Extent()
+QUICK = Extent(
+    pictures=2,
+    calibration=2,
+    rounds=3,
+    side=48,
+    memory_sides=(24, 48),
+    speedups=(2,),
+    fitted_speedups=(2,),
+    block_speedups=(),  # the unmarked layers in Table 1 are about those of the blocks
+    ablated=("svd",),
+    every_combination=False,
+    every_layer_alone=False,
+    marked=(0.1, 1),
+    condition=(4, 16),
+    dropped=(0.5, 0.9),
+    layer_side=32,
+    layer_speedups=(2,),
+    full_side=32,
+    photographs=50,
+    minutes=1,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What results.json says of a study: names and numbers, no paths of this machine."""
+
+    weights: str
+    data: str
+    quick: bool
+    full_size: bool
+    methods: tuple[str, ...]  # dense methods and low-rank forms, in the order of the report
+    seed: int
+    pictures: tuple[str, ...]
+    photos: str | None = None  # the folder of the photographs to fine-tune on, where there are some
+
+    @property
+    def extent(self) -> Extent:
+        """How much is measured."""
+        return QUICK if self.quick else FULL
+
+    def describe(self) -> dict[str, Any]:
+        """The settings for results.json, the pictures by their names; nothing about fine-tuning where there is none."""
+        described = {name: value for name, value in asdict(self).items() if name != "pictures"}
+        described |= asdict(self.extent) | {"pictures": self.pictures}
+        left_out = ("photos", "photographs", "minutes") if self.photos is None else ()
+        return {name: value for name, value in described.items() if name not in left_out}
+
+
+class TrainingSet(NamedTuple):
+    """The photographs to fine-tune on, and a digest of their names and contents."""
+
+    paths: tuple[Path, ...]
+    digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What every step reads."""
+
+    net: RRDBNet
+    pictures: tuple[tuple[str, Image, Image], ...]  # name, low resolution, high resolution
+    settings: Settings
+    identity: dict[str, str]
+    folder: Path
+    training_set: TrainingSet | None = None  # None for a study without fine-tuning
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def extent(self) -> Extent:
+        """How much is measured."""
+        return self.settings.extent
+
+    @property
+    def dense_methods(self) -> list[str]:
+        """The methods to compare, direct convolution first."""
+        return [name for name in self.settings.methods if name in METHODS]
+
+    @property
+    def forms(self) -> list[str]:
+        """The low-rank forms to compare."""
+        return [name for name in self.settings.methods if name in FORMS]
+
+    @property
+    def techniques(self) -> tuple[Technique, ...]:
+        """What Table 1 and the figures compare, direct convolution first."""
+        return compared(self.settings.methods)
+
+    @property
+    def finetuned(self) -> tuple[Technique, ...]:
+        """What is fine-tuned, the dense network first; nothing without photographs."""
+        return () if self.training_set is None else finetuned(self.settings.methods)
+
+
+def open_study(
+    folder: Path,
+    weights: Path | None,
+    data: Path | None,
+    quick: bool,
+    full_size: bool,
+    methods: Sequence[str] | None,
+    seed: int,
+    photos: Path | None = None,
+) -> Study:
+    """Read the network and the pictures of a study, look at its photographs, and make its folder.
+
+    Without `weights` a quick study takes the small bundled network, another the default one; without `methods` it
+    compares all. `photos` is a folder of high-resolution photographs to fine-tune networks on. Raises InputError for
+    any of these that cannot be used.
+    """
+    known = (*METHODS, *FORMS)
+    for name in methods or ():
+        if name not in known:
+            raise InputError(f"method {name!r}: expected some of {', '.join(known)}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
+    weights = weights or Path(SMALL_NETWORK if quick else DEFAULT_NETWORK)
+    net, source, extent = load(weights), Path(data or IMAGES), QUICK if quick else FULL
+    if net.scale == 1 or net.architecture.image_channels != 3:
+        raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
+    if any(layer.rank is not None for layer in net.layers.values()):
+        raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
+    pairs = _smallest(find_pairs(source), extent.pictures)
+    pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in pairs)
+    _check_pictures(source, pictures, net.scale)
+    training_set = _open_training_set(photos, extent.photographs, net.scale, images_in(source)) if photos else None
+    settings = Settings(
+        weights=Path(weights).name,
+        data=source.name if data else "bundled",
+        quick=quick,
+        full_size=full_size,
+        methods=tuple(name for name in known if not methods or name in (*methods, DIRECT)),
+        seed=seed,
+        pictures=tuple(name for name, _, _ in pictures),
+        photos=None if photos is None else Path(photos).resolve().name,
+    )
+    return Study(net, pictures, settings, identity(settings, weights, data), folder, training_set)
+
+
+def _smallest(pairs: list[Pair], count: int | None) -> list[Pair]:
+    """The `count` smallest of the pictures, or all, in their order."""
+    if count is None:
+        return pairs
+    files = [PictureFile(pair.high) for pair in pairs]
+    order = sorted(range(len(pairs)), key=lambda i: files[i].height * files[i].width)
+    return [pairs[i] for i in sorted(order[:count])]
+
+
+def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...], border: int) -> None:
+    """Raise InputError for a picture whose quality would say nothing: of one colour, or one to calibrate on."""
+    calibration = read_pictures()
+    for name, _, high in pictures:
+        inside = high.pixels[border:-border, border:-border]
+        if inside.size and (np.ptp(inside, axis=(0, 1)) == 0).all():
+            raise InputError(f"{source}: {name} is of one colour, which has no PSNR: expected pictures with details")
+        height, width = high.pixels.shape[:2]
+        if any(np.array_equal(high.pixels, picture[:height, :width]) for picture in calibration):
+            raise InputError(
+                f"{source}: {name} is one of the pictures that factors are fitted on: expected others to measure on"
+            )
+
+
+def _open_training_set(photos: Path, most: int, scale: int, measured_on: Sequence[Path]) -> TrainingSet:
+    """At most so many of the images in the folder `photos`, for networks that enlarge by `scale`.
+
+    Raises InputError where there is none, one is no image or is a file of `measured_on`, or none is large enough.
+    """
+    paths, least = choose(photos, most), scale * finetune.SIDE
+    others = {hashlib.sha256(path.read_bytes()).digest(): path for path in measured_on}
+    digest, large_enough = hashlib.sha256(), False
+    with progress(len(paths), "photographs", "photograph") as bar:
+        for path in paths:
+            file, content = PictureFile(path), hashlib.sha256(path.read_bytes()).digest()
+            large_enough |= min(file.height, file.width) >= least
+            if content in others:
+                raise InputError(f"{path}: is {others[content].name}, which quality is measured on: expected others")
+            digest.update(path.name.encode() + content)
+            bar.update()
+    if not large_enough:
+        raise InputError(f"{photos}: no photograph is large enough: expected at least {least} x {least} pixels")
+    return TrainingSet(tuple(paths), digest.hexdigest()[:16])
+
+
+def identity(settings: Settings, weights: Path, data: Path | None) -> dict[str, str]:
+    """What two runs must have in common to share a folder, in words for the reader who is told that they do not."""
+    return {
+        "weights": f"{settings.weights} ({_digest([weights_file(weights)])})",
+        "data": f"{settings.data} ({_digest(images_in(data or IMAGES))})",
+        "extent": "quick" if settings.quick else "full",
+        "seed": str(settings.seed),
+        **{name: str(value) for name, value in cpu.describe().items()},
+    }
+
+
+def _digest(paths: list[Path]) -> str:
+    """Of the names and the contents of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
