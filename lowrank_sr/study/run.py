@@ -32,14 +32,11 @@ from lowrank_sr.text import complain, progress
 
 
 class Measurement(NamedTuple):
-    """A step: the function that returns its dataclass, and what that depends on besides the study's identity.
-
-    A step that takes no times may be measured `anywhere`.
-    """
+    """A step: what returns its dataclass, what that uses besides the study's identity, whether it takes no times."""
 
     measure: Callable[[], object]
     uses: tuple[str, ...] = ()
-    anywhere: bool = False
+    anywhere: bool = False  # where it takes none, it may be measured on any worker
 
 
 Todo = Mapping[str, Measurement]  # by the name of the step

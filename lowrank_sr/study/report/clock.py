@@ -168,7 +168,7 @@ def lower_threshold_is_slower(results: Results) -> Verdict:
 def _extremes(points: Sequence[GuardedPoint], value: str, guarded: bool) -> list[tuple[float, Timing]]:
     """The lowest and the highest threshold of a reading, each with the time of its network; none for fewer than two."""
     ordered = sorted(points, key=attrgetter(value))
-    networks = [(point, point.network if guarded else point.fewest_guards()) for point in ordered]
+    networks = [(point, point.network if guarded else point.unguarded or point.network) for point in ordered]
     timings = [(getattr(point, value), network.measured.direct) for point, network in networks if network]
     return [timings[0], timings[-1]] if len(timings) > 1 else []
 

@@ -174,7 +174,7 @@ def _reading(above: "Axes", below: "Axes", points: Sequence[tuple[float, Guarded
     style = look(SVD_KERNEL.name) | {"label": None}
     hollow: dict[str, Any] = {"linestyle": "--", "markerfacecolor": PAPER}
     guarded = [(at, point.network) for at, point in points if point.network]
-    unguarded = [(at, network) for at, point in points if (network := point.fewest_guards())]
+    unguarded = [(at, network) for at, point in points if (network := point.unguarded or point.network)]
     for networks, more in ((guarded, {}), (unguarded, hollow)):
         places, timings = [at for at, _ in networks], [network.measured.direct for _, network in networks]
         above.plot(places, [network.quality.psnr_rgb for _, network in networks], **style, **more)
