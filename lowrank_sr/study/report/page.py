@@ -74,9 +74,9 @@ def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
     here, points = Path(__file__).parent, _points(results)
     css, script = (Markup((here / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
 
-    def drawing(name: str, caption: str) -> Markup:
+    def drawing(name: str, caption: Markup) -> Markup:
         svg = (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-        return Markup(_inline(svg, name, str(caption), points if name.startswith("pareto") else {}))
+        return Markup(_inline(svg, name, caption.unescape(), points if name.startswith("pareto") else {}))
 
     def picture(panel: Panel) -> str:
         return "data:image/png;base64," + base64.b64encode((folder / panel.file).read_bytes()).decode()
