@@ -179,23 +179,19 @@ def draw(machines: Sequence[Machine]) -> "Figure":
     return figure
 
 
-def _points(machine: Machine) -> list[Timed]:
-    rows = [row for row in machine.rows if not row.sweep]
-    return [Timed(row.group, row.method, row.flops / 1e9, row.multiplications / 1e9, row.seconds) for row in rows]
-
-
 def _by_flops(axis: "Axes", machine: Machine) -> None:
-    points = _points(machine)
-    if points:
-        operations_and_time(axis, points, [point.gflop for point in points], machine.sgemm)
+    rows = [row for row in machine.rows if not row.sweep]
+    if rows:
+        points = [Timed(row.group, row.method, row.flops / 1e9, row.seconds) for row in rows]
+        operations_and_time(axis, points, machine.sgemm)
     axis.set(xlabel="GFLOP, by the formula of its form", ylabel="time (ms)")
 
 
 def _by_multiplications(axis: "Axes", machine: Machine) -> None:
-    points = _points(machine)
-    if points:
-        rate = machine.sgemm / 2 if machine.sgemm else None
-        operations_and_time(axis, points, [point.multiplications for point in points], rate)
+    rows = [row for row in machine.rows if not row.sweep]
+    if rows:
+        points = [Timed(row.group, row.method, row.multiplications / 1e9, row.seconds) for row in rows]
+        operations_and_time(axis, points, machine.sgemm / 2 if machine.sgemm else None)
     axis.set(xlabel="$10^9$ multiplications that are done", ylabel="time (ms)")
 
 

@@ -22,7 +22,7 @@ from lowrank_sr.study.measure.memory import Memory
 from lowrank_sr.study.measure.networks import Training
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
-from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, StageTimes, Times, Timing
+from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, StageTimes, Timing
 from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
 from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, IM2COL, REFERENCE, SVD_KERNEL, Technique
 from lowrank_sr.text import complain
@@ -64,7 +64,7 @@ class Results:
     limits: tuple[LimitPoint, ...]
     bicubic: Quality
     quality: dict[Technique, Quality]
-    times: Times
+    times: dict[Technique, SpeedAndSize]
     repeats: dict[Technique, Speed]
     memory: dict[Technique, Memory]
     crop: Crop
@@ -74,9 +74,14 @@ class Results:
     tuned: dict[Technique, Tuned]
     stages: dict[Technique, Speed]
 
+    @property
+    def side(self) -> int:
+        """Of the picture, in pixels, that every technique is timed on."""
+        return next(iter(self.times.values())).side
+
     def timings(self, technique: Technique) -> list[Timing]:
         """Every time that this study took of a technique's network on the same picture, in order."""
-        first, again = self.times.techniques[technique], self.repeats.get(technique)
+        first, again = self.times[technique], self.repeats.get(technique)
         swept = [point.network for point in self.speedups if point.technique == technique and point.network]
         # the sweep of speed-ups measures the networks of Table 1, too
         same = [network.measured.direct for network in swept if network.gflop == first.gflop]
@@ -117,7 +122,7 @@ def assemble(steps: dict[str, Any]) -> Results:
         limits=tuple(group(LimitPoint, "limit/").values()),
         bicubic=decode(Quality, steps["quality/bicubic"]),
         quality=quality,
-        times=Times(next(iter(times.values())).side, times),
+        times=times,
         repeats=by_technique(Speed, "self-check/"),
         memory=memory,
         crop=decode(Crop, steps["crop"]),

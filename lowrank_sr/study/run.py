@@ -32,14 +32,14 @@ from lowrank_sr.text import complain, progress
 
 
 class Measurement(NamedTuple):
-    """A step: the function that returns its dataclass, and what that depends on besides the study's identity.
-
-    A step that takes no times may be measured `anywhere`.
-    """
+    """A step: what returns its dataclass, what that uses besides the study's identity, whether it takes no times."""
 
     measure: Callable[[], object]
     uses: tuple[str, ...] = ()
-    anywhere: bool = False
+    anywhere: bool = False  # where it takes none, it may be measured on any worker
+
+
+Todo = Mapping[str, Measurement]  # by the name of the step
 
 
 def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
@@ -87,11 +87,7 @@ def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
 
 
 def measured(
-    study: Study,
-    todo: Mapping[str, Measurement],
-    names: Sequence[str],
-    pool: Pool | None,
-    describe: Callable[[str], object],
+    study: Study, todo: Todo, names: Sequence[str], pool: Pool | None, describe: Callable[[str], object]
 ) -> Iterator[tuple[str, Any]]:
     """The steps `names` of `todo`, encoded, each as it is measured: those of the workers first."""
     there = [name for name in names if todo[name].anywhere] if pool is not None else []
@@ -123,9 +119,7 @@ def _known(study: Study, path: Path) -> dict[str, record.Step]:
     return known
 
 
-def _without_lost(
-    study: Study, todo: Mapping[str, Measurement], done: dict[str, record.Step]
-) -> dict[str, record.Step]:
+def _without_lost(study: Study, todo: Todo, done: dict[str, record.Step]) -> dict[str, record.Step]:
     """`done` but for the steps of networks that must be trained again: no second training gives the same network."""
     for technique in study.finetuned:
         own = {name for name in todo if name.partition("/")[2] == technique.name}

@@ -18,8 +18,7 @@ from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, SMALL_NETWORK, weights_file
-from lowrank_sr.study import technique
-from lowrank_sr.study.technique import DIRECT, FORMS, Technique
+from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
 from lowrank_sr.text import progress
 from lowrank_sr.training import finetune
 from lowrank_sr.training.folder import MOST_PHOTOGRAPHS, choose
@@ -27,29 +26,30 @@ from lowrank_sr.training.folder import MOST_PHOTOGRAPHS, choose
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured: sides are of square pictures at low resolution, in pixels."""
+    """How much a full study measures: sides are of square pictures at low resolution, in pixels."""
 
-    pictures: int | None  # enlarged, the smallest ones, at most; None for all
-    calibration: int | None  # crops of the bundled pictures to calibrate on; None for all
-    rounds: int
-    side: int
-    memory_sides: tuple[int, ...]
-    speedups: tuple[float, ...]  # theoretical, of the whole network, for factors of the kernels alone
-    fitted_speedups: tuple[float, ...]  # the same for fitted factors, which take longer to compute
-    block_speedups: tuple[float, ...]  # the same for factors of the kernels of the dense blocks alone
-    ablated: tuple[str, ...]  # the forms of the ablation
-    every_combination: bool  # of ranks, layers and factors, or only those that say where the loss comes from
-    every_layer_alone: bool  # or only those outside the dense blocks
-    marked: tuple[float, ...]  # fractions of the layers that a threshold of the condition number marks
-    condition: tuple[float, ...]  # condition numbers to truncate at
-    dropped: tuple[float, ...]  # fractions of all singular values that are below a limit
-    layer_side: int
-    layer_speedups: tuple[float, ...]  # theoretical, of a layer
-    full_side: int  # for ESRGAN's 23 blocks
-    photographs: int  # to fine-tune on, at most
-    minutes: float  # of fine-tuning, each network
+    pictures: int | None = None  # enlarged, the smallest ones, at most; None for all
+    calibration: int | None = None  # crops of the bundled pictures to calibrate on; None for all
+    rounds: int = 7
+    side: int = 96
+    memory_sides: tuple[int, ...] = (32, 64, 96, 128, 256)
+    speedups: tuple[float, ...] = (1.5, 2, 3, 4, 6)  # theoretical, of the whole network, for factors of the kernels
+    fitted_speedups: tuple[float, ...] = (1.5, 2, 3, 4, 6)  # the same for fitted factors, which take longer to compute
+    block_speedups: tuple[float, ...] = (1.25, 1.5, 2)  # the same for factors of the kernels of the dense blocks alone
+    ablated: tuple[str, ...] = ("svd", "cp")  # the forms of the ablation
+    every_combination: bool = True  # of ranks, layers and factors, or only those that say where the loss comes from
+    every_layer_alone: bool = True  # or only those outside the dense blocks
+    marked: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1)  # fractions of the layers that a threshold marks
+    condition: tuple[float, ...] = (2, 4, 8, 16, 32)  # condition numbers to truncate at
+    dropped: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)  # fractions of all singular values that are below a limit
+    layer_side: int = 96
+    layer_speedups: tuple[float, ...] = (2, 4)  # theoretical, of a layer
+    full_side: int = 64  # for ESRGAN's 23 blocks
+    photographs: int = MOST_PHOTOGRAPHS  # to fine-tune on, at most
+    minutes: float = 20  # of fine-tuning, each network
 
 
+FULL = Extent()
 QUICK = Extent(
     pictures=2,
     calibration=2,
@@ -70,27 +70,6 @@ QUICK = Extent(
     full_side=32,
     photographs=50,
     minutes=1,
-)
-FULL = Extent(
-    pictures=None,
-    calibration=None,
-    rounds=7,
-    side=96,
-    memory_sides=(32, 64, 96, 128, 256),
-    speedups=(1.5, 2, 3, 4, 6),
-    fitted_speedups=(1.5, 2, 3, 4, 6),
-    block_speedups=(1.25, 1.5, 2),
-    ablated=("svd", "cp"),
-    every_combination=True,
-    every_layer_alone=True,
-    marked=(0.05, 0.1, 0.25, 0.5, 1),
-    condition=(2, 4, 8, 16, 32),
-    dropped=(0.3, 0.5, 0.7, 0.9),
-    layer_side=96,
-    layer_speedups=(2, 4),
-    full_side=64,
-    photographs=MOST_PHOTOGRAPHS,
-    minutes=20,
 )
 
 
@@ -161,21 +140,12 @@ class Study:
     @property
     def techniques(self) -> tuple[Technique, ...]:
         """What Table 1 and the figures compare, direct convolution first."""
-        return technique.compared(self.settings.methods)
+        return compared(self.settings.methods)
 
     @property
     def finetuned(self) -> tuple[Technique, ...]:
         """What is fine-tuned, the dense network first; nothing without photographs."""
-        return () if self.training_set is None else technique.finetuned(self.settings.methods)
-
-
-def _check_methods(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The methods and forms to compare in the order of the report, direct always among them."""
-    known = (*METHODS, *FORMS)
-    for name in names or ():
-        if name not in known:
-            raise InputError(f"method {name!r}: expected some of {', '.join(known)}")
-    return tuple(name for name in known if not names or name in names or name == DIRECT)
+        return () if self.training_set is None else finetuned(self.settings.methods)
 
 
 def open_study(
@@ -194,7 +164,10 @@ def open_study(
     compares all. `photos` is a folder of high-resolution photographs to fine-tune networks on. Raises InputError for
     any of these that cannot be used.
     """
-    compared = _check_methods(methods)
+    known = (*METHODS, *FORMS)
+    for name in methods or ():
+        if name not in known:
+            raise InputError(f"method {name!r}: expected some of {', '.join(known)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -214,7 +187,7 @@ def open_study(
         data=source.name if data else "bundled",
         quick=quick,
         full_size=full_size,
-        methods=compared,
+        methods=tuple(name for name in known if not methods or name in (*methods, DIRECT)),
         seed=seed,
         pictures=tuple(name for name, _, _ in pictures),
         photos=None if photos is None else Path(photos).resolve().name,

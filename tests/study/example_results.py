@@ -12,7 +12,7 @@ from lowrank_sr.study.measure.memory import Memory, MemoryAt, Peak
 from lowrank_sr.study.measure.networks import Done, Training
 from lowrank_sr.study.measure.quality import PictureQuality, Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, LayerSpectrum, Network
-from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Times, Timing
+from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, Timing
 from lowrank_sr.study.measure.sweeps import (
     LimitPoint,
     LowRankNetwork,
@@ -114,7 +114,7 @@ def example(methods=METHODS):
         ),
         bicubic=quality(26.0),
         quality={technique: quality(28.0 if technique.form is None else 27.0) for technique in techniques},
-        times=Times(SIDE, rows),
+        times=rows,
         repeats={
             technique: speed(value)
             for technique, value in speedup.items()
@@ -146,7 +146,7 @@ def encoded_steps(results):
         **{f"limit/{point.dropped:g}": point for point in results.limits},
         "quality/bicubic": results.bicubic,
         **{f"quality/{technique.name}": value for technique, value in results.quality.items()},
-        **{f"time/{technique.name}": value for technique, value in results.times.techniques.items()},
+        **{f"time/{technique.name}": value for technique, value in results.times.items()},
         **{f"self-check/{technique.name}": value for technique, value in results.repeats.items()},
         **{f"memory/{technique.name}": value for technique, value in results.memory.items()},
         "crop": results.crop,
@@ -162,7 +162,7 @@ def with_tuned(results, psnr=(28.01, 27.98, 27.99), photographs=40):
     for technique, value in zip(finetuned(METHODS), psnr, strict=True):
         before = replace(technique, factors="fitted" if technique.form else "kernel")
         training = Training(photographs, Done(700, 1200.5))
-        row, memory = results.times.techniques[before], results.memory[before]
+        row, memory = results.times[before], results.memory[before]
         times |= {stage: speed(2.0 if stage.form else 1.0) for stage in stages(technique)}
         tuned[technique] = Tuned(training, quality(value), row, memory)
     return replace(results, tuned=tuned, stages=times)

@@ -26,13 +26,13 @@ def at(timing, speedup, spread=0.02, load=QUIET):
 def timed(results, speedups, **how):
     """The results with the speed-ups of some techniques, in every measurement of them."""
     again = {**results.repeats}
-    first = {**results.times.techniques}
+    first = {**results.times}
     for technique, speedup in speedups.items():
         first[technique] = replace(first[technique], measured=at(first[technique].measured, speedup, **how))
         if technique in again:
             again[technique] = replace(again[technique], measured=at(again[technique].measured, speedup, **how))
     swept = tuple(point for point in results.speedups if point.technique not in speedups)
-    return replace(results, times=replace(results.times, techniques=first), repeats=again, speedups=swept)
+    return replace(results, times=first, repeats=again, speedups=swept)
 
 
 def timed_again(results, technique, speedup):
@@ -58,7 +58,7 @@ def lossy(results, losses):
 
 def low_rank(results):
     """The low-rank techniques by direct convolution."""
-    return [technique for technique in results.times.techniques if technique.form and technique.method == "direct"]
+    return [technique for technique in results.times if technique.form and technique.method == "direct"]
 
 
 def swept(results, field, value, speedups):

@@ -53,9 +53,9 @@ def test_size(svd, cp, verdict):
     results = example()
     rows = {
         technique: replace(row, parameters=1000 if technique.form is None else svd if technique.form == "svd" else cp)
-        for technique, row in results.times.techniques.items()
+        for technique, row in results.times.items()
     }
-    changed = replace(results, times=replace(results.times, techniques=rows))
+    changed = replace(results, times=rows)
     assert judged(changed, "Low rank makes").verdict == verdict
     assert judged(example(("direct", "svd")), "Low rank makes").verdict == NOT_DECIDED
 
@@ -147,4 +147,4 @@ def test_the_bound_is_judged_on_theory(theory, verdict):
     assert measured.verdict == verdict
     if theory:
         assert "beside it the clock, 5.0 to 5.0 times as fast" in measured.found
-    assert CP_KERNEL in results.times.techniques
+    assert CP_KERNEL in results.times

@@ -59,7 +59,7 @@ def test_the_keys_of_results_json():
         layer(64, 192),
         SpeedupPoint(technique=SVD_FITTED, speedup=2, network=network(27.0, 2.0)),
         TruncationPoint(condition=4, refused="why"),
-        example().times,
+        example().times[REFERENCE],
         example().full_size[REFERENCE],
         example().limits[0],
         example().ablation[0],

@@ -191,6 +191,17 @@ def test_both_reports_say_the_same(written):
             assert said in shown
 
 
+def test_names_are_text_on_the_page(written):
+    """A picture's, and a layer's in a caption that is a drawing's label as well."""
+    folder, report = written
+    strange, results = 'a<b> & "c"', report.results
+    conditions = replace(results.condition_numbers, marked=(strange,))
+    changed = replace(results, crop=replace(results.crop, picture=strange), condition_numbers=conditions)
+    html = page.rendered("html.j2", replace(report, results=changed), folder)
+    assert "a<b>" not in html
+    assert html.count("a&lt;b&gt; &amp; ") == 4  # a caption of each, and the labels of the wide and the narrow drawing
+
+
 class Links(HTMLParser):
     """What a page would load, and what it holds."""
 

@@ -104,7 +104,7 @@ def test_results_hold_every_step(results):
     assert encode(assembled.condition_numbers) == steps["condition numbers"]
     groups = {
         "quality": {technique.name: value for technique, value in assembled.quality.items()},
-        "time": {technique.name: value for technique, value in assembled.times.techniques.items()},
+        "time": {technique.name: value for technique, value in assembled.times.items()},
         "self-check": {technique.name: value for technique, value in assembled.repeats.items()},
         "memory": {technique.name: value for technique, value in assembled.memory.items()},
         "layer": assembled.layers,

@@ -27,7 +27,7 @@ def test_name_and_label(value, name, label):
 
 
 def test_the_clock_does_not_see_the_factors():
-    assert Technique("svd").look.label == Technique("svd", "fitted").clock_label == "SVD"
+    assert Technique("svd").look.label == Technique("svd", "fitted").look.label == "SVD"
     assert technique.SVD_FITTED_WINOGRAD.look.label == "SVD, F(6, 3)"
 
 

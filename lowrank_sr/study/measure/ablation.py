@@ -30,15 +30,13 @@ UNIFORM, CHOSEN = "uniform", "chosen"
 RANKS = {UNIFORM: networks.uniform_ranks, CHOSEN: networks.chosen_ranks}
 FACTORS = (KERNEL, BIAS, FITTED)
 ALONE_SPEEDUP = 2  # theoretical, of a layer that is factorised alone
-COMBINATIONS = (
-    *product((UNIFORM, CHOSEN), (ALL, BLOCKS), FACTORS),
-    *product((UNIFORM,), (MARKED, UNMARKED), FACTORS),
-)  # of ranks, layers and factors
+# of ranks, layers and factors: all, and those with networks of Table 1 and what says where a loss comes from
+COMBINATIONS = (*product(RANKS, (ALL, BLOCKS), FACTORS), *product((UNIFORM,), (MARKED, UNMARKED), FACTORS))
 ESSENTIAL = (
     *product((UNIFORM,), (ALL, BLOCKS), FACTORS),
     *product((CHOSEN,), (ALL, BLOCKS), (FITTED,)),
     *product((UNIFORM,), (MARKED, UNMARKED), (KERNEL,)),
-)  # of them, those with networks of Table 1 and what its causes need
+)
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,12 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
 
 def _sweep(study: Study, low: Image) -> dict[str, np.ndarray]:
     """The enlargements of `low` by the networks of the sweep of speed-ups, but for those of Figure 4."""
+    others = [(each, at) for each, at in sweeps.speedups(study) if at != networks.TABLE1_SPEEDUP or each.layers != ALL]
     estimates = {}
-    for technique, speedup in sweeps.speedups(study):
-        if speedup != networks.TABLE1_SPEEDUP or technique.layers != ALL:
-            with suppress(InputError):  # no network is so cheap
-                net = sweeps.compressed(study, technique, speedup).with_method(WINOGRAD)
-                estimates[f"{technique.name}/{speedup:g}"] = net(low.pixels)
+    for technique, speedup in others:
+        with suppress(InputError):  # no network is so cheap
+            net = sweeps.compressed(study, technique, speedup).with_method(WINOGRAD)
+            estimates[f"{technique.name}/{speedup:g}"] = net(low.pixels)
     return estimates
 
 
@@ -153,10 +153,7 @@ def changed(crop: Crop, folder: Path) -> str | None:
 
 
 def most_different(estimates: list[np.ndarray], border: int) -> Square:
-    """The square in which enlargements, (H, W, 3) each, differ most: by their mean distance from their median.
-
-    It stays `border` pixels away from the edges.
-    """
+    """The square, `border` pixels inside, in which enlargements, (H, W, 3), are farthest from their median."""
     stack = np.stack([estimate.clip(0, 1).mean(axis=2) for estimate in estimates])
     spread = np.abs(stack - np.median(stack, axis=0)).mean(axis=0)
     height, width = spread.shape

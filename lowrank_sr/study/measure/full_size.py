@@ -41,8 +41,7 @@ def factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP, method: 
 def wholly_factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP) -> RRDBNet:
     """`net` by "auto", all layers but the first and the last "svd" or "cp", of ranks that `compress` chooses among.
 
-    Each has the largest multiple of RANK_STEP whose theoretical speed-up is at least `speedup`. Raises InputError where
-    a layer has no rank that is so fast.
+    They are multiples of RANK_STEP. Raises InputError where a layer has no rank that is so fast.
     """
     return RRDBNet(_with_noise(net, form, speedup, inner_layers(net), RANK_STEP))
 

@@ -50,9 +50,6 @@ def of_technique(study: Study, technique: Technique) -> Memory:
     rows = []
     for side in study.extent.memory_sides:
         peaks = [peak_extra_bytes(partial(net, noise(side))) for _ in range(TIMES)]
-        rows.append(MemoryAt(side, _peak([peak / 1e6 for peak in peaks if peak is not None])))
+        mb = [peak / 1e6 for peak in peaks if peak is not None]
+        rows.append(MemoryAt(side, Peak(statistics.median(mb), min(mb), max(mb)) if mb else Peak(None)))
     return Memory(tuple(rows))
-
-
-def _peak(measured_mb: list[float]) -> Peak:
-    return Peak(statistics.median(measured_mb), min(measured_mb), max(measured_mb)) if measured_mb else Peak(None)

@@ -58,8 +58,7 @@ def network(study: Study, technique: Technique) -> RRDBNet:
     if technique.form is None:
         return study.net.with_method(technique.method)
     every = _kept(study, replace(technique, method=DIRECT, layers=ALL))
-    names = chosen_layers(study.net, technique.layers)
-    dense = [name for name in every.layers if name not in names]
+    dense = every.layers.keys() - chosen_layers(study.net, technique.layers)
     return with_dense(study.net, every, dense, technique.method)
 
 
@@ -194,8 +193,8 @@ def factorised(study: Study, form: str, ranks: Mapping[str, int], factors: str) 
 def crops(study: Study) -> Crops:
     """What the networks are calibrated on."""
     every = calibration.crops(calibration.read_pictures(), study.net.scale, study.settings.seed)
-    count = len(every.low)
-    step = count // (study.extent.calibration or count)  # of different pictures: a picture's crops follow each other
+    # of different pictures: a picture's crops follow each other
+    step = len(every.low) // (study.extent.calibration or len(every.low))
     return Crops(every.low[::step], every.high[::step])
 
 

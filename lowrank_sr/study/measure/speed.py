@@ -57,19 +57,6 @@ class SpeedAndSize(Speed):
 
 
 @dataclass(frozen=True)
-class Times:
-    """Every technique on the same picture of `side` x `side` pixels, each in turn with direct convolution."""
-
-    side: int
-    techniques: dict[Technique, SpeedAndSize]
-
-    def fastest_dense(self) -> Technique:
-        """The fastest technique that computes the network as it is."""
-        dense = [technique for technique in self.techniques if technique.form is None]
-        return max(dense, key=lambda technique: self.techniques[technique].measured.speedup)
-
-
-@dataclass(frozen=True)
 class StageTimes:
     """Every fine-tuned network and what it was before, all timed in turn, so that their seconds compare."""
 

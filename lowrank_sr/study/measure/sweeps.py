@@ -67,10 +67,6 @@ class GuardedPoint(Point):
 
     unguarded: LowRankNetwork | None = None
 
-    def fewest_guards(self) -> LowRankNetwork | None:
-        """The network in which the ranks are those that the threshold gives, whatever they cost."""
-        return self.unguarded or self.network
-
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdPoint(GuardedPoint):

@@ -53,7 +53,7 @@ def judge(results: Results) -> list[Claim]:
 def _claim(
     results: Results, title: str, said: str, needs: Sequence[Technique], test: Callable[[Results], Verdict]
 ) -> Claim:
-    missing = [technique.name for technique in needs if technique not in results.times.techniques]
+    missing = [technique.name for technique in needs if technique not in results.times]
     if not missing:
         return Claim(title, said, test(results))
     found = f"nothing: this study leaves {' and '.join(missing)} out"
@@ -61,7 +61,7 @@ def _claim(
 
 
 def _size(results: Results) -> Verdict:
-    rows = results.times.techniques
+    rows = results.times
     low_rank = [technique for form in ("svd", "cp") for technique in (Technique(form), *recipes(form))]
     shares = {technique: rows[technique].parameters / rows[REFERENCE].parameters for technique in low_rank}
     kept = [f"{each.label} keeps {rows[each].size_mb:.2f} MB ({100 * share:.0f}%)" for each, share in shares.items()]
@@ -73,11 +73,11 @@ def _size(results: Results) -> Verdict:
 def _loss(results: Results) -> Verdict:
     """The loss in accuracy is minimal."""
     dense, answers, found = results.quality[REFERENCE], [], []
-    for technique, quality in results.quality.items():
-        if technique.form and technique.method == DIRECT:
-            within = [_below(_losses(quality, dense, measure), LARGEST_LOSS[measure]) for measure in ("psnr", "ssim")]
-            answers.append(False if False in within else None if None in within else True)
-            found.append(f"{technique.label} {_change(quality, dense)}")
+    for technique in (each for each in results.quality if each.form and each.method == DIRECT):
+        quality = results.quality[technique]
+        within = [_below(_losses(quality, dense, measure), limit) for measure, limit in LARGEST_LOSS.items()]
+        answers.append(False if False in within else None if None in within else True)
+        found.append(f"{technique.label} {_change(quality, dense)}")
     rule = (
         f"minimal is what the poster's Table 1 loses at most, {LARGEST_LOSS['psnr']:.2f} dB and "
         f"{LARGEST_LOSS['ssim']:.2f} of SSIM, in the mean over the pictures; "
@@ -91,8 +91,8 @@ def _improves(results: Results) -> Verdict:
     dense, answers, found = results.quality[REFERENCE], [], []
     for technique in recipes("svd"):
         quality = results.quality[technique]
-        for measure in ("psnr", "ssim"):
-            worse = _below([-lost for lost in _losses(quality, dense, measure)], LEAST_GAIN[measure])
+        for measure, least in LEAST_GAIN.items():
+            worse = _below([-lost for lost in _losses(quality, dense, measure)], least)
             answers.append(None if worse is None else not worse)
         count = sum(lost < 0 for lost in _losses(quality, dense, "psnr"))
         of_all = f"better on {count} of {counted(len(dense.pictures), 'picture')}"

@@ -121,7 +121,7 @@ def self_check(results: Results, techniques: Sequence[Technique]) -> str:
 
 def low_rank_is_faster(results: Results) -> Verdict:
     """SVD and CP are faster than direct convolution."""
-    rows = results.times.techniques
+    rows = results.times
     # The poster compares what runs by direct convolution.
     techniques = [technique for technique in rows if technique.form and technique.method == DIRECT]
     timings = {technique: results.timings(technique) for technique in techniques}
@@ -139,7 +139,7 @@ def low_rank_is_faster(results: Results) -> Verdict:
 
 def lower_threshold_is_slower(results: Results) -> Verdict:
     """A lower threshold slows it down: in three readings, judged without the break-even guard, shown with it too."""
-    techniques = [technique for technique in results.times.techniques if technique.form == "svd"]
+    techniques = [technique for technique in results.times if technique.form == "svd"]
     ends = {
         (words, guarded): _extremes(getattr(results, field), value, guarded)
         for words, field, value in READINGS
@@ -168,7 +168,7 @@ def lower_threshold_is_slower(results: Results) -> Verdict:
 def _extremes(points: Sequence[GuardedPoint], value: str, guarded: bool) -> list[tuple[float, Timing]]:
     """The lowest and the highest threshold of a reading, each with the time of its network; none for fewer than two."""
     ordered = sorted(points, key=attrgetter(value))
-    networks = [(point, point.network if guarded else point.fewest_guards()) for point in ordered]
+    networks = [(point, point.network if guarded else point.unguarded or point.network) for point in ordered]
     timings = [(getattr(point, value), network.measured.direct) for point, network in networks if network]
     return [timings[0], timings[-1]] if len(timings) > 1 else []
 

@@ -23,7 +23,7 @@ def times(results: Results, wide: bool) -> "Figure":
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    rows = results.times.techniques
+    rows = results.times
     height, order = 0.9 + 0.44 * len(rows), np.arange(len(rows))
     figure, (left, right) = canvas(wide, (height, height), 1, 2, sharey=True)
     theory = [row.theoretical_speedup for row in rows.values()]
@@ -37,7 +37,7 @@ def times(results: Results, wide: bool) -> "Figure":
     right.plot(products, order - 0.18, "d", color=INK, markerfacecolor=PAPER)
     left.set_yticks(order, [technique.label for technique in rows])
     left.invert_yaxis()
-    left.set_xlabel(f"seconds, {results.times.side} x {results.times.side} pixels")
+    left.set_xlabel(f"seconds, {results.side} x {results.side} pixels")
     right.set_xlabel("speed-up")
     right.axvline(1, color=INK, linewidth=1)
     for axis in (left, right):
@@ -92,38 +92,31 @@ def memory(results: Results, wide: bool) -> "Figure":
 
 
 class Timed(NamedTuple):
-    """A layer by a technique, which may be the name of a peer: operations in 10^9, and seconds."""
+    """A layer by a technique, which may be the name of a peer: how much is counted, in 10^9, and seconds."""
 
     layer: str
     technique: str
-    gflop: float
-    multiplications: float
+    work: float
     seconds: float
 
 
 def layers(results: Results, wide: bool) -> "Figure":
     """Every layer of the study: time against FLOPs, and against the multiplications done."""
-    points = [
-        Timed(name, row.technique.name, row.gflop, row.multiplications, row.measured.seconds)
-        for name, layer in results.layers.items()
-        for row in layer.rows
-    ]
+    every = [(name, row) for name, layer in results.layers.items() for row in layer.rows]
+    flops = [Timed(name, row.technique.name, row.gflop, row.measured.seconds) for name, row in every]
+    products = [Timed(name, row.technique.name, row.multiplications, row.measured.seconds) for name, row in every]
     figure, axes = canvas(wide, (5.2, 9.2), *((1, 2) if wide else (2, 1)), sharey=True)
-    rate = results.sgemm.measured.gflops
-    operations_and_time(axes[0], points, [point.gflop for point in points], rate)
-    operations_and_time(axes[1], points, [point.multiplications for point in points], rate / 2)
+    operations_and_time(axes[0], flops, results.sgemm.measured.gflops)
+    operations_and_time(axes[1], products, results.sgemm.measured.gflops / 2)
     axes[0].set(xlabel="GFLOP of the layer, by the formula of its form", ylabel="time (ms)")
     axes[1].set(xlabel="$10^9$ multiplications that are done", ylabel="time (ms)")
     key(figure, 5 if wide else 3, columnspacing=1.2, handletextpad=0.4)
     return figure
 
 
-def operations_and_time(axis: "Axes", points: Sequence[Timed], work: Sequence[float], sgemm_rate: float | None) -> None:
-    """Seconds against `work` in 10^9, both logarithmic, the points of a layer and a technique joined.
-
-    A line stands for sgemm, which does `sgemm_rate` of it a second.
-    """
-    seconds = [point.seconds for point in points]
+def operations_and_time(axis: "Axes", points: Sequence[Timed], sgemm_rate: float | None) -> None:
+    """Seconds against work, both logarithmic, the points of a layer and a technique joined; a line stands for sgemm."""
+    seconds, work = [point.seconds for point in points], [point.work for point in points]
     span = np.array([min(work) / 2, max(work) * 2])
     low, high = min(seconds) / 2, max(seconds) * 2
     axis.set(xscale="log", yscale="log", xlim=span, ylim=(1e3 * low, 1e3 * high))
@@ -136,9 +129,8 @@ def operations_and_time(axis: "Axes", points: Sequence[Timed], work: Sequence[fl
     for name in names:
         style = clock_look(name, peers.index(name) if name in peers else 0)
         of_layer: dict[str, list[tuple[float, float]]] = {}
-        for x, point in zip(work, points, strict=True):
-            if point.technique == name:
-                of_layer.setdefault(point.layer, []).append((x, 1e3 * point.seconds))
+        for point in (point for point in points if point.technique == name):
+            of_layer.setdefault(point.layer, []).append((point.work, 1e3 * point.seconds))
         for pairs in of_layer.values():
             xs, ys = zip(*sorted(pairs), strict=True)
             axis.plot(xs, ys, linewidth=0.8, markeredgecolor=PAPER, markeredgewidth=0.6, alpha=0.95, **style)

@@ -71,14 +71,12 @@ def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
     """What only html.j2 needs: style and script, and how drawings and details come into the page."""
     from markupsafe import Markup
 
-    css, script = (
-        Markup(Path(__file__).with_name(name).read_text(encoding="utf-8")) for name in ("page.css", "page.js")
-    )
-    points = _points(results)
+    here, points = Path(__file__).parent, _points(results)
+    css, script = (Markup((here / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
 
-    def drawing(name: str, caption: str) -> Markup:
+    def drawing(name: str, caption: Markup) -> Markup:
         svg = (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-        return Markup(_inline(svg, name, str(caption), points if name.startswith("pareto") else {}))
+        return Markup(_inline(svg, name, caption.unescape(), points if name.startswith("pareto") else {}))
 
     def picture(panel: Panel) -> str:
         return "data:image/png;base64," + base64.b64encode((folder / panel.file).read_bytes()).decode()
@@ -97,10 +95,7 @@ def _of_the_page(results: Results, folder: Path) -> dict[str, Any]:
 
 
 def _inline(svg: str, name: str, caption: str, points: dict[str, str]) -> str:
-    """A drawing of Matplotlib's with ids of its own, the page's colours and no background.
-
-    `points` are attributes and titles of some of its parts, by their ids.
-    """
+    """A drawing with ids of its own, the page's colours and no background; `points` are attributes of parts by id."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<g id="patch_1">\s*<path d="[^"]*" style="fill: )' + PAPER, r"\1none", svg, count=1)
@@ -132,13 +127,10 @@ def _points(results: Results) -> dict[str, str]:
 
 
 def choices(results: Results) -> dict[str, list[Choice]]:
-    """What the divider can show, by groups: panels of no technique, techniques, the sweep, and the tail.
-
-    Methods that compute the same network share a panel.
-    """
-    crop, side = results.crop, results.times.side
+    """What the divider can show, by groups; methods that compute the same network share a panel."""
+    crop, side = results.crop, results.side
     panels, table1, sweep = {panel.name: panel for panel in crop.panels}, [], []
-    for each, row in results.times.techniques.items():
+    for each, row in results.times.items():
         if panel := panels.get(replace(each, method=DIRECT).name):
             time = f"{tables.seconds(row.measured)} s for {side} x {side} pixels"
             speedup = f"{row.measured.speedup:.2f} × direct, {row.theoretical_speedup:.2f} in theory"

@@ -61,7 +61,7 @@ def change(gains: Sequence[float], digits: int) -> str:
 def table1(results: Results) -> Table:
     """Quality, speed, size and memory of every technique."""
     rows = [["bicubic", *_quality(results.bicubic), *["–"] * 6]]
-    for technique, speed in results.times.techniques.items():
+    for technique, speed in results.times.items():
         name = "original (direct)" if technique == REFERENCE else technique.label
         rows.append([name, *_row(results.quality[technique], speed, results.memory[technique])])
     for technique, tuned in results.tuned.items():
@@ -90,17 +90,13 @@ def _quality(of: Quality) -> list[str]:
 def poster_table1(results: Results) -> Table:
     """The poster's own Table 1 beside our numbers: its recipe in both readings, all layers, and fitted factors."""
     rows = []
-    for technique, theirs in POSTER.items():
-        if technique not in results.quality:
-            continue
+    for technique, theirs in ((each, row) for each, row in POSTER.items() if each in results.quality):
         ours = {technique: "original" if technique == REFERENCE else technique.method}
-        if technique.form:
-            every = [*recipes(technique.form), technique, Technique(technique.form, FITTED)]
-            ours = {each: each.label for each in every}
+        if form := technique.form:
+            ours = {each: each.label for each in (*recipes(form), technique, Technique(form, FITTED))}
         for each, name in ours.items():
-            quality = results.quality[each]
-            cells = number(theirs["psnr"], 2), number(quality.psnr_rgb, 2)
-            rows.append([name, *cells, number(theirs["ssim"], 2), number(quality.ssim_rgb, 2)])
+            psnr, ssim = results.quality[each].psnr_rgb, results.quality[each].ssim_rgb
+            rows.append([name, *(number(cell, 2) for cell in (theirs["psnr"], psnr, theirs["ssim"], ssim))])
     return Table(["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM"], rows)
 
 
@@ -207,10 +203,9 @@ def bound(results: Results) -> Table:
     rows = []
     for name, layer in results.layers.items():
         n, c, _ = layer.shape
-        for row in layer.rows:
-            if row.poster_bound:
-                speedups = number(row.theoretical_speedup, 2), speedup(row.measured)
-                rows.append([name, f"{n} x {c}", str(row.rank), *speedups, number(row.error, 3)])
+        for row in (row for row in layer.rows if row.poster_bound):
+            speedups = number(row.theoretical_speedup, 2), speedup(row.measured)
+            rows.append([name, f"{n} x {c}", str(row.rank), *speedups, number(row.error, 3)])
     header = ["layer", "N x C", "R", "theoretical speed-up", "measured over direct", "kernel's relative error"]
     return Table(header, rows)
 
@@ -252,7 +247,7 @@ def full_size(results: Results) -> Table:
 def self_check(results: Results) -> Table:
     """Every technique that was timed more than once, and what else the machine did."""
     rows = []
-    for technique in results.times.techniques:
+    for technique in results.times:
         timings = results.timings(technique)
         if len(timings) > 1:
             busy = max(max(timing.load.before, timing.load.after) for timing in timings)

@@ -12,10 +12,7 @@ Answer = bool | None
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim agrees with the measurements, what they are, and the rule that decides.
-
-    `why` says what is wrong with measurements that cannot be judged, and is empty for others.
-    """
+    """Whether a claim agrees with the measurements, what they are, and the rule; `why` they cannot be judged, if so."""
 
     verdict: str
     found: str
