@@ -84,10 +84,10 @@ class Tiled(NamedTuple):
 def in_tiles(net: lsr.RRDBNet, image: np.ndarray) -> Iterator[Tiled]:
     """A picture, (H, W, 3) uint8, in the least memory, and a quarter and half of the way to what the whole needs."""
     height, width = image.shape[:2]
-    needs = partial(needed_bytes, net, 3, image.dtype, 0)
+    needs = partial(needed_bytes, 3, image.dtype, 0)
     whole = lsr.enlarge(net, image, memory=10**11).astype(int)
-    least = needs(least_plan(height, width, overlap_of(net), alignment(net.architecture)))
-    most = needs(TilePlan(height, width, height, width, 0))
+    least = needs(net, least_plan(height, width, overlap_of(net), alignment(net.architecture)))
+    most = needs(net, TilePlan(height, width, height, width, 0))
     for part in (0, 0.25, 0.5):
         memory = int(least + part * (most - least))
         plan = plan_picture(net, height, width, needs, memory)

@@ -119,7 +119,7 @@ def _plan(
     files = picture.decoding_bytes + resizing + encoding
     held = max(resident_bytes(), PROCESS_BYTES + _PARAMETER_BYTES * net.parameters)
     budget = memory_to_use(None if memory is None else memory - held) - files
-    needs = partial(needed_bytes, net, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize)
+    needs = partial(needed_bytes, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize)
     try:
         return plan_picture(net, picture.height, picture.width, needs, budget, overlap, held + files)
     except InputError as error:

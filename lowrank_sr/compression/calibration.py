@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.machine.rounding import ceil_div
 from lowrank_sr.pictures.images import images_in, read_image
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION
@@ -53,7 +54,7 @@ def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
             f"a calibration picture is {shortest * scale} pixels high or wide: "
             f"expected at least {LEAST_CROP_SIDE * scale}"
         )
-    rng, share = np.random.default_rng(seed), -(-MOST_CROPS // len(pictures))
+    rng, share = np.random.default_rng(seed), ceil_div(MOST_CROPS, len(pictures))
     pairs = [pair for picture in pictures[:MOST_CROPS] for pair in _tiles(np.asarray(picture), scale, side, share, rng)]
     if len(pairs) * side**2 < LEAST_PIXELS:
         raise InputError(

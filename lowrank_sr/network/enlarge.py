@@ -94,7 +94,7 @@ def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overl
         )
     height, width, channels = image.shape
     check_image(channels, net.architecture)
-    needs = partial(needed_bytes, net, channels, dtype, 0)
+    needs = partial(needed_bytes, channels, dtype, 0)
     return plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
 
 
@@ -119,7 +119,7 @@ def memory_to_use(memory: int | None) -> int:
     return min(MEMORY if memory is None else memory, int(SHARE * free_bytes()))
 
 
-def needed_bytes(net: RRDBNet, channels: int, dtype: np.dtype, source_bytes: int, plan: TilePlan) -> int:
+def needed_bytes(channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet, plan: TilePlan) -> int:
     """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
 
     That is one tile's `call_bytes`; the picture's rows that a row of tiles is computed from, `source_bytes` a value (0
@@ -136,12 +136,14 @@ def plan_picture(
     net: RRDBNet,
     height: int,
     width: int,
-    needs: Callable[[TilePlan], int],
+    needs: Callable[[RRDBNet, TilePlan], int],
     budget: int,
     overlap: int | None = None,
     held: int = 0,
 ) -> TilePlan:
     """Of the plans that need at most `budget` bytes in addition to those already `held`, the one that computes least.
+
+    `needs(net, plan)` is by which network how many.
 
     Raises InputError for a negative `overlap`, and, saying how much would be enough, where the smallest tiles do not
     fit.
@@ -149,16 +151,19 @@ def plan_picture(
     if overlap is not None and overlap < 0:
         raise InputError(f"an overlap of {overlap} pixels: expected 0 or more")
     step = alignment(net.architecture)
-    whole = TilePlan(height, width, height, width, 0)
-    if needs(whole) <= budget:
-        return whole
-    least = needs(least_plan(height, width, overlap or 0, step))
+    smallest = least_plan(height, width, overlap or 0, step)
+    least = needs(net.with_method("direct"), smallest)  # the method that needs least, whose choice takes no time
+    if least <= budget:  # else no method would do, and none need be timed
+        whole = TilePlan(height, width, height, width, 0)
+        if needs(net, whole) <= budget:
+            return whole
+        least = needs(net, smallest)
     if least <= budget:  # else no overlap would do, and none need be measured
         chosen = overlap_of(net) if overlap is None else overlap
-        plan = cheapest_plan(height, width, chosen, step, needs, budget)
+        plan = cheapest_plan(height, width, chosen, step, partial(needs, net), budget)
         if plan is not None:
             return plan
-        least = needs(least_plan(height, width, chosen, step))
+        least = needs(net, least_plan(height, width, chosen, step))
     raise InputError(
         f"{width} x {height} pixels need {size_text(held + least)} of memory even in small tiles:"
         f" {size_text(max(held + budget, 0))} can be used"

@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from lowrank_sr.machine.remembered import remembered
+from lowrank_sr.machine.rounding import round_up
 from lowrank_sr.network.architecture import Architecture
 from lowrank_sr.network.footprint import alignment, receptive_field
 from lowrank_sr.network.rrdbnet import RRDBNet
@@ -55,7 +56,7 @@ def _file() -> str:
 def _most(net: RRDBNet) -> int:
     """The overlap that changes nothing."""
     step = alignment(net.architecture)
-    return -(-receptive_field(net.architecture) // step) * step
+    return round_up(receptive_field(net.architecture), step)
 
 
 def digest(net: RRDBNet) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lowrank_sr.machine.rounding import ceil_div, round_up
+
 LEAST_SIDE = 32  # pixels kept; smaller tiles would be mostly context
 
 
@@ -63,7 +65,7 @@ class TilePlan:
     @property
     def count(self) -> int:
         """How many tiles there are."""
-        return -(-self.height // self.tile_height) * -(-self.width // self.tile_width)
+        return ceil_div(self.height, self.tile_height) * ceil_div(self.width, self.tile_width)
 
     @property
     def computed_height(self) -> int:
@@ -97,9 +99,9 @@ def cheapest_plan(
 
     Plans with lower tiles must not need more. `overlap` is rounded up to a multiple of `alignment`.
     """
-    overlap += -overlap % alignment
+    overlap = round_up(overlap, alignment)
     best = None
-    for columns in range(1, -(-width // least_side(overlap)) + 1):
+    for columns in range(1, ceil_div(width, least_side(overlap)) + 1):
         tile_width = _side(width, columns, alignment)
         if best and columns > 1 and height * (width + 2 * overlap * (columns - 1)) >= best.computed_pixels:
             break  # even tiles as high as the picture would cost more
@@ -116,9 +118,9 @@ def least_side(overlap: int) -> int:
 
 def least_plan(height: int, width: int, overlap: int, alignment: int) -> TilePlan:
     """The plan with the smallest tiles."""
-    overlap += -overlap % alignment
+    overlap = round_up(overlap, alignment)
     tile_height, tile_width = (
-        _side(length, -(-length // least_side(overlap)), alignment) for length in (height, width)
+        _side(length, ceil_div(length, least_side(overlap)), alignment) for length in (height, width)
     )
     return TilePlan(height, width, tile_height, tile_width, overlap)
 
@@ -129,7 +131,7 @@ def _highest(plan: TilePlan, alignment: int, needs: Callable[[TilePlan], int], b
     def with_rows(count: int) -> TilePlan:
         return TilePlan(plan.height, plan.width, _side(plan.height, count, alignment), plan.tile_width, plan.overlap)
 
-    fewest, most = 1, max(1, -(-plan.height // least_side(plan.overlap)))
+    fewest, most = 1, max(1, ceil_div(plan.height, least_side(plan.overlap)))
     if needs(with_rows(most)) > budget:
         return None
     while fewest < most:

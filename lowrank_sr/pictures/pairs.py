@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.machine.rounding import round_up
 from lowrank_sr.pictures.images import Image, images_in, read_image
 from lowrank_sr.pictures.metrics import SSIM_WINDOW
 from lowrank_sr.pictures.resize import imresize
@@ -29,7 +30,7 @@ class Pair(NamedTuple):
         """
         high = read_image(self.high)
         height, width = high.pixels.shape[:2]
-        least = scale * -(-(2 * scale + SSIM_WINDOW) // scale)
+        least = round_up(2 * scale + SSIM_WINDOW, scale)
         if min(height, width) < least:
             raise InputError(f"{self.high}: {width} x {height} pixels: expected at least {least} a side")
         if self.low is None:

@@ -25,6 +25,7 @@ from lowrank_sr.conv.simd import copy_values
 from lowrank_sr.machine.caches import l2_bytes
 from lowrank_sr.machine.compiled import compiled
 from lowrank_sr.machine.cpu import LANES
+from lowrank_sr.machine.rounding import ceil_div, round_up
 from lowrank_sr.machine.threads import parallel_region, thread_count
 
 Tap = tuple[int, int]
@@ -50,7 +51,7 @@ def correlation(x: FeatureMap, gradient: FeatureMap, taps: Sequence[Tap]) -> np.
     width = len(taps) * gradient.channels
     row_bytes = 4 * x.buffer.shape[1] * width
     workers = min(thread_count(), x.height)
-    strip_rows = max(1, min(l2_bytes() // 2 // row_bytes, -(-x.height // workers)))
+    strip_rows = max(1, min(l2_bytes() // 2 // row_bytes, ceil_div(x.height, workers)))
     sums = np.zeros((workers, x.channels, width), np.float32)
     with parallel_region(workers):
         _correlation_loops(records([x, gradient]), np.array(taps), strip_rows, sums)
@@ -67,7 +68,7 @@ def _correlation_loops(maps: np.ndarray, taps: np.ndarray, strip_rows: int, sums
         arguments = np.empty(1, GEMM_ARGUMENTS)
         n = gradient.channels
         if n > LANES:  # in whole vectors: what is too much of one tap is written over by the next, or by the next pixel
-            n = (n + LANES - 1) // LANES * LANES
+            n = round_up(n, LANES)
         patches = np.zeros((strip_rows * row_pixels + LANES, width), np.float32)
         for first_row in range(worker * strip_rows, x.height, workers * strip_rows):
             rows = min(strip_rows, x.height - first_row)

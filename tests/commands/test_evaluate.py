@@ -124,7 +124,7 @@ def test_the_network_s_own_values_or_tiles_where_memory_is_short(tmp_path, monke
     whole = evaluate({"net": net}, tmp_path)[1]
     assert measure_quality(net(low.pixels), high, 4).items() <= whole.items()
     computed = []
-    needed = network_enlarge.needed_bytes(net, 3, np.dtype(np.float32), 0, TilePlan(130, 100, 130, 100, 0))
+    needed = network_enlarge.needed_bytes(3, np.dtype(np.float32), 0, net, TilePlan(130, 100, 130, 100, 0))
     monkeypatch.setattr(network_enlarge, "MEMORY", needed - 1)
     monkeypatch.setattr(lsr.RRDBNet, "__call__", _noting(computed, lsr.RRDBNet.__call__))
     tiled = evaluate({"net": net}, tmp_path)[1]
@@ -142,7 +142,7 @@ def test_the_clock_stands_while_the_overlap_is_measured(tmp_path, tiny, monkeypa
         return 12
 
     write_random(tmp_path / "a.png", 520, 400)
-    needed = network_enlarge.needed_bytes(tiny, 3, np.dtype(np.float32), 0, TilePlan(130, 100, 130, 100, 0))
+    needed = network_enlarge.needed_bytes(3, np.dtype(np.float32), 0, tiny, TilePlan(130, 100, 130, 100, 0))
     monkeypatch.setattr(network_enlarge, "MEMORY", needed - 1)
     monkeypatch.setattr(network_enlarge, "overlap_of", measuring)
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])

@@ -31,7 +31,7 @@ def little(monkeypatch):
         picture = module.PictureFile(path)
         whole = TilePlan(picture.height, picture.width, picture.height, picture.width, 0)
         kept = np.dtype("u1") if target == "b.bmp" else picture.dtype
-        needed = needed_bytes(NET, picture.channels, kept, picture.dtype.itemsize, whole)
+        needed = needed_bytes(picture.channels, kept, picture.dtype.itemsize, NET, whole)
         return needed - 1 + module._PARAMETER_BYTES * NET.parameters
 
     return budget

@@ -11,6 +11,7 @@ from test_rrdbnet import random_net
 import lowrank_sr as lsr
 from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.layers import random_layer
+from lowrank_sr.network import auto
 from lowrank_sr.network import enlarge as module
 from lowrank_sr.network.architecture import Architecture
 from lowrank_sr.network.enlarge import enlarge_tile, enlarged_rows, needed_bytes, plan_picture
@@ -102,11 +103,11 @@ def test_what_picture_files_store(channels, dtype):
 
 def test_little_memory_gives_the_same_picture_in_tiles():
     image = RNG.integers(0, 256, (200, 150, 3), np.uint8)
-    needs = partial(needed_bytes, NET, 3, image.dtype, 0)
+    needs = partial(needed_bytes, 3, image.dtype, 0)
     whole = lsr.enlarge(NET, image)
     for overlap, most in ((None, 1), (receptive_field(TINY), 0)):
         # what the smallest tiles need here: caches and vectors differ between processors
-        least = needs(least_plan(200, 150, overlap or overlap_of(NET), alignment(TINY)))
+        least = needs(NET, least_plan(200, 150, overlap or overlap_of(NET), alignment(TINY)))
         assert plan_picture(NET, 200, 150, needs, least, overlap).count > 1
         differences = np.abs(lsr.enlarge(NET, image, memory=least, overlap=overlap).astype(int) - whole)
         assert differences.max() <= most
@@ -131,6 +132,13 @@ def test_tiles_are_computed_somewhere_else():
     assert first.shape == (80, 160, 3)
     np.testing.assert_array_equal(np.concatenate([first, *rows]), tiled(NET, image, plan, np.uint8))
     assert sum(done) == pytest.approx(1)
+
+
+def test_what_cannot_fit_is_refused_before_methods_are_timed(monkeypatch):
+    monkeypatch.setattr(auto, "_measure", lambda *_: pytest.fail("timed"))
+    monkeypatch.setattr(auto, "_remembered", lambda key, names, measure: measure())
+    with pytest.raises(lsr.InputError, match="even in small tiles"):
+        lsr.enlarge(NET.with_method("auto"), np.zeros((40, 30, 3), np.uint8), memory=1000)
 
 
 @pytest.mark.slow
