@@ -60,7 +60,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options that the arguments give, by default sys.argv's; `command` among them is the function to call."""
     arguments = sys.argv[1:] if arguments is None else arguments
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
-    return parser({named}).parse_args(arguments)
+    options = parser({named}).parse_args(arguments)
+    import_module("lowrank_sr.commands.announce")  # what every command needs, and Numba: it would slow --help
+    return options
 
 
 def parser(complete: Container[str | None] = COMMANDS) -> argparse.ArgumentParser:
@@ -84,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
 
     Raises InputError where the file of --json cannot be written: before the work.
     """
-    from lowrank_sr.commands.announce import announced  # here, since Numba would slow --help
+    from lowrank_sr.commands.announce import announced
     from lowrank_sr.machine.threads import limited
 
     if getattr(options, "json", None) is not None:

@@ -68,12 +68,16 @@ Executor = Callable[[RRDBNet, Sequence[Job], Progress], Iterable[Outcome]]
 
 def blocked(job: Job) -> Outcome | None:
     """The outcome of a job whose target exists and is not to be overwritten, else None."""
-    if job.options.existing == "overwrite" or not os.path.isfile(job.target):
+    return _blocked(job.source, job.target, job.frame, job.options.existing)
+
+
+def _blocked(source: Path, target: Path, frame: int, existing: str) -> Outcome | None:
+    if existing == "overwrite" or not os.path.isfile(target):
         return None
-    if job.options.existing == "skip":
-        return Outcome(job.source, job.target, job.frame, "skipped", f"{job.target}: exists")
-    sentence = f"{job.target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
-    return Outcome(job.source, job.target, job.frame, "failed", sentence)
+    if existing == "skip":
+        return Outcome(source, target, frame, "skipped", f"{target}: exists")
+    sentence = f"{target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
+    return Outcome(source, target, frame, "failed", sentence)
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,9 @@ def plan_batch(
 
     A picture that cannot be read or has no place to go affects only itself. In folders, what an earlier run has written
     beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
-    `every_frame` each, numbered from 1. A header is read once for all of this, and again when the picture's turn comes:
-    its profile and metadata are not held meanwhile, which for thousands of pictures would be much.
+    `every_frame` each, numbered from 1. The header is read where nothing else stands in the way, and again when the
+    picture's turn comes: its profile and metadata are not held meanwhile, which for thousands of pictures would be
+    much.
 
     Raises InputError as `find_sources` does, and for one file that several pictures would become.
     """
@@ -157,19 +162,20 @@ def plan_batch(
     decided: list[Outcome] = []
     for source in sources:
         for frame, target in _targets(source.path, names.target(source), every_frame):
-            try:
-                picture = PictureFile(source.path, frame)
-                job = Job(source.path, target, picture.frame, picture.height, picture.width, options)
-                outcome = checks.of(job) or blocked(job)
-                if outcome is None and check_format is not None:
-                    check_format(picture, target)
-            except InputError as error:
-                outcome = Outcome(source.path, target, frame or 0, "failed", str(error))
+            outcome = checks.of(source.path, target, frame or 0)
+            outcome = outcome or _blocked(source.path, target, frame or 0, options.existing)
             if outcome is not None:
                 decided.append(outcome)
                 continue
-            jobs.append(job)
-            if picture.frames > 1:
+            try:
+                picture = PictureFile(source.path, frame)
+                if check_format is not None:
+                    check_format(picture, target)
+            except InputError as error:
+                decided.append(Outcome(source.path, target, frame or 0, "failed", str(error)))
+                continue
+            jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, options))
+            if picture.frames is not None and picture.frames > 1:
                 notices.append(f"{source.path}: the first of {picture.frames} frames; --frames enlarges all")
     return Plan(jobs, decided, notices)
 
@@ -196,15 +202,15 @@ class _Checks:
         self.targets: dict[tuple[int, int] | Path, Path] = {}
         self.folders: dict[Path, str | None] = {}
 
-    def of(self, job: Job) -> Outcome | None:
-        """The outcome of a job whose target will not do, else None."""
+    def of(self, source: Path, target: Path, frame: int) -> Outcome | None:
+        """The outcome of a picture whose target will not do, else None."""
         try:
-            self._check(job.source, job.target)
+            self._check(source, target)
         except InputError as error:
-            return Outcome(job.source, job.target, job.frame, "failed", str(error))
+            return Outcome(source, target, frame, "failed", str(error))
         except OSError as error:  # this one alone, whatever the system has against its names
-            sentence = f"{job.source}: cannot become {job.target}: {error.strerror or error}"
-            return Outcome(job.source, job.target, job.frame, "failed", sentence)
+            sentence = f"{source}: cannot become {target}: {error.strerror or error}"
+            return Outcome(source, target, frame, "failed", sentence)
         return None
 
     def _check(self, source: Path, target: Path) -> None:

@@ -37,8 +37,8 @@ from lowrank_sr.resources import DEFAULT_NETWORK
 
 GROWTHS = CONVOLUTIONS - 1  # g1 to g4
 
-Progress = Callable[[int], object]
-"""`progress(flops)`: so many FLOPs have been done since the last call."""
+FlopsDone = Callable[[int], object]
+"""done(flops): called after a step that has done so many FLOPs."""
 
 
 class RRDBNet:
@@ -132,7 +132,7 @@ class RRDBNet:
         """FLOPs, by the paper's formulas, for each pixel of the image, where its sides are whole multiples."""
         return sum(flops.per_pixel(layer) * self.architecture.area(name) for name, layer in self.layers.items())
 
-    def __call__(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    def __call__(self, image: np.ndarray, progress: FlopsDone | None = None) -> np.ndarray:
         """Enlarge an image.
 
         Parameters
@@ -160,7 +160,9 @@ class RRDBNet:
             raise InputError(f"image of {image.dtype}: expected floats, 0..1")
 
         height, width = (self.scale * side for side in image.shape[:2])
-        pixels = from_array(pixel_unshuffle(image, design.unshuffle))  # (h, w, in_channels)
+        if design.unshuffle > 1:
+            image = pixel_unshuffle(image, design.unshuffle)
+        pixels = from_array(image)  # (h, w, in_channels)
         features = self._trunk(pixels, progress)  # (h, w, num_feat)
         enlargement = 2**design.upsamplings
         out = np.empty((enlargement * pixels.height, enlargement * pixels.width, design.out_channels), DTYPE)
@@ -169,7 +171,7 @@ class RRDBNet:
 
     def _conv(
         self,
-        progress: Progress | None,
+        progress: FlopsDone | None,
         name: str,
         x: FeatureMap,
         out: FeatureMap,
@@ -181,7 +183,7 @@ class RRDBNet:
         if progress is not None:
             progress(flops.per_pixel(layer) * out.height * out.width)
 
-    def _trunk(self, pixels: FeatureMap, progress: Progress | None) -> FeatureMap:
+    def _trunk(self, pixels: FeatureMap, progress: FlopsDone | None) -> FeatureMap:
         """conv_first to trunk_conv, in the maps x1, x2, x3 and g1 to g4."""
         conv = partial(self._conv, progress)
         num_feat, num_grow_ch = self.architecture.num_feat, self.architecture.num_grow_ch
@@ -200,7 +202,7 @@ class RRDBNet:
 
     def _dense_block(
         self,
-        progress: Progress | None,
+        progress: FlopsDone | None,
         grown: list[FeatureMap],
         name: str,
         x: FeatureMap,
@@ -215,7 +217,7 @@ class RRDBNet:
         if progress is not None:
             progress(sum(map(flops.per_pixel, layers)) * y.height * y.width)
 
-    def _tail(self, progress: Progress | None) -> list[Stage]:
+    def _tail(self, progress: FlopsDone | None) -> list[Stage]:
         """upconv1 to conv_last, each over what the one before it gives; the upconvs enlarge it by 2."""
         conv = partial(self._conv, progress)
         stages = [

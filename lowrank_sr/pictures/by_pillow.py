@@ -31,8 +31,10 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 _ENCODER_BYTES = {".webp": 36}  # a pixel
 
 
-def frames(path: Path) -> list[int]:
-    """The numbers of a picture's frames, from 0."""
+def frames(path: Path, start: bytes) -> list[int]:
+    """The numbers, from 0, of the frames of a picture that begins with the bytes `start`."""
+    if is_png16(start):  # of which `Png16` reads the first
+        return [0]
     with _opened(path) as image:
         return list(range(getattr(image, "n_frames", 1)))
 
@@ -60,8 +62,10 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
             except Exception:  # a picture is not refused for what it says of itself
                 readable_exif = False
         described = metadata.of_tiff(path) if turns else metadata.of_image(image)
-        frames = getattr(image, "n_frames", 1) if frame is None else 1
+        frames = getattr(image, "n_frames", 1) if frame is None else None
     if is_png16(start):
+        if frame:
+            raise ValueError("of a PNG of 16 bits only the first frame is read")
         png = Png16(path)
         return StoredPicture(
             png.height,
@@ -73,7 +77,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
             png.bands(),
             png.decoding_bytes,
             described,
-            frames=frames,
+            frames=None if frame is not None else 1,
         )
     pixel_bytes = (1 if one_byte else 4) * (2 if turns else 1) + (0 if same_mode else 4) + 2 * _CHANNELS[mode] + decoder
     return StoredPicture(

@@ -74,8 +74,9 @@ class StoredPicture:
         The most memory that the decoder needs while it gives them.
     metadata : Metadata or None
         What else the file says.
-    frame, frames : int
-        Which of the file's frames or pages it is, from 0, and of how many where that was asked for.
+    frame : int
+    frames : int or None
+        Which of the file's frames or pages it is, from 0, and how many there are; None where that was not asked for.
     """
 
     height: int
@@ -88,7 +89,7 @@ class StoredPicture:
     decoding_bytes: int
     metadata: "Metadata | None" = None
     frame: int = 0
-    frames: int = 1
+    frames: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where a damaged header gives no size, or none that a picture has."""

@@ -35,8 +35,9 @@ class PictureFile:
         ICC profile of the colours.
     metadata : Metadata or None
         EXIF and resolution.
-    frame, frames : int
-        Which frame or page it is, from 0, and of how many where that was to be found out.
+    frame : int
+    frames : int or None
+        Which frame or page it is, from 0, and how many there are; None where `frame` was given.
     """
 
     def __init__(self, path: str | os.PathLike[str], frame: int | None = 0) -> None:
@@ -148,7 +149,7 @@ def _frames(path: Path) -> list[int]:
     start = _start(path)
     if start.startswith(_TIFF_SIGNATURES):
         return tiff.pages(path)
-    return [0] if start.startswith(_SINGLE_SIGNATURES) else by_pillow.frames(path)
+    return [0] if start.startswith(_SINGLE_SIGNATURES) else by_pillow.frames(path, start)
 
 
 def _open(path: Path, frame: int | None) -> StoredPicture:

@@ -44,7 +44,7 @@ def open_tiff(path: Path, start: bytes, frame: int | None = 0) -> StoredPicture:
     with tifffile.TiffFile(path) as file:
         numbers = _numbers(file) if frame is None else [frame]
         stored = _in_strips(path, file, numbers[0]) or open_by_pillow(path, start, numbers[0])
-    return replace(stored, frame=numbers[0], frames=len(numbers))
+    return replace(stored, frame=numbers[0], frames=len(numbers) if frame is None else None)
 
 
 def _numbers(file: tifffile.TiffFile) -> list[int]:
