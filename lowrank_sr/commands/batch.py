@@ -145,9 +145,8 @@ def plan_batch(
 
     A picture that cannot be read or has no place to go affects only itself. In folders, what an earlier run has written
     beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
-    `every_frame` each, numbered from 1. The header is read where nothing else stands in the way, and again when the
-    picture's turn comes: its profile and metadata are not held meanwhile, which for thousands of pictures would be
-    much.
+    `every_frame` each, numbered from 1. Unless the file exists already the header is read, and again when the picture's
+    turn comes: its profile and metadata are not held meanwhile, which for thousands of pictures would be much.
 
     Raises InputError as `find_sources` does, and for one file that several pictures would become.
     """
@@ -162,17 +161,19 @@ def plan_batch(
     decided: list[Outcome] = []
     for source in sources:
         for frame, target in _targets(source.path, names.target(source), every_frame):
-            outcome = checks.of(source.path, target, frame or 0)
-            outcome = outcome or _blocked(source.path, target, frame or 0, options.existing)
-            if outcome is not None:
-                decided.append(outcome)
+            outcome = _blocked(source.path, target, frame or 0, options.existing)
+            if outcome is not None:  # then the picture need not be opened
+                decided.append(checks.of(source.path, target, frame or 0) or outcome)
                 continue
             try:
                 picture = PictureFile(source.path, frame)
-                if check_format is not None:
+                outcome = checks.of(source.path, target, picture.frame)
+                if outcome is None and check_format is not None:
                     check_format(picture, target)
             except InputError as error:
-                decided.append(Outcome(source.path, target, frame or 0, "failed", str(error)))
+                outcome = Outcome(source.path, target, frame or 0, "failed", str(error))
+            if outcome is not None:
+                decided.append(outcome)
                 continue
             jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, options))
             if picture.frames is not None and picture.frames > 1:

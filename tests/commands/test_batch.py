@@ -14,6 +14,7 @@ import pytest
 
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
+from lowrank_sr.commands import batch
 from lowrank_sr.commands import upscale as command
 from lowrank_sr.commands import upscale_file as module
 from lowrank_sr.commands.batch import FileOptions, Naming, naming, plan_batch
@@ -192,6 +193,14 @@ def locked(tmp_path, monkeypatch):
         monkeypatch.setattr(os, name, refusing_below(folder, getattr(os, name)))
     yield folder
     folder.chmod(0o700)
+
+
+def test_a_picture_that_is_skipped_is_not_opened(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "a_x4.png")
+    monkeypatch.setattr(batch, "PictureFile", lambda *_: pytest.fail("opened"))
+    plan = plan_batch([tmp_path / "a.png"], Naming("_x4", ".png"), FileOptions("skip"))
+    assert [outcome.status for outcome in plan.decided] == ["skipped"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")

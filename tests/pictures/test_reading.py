@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures import formats, png
+from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.reading import PictureFile, frames_in
 from lowrank_sr.pictures.tiff import regrouped
 
@@ -179,3 +180,12 @@ def test_how_many_frames(tmp_path, suffix):
     picture = PictureFile(path, None)
     assert (picture.frame, picture.frames) == (0, len(frames_in(path)))
     assert picture.frames == (1 if suffix == ".jpg" else 3)
+
+
+def test_of_a_png_of_16_bits_the_first_frame(tmp_path):
+    path = tmp_path / "a.png"
+    write_image(path, Image(RGB16))
+    picture = PictureFile(path, None)
+    assert (picture.frame, picture.frames, frames_in(path)) == (0, 1, [0])
+    with pytest.raises(InputError, match="frame 2: cannot be read: of a PNG of 16 bits only the first frame is read"):
+        PictureFile(path, 1)
