@@ -187,5 +187,5 @@ def test_of_a_png_of_16_bits_the_first_frame(tmp_path):
     write_image(path, Image(RGB16))
     picture = PictureFile(path, None)
     assert (picture.frame, picture.frames, frames_in(path)) == (0, 1, [0])
-    with pytest.raises(InputError, match="frame 2: cannot be read: of a PNG of 16 bits only the first frame is read"):
+    with pytest.raises(InputError, match="frame 2: cannot be read"):
         PictureFile(path, 1)
