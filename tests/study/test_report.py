@@ -4,7 +4,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-from example_results import METHODS, SIDE, example, quality
+from example_results import METHODS, SIDE, example, quality, with_tuned
 from made_up import BUSY, at, timed
 
 from lowrank_sr.machine import cpu
@@ -164,6 +164,18 @@ def test_the_words_are_of_this_network():
     assert "num_block 1, num_feat 8, num_grow_ch 4, 21 layers, 1,000 parameters; on 1 picture (eye).\n" in text
 
 
+def test_the_page_explains_the_words_of_its_tables():
+    """Offline, without the documentation: the formulas of the three forms, and what a technique's name says."""
+    text = written_from(example())
+    for word in ("dense", "SVD", "CP", "kernel", "fitted", "marked, unmarked", "F(6, 3)", "PSNR, SSIM"):
+        assert f"\n- **{word}**: " in text
+    for flops in ("2 d² N C FLOPs", "2 d K (C + N) FLOPs", "2 R (C + 2 d + N) FLOPs"):
+        assert flops in text
+    assert "**fine-tuned**" not in text
+    assert "**fine-tuned**" in written_from(with_tuned(example()))
+    assert ".md" not in text
+
+
 def test_layers_on_both_sides_of_the_threshold():
     assert tables.conditions(example()).rows == [
         ["above the threshold", "1", "1000 to 1000", "50 to 50"],
@@ -221,10 +233,10 @@ def test_the_greatest_speed_up_at_an_invisible_loss():
         ["CP, fitted, ×3", "0.09", "3.00", "2.99 (2.97–3.01)", "greatest in theory"],
         ["CP, fitted, ×2", "0.05", "2.00", "3.00 (2.98–3.02)", "greatest measured"],
         ["CP, fitted, ×3", "0.09", "3.00", "2.99 (2.97–3.01)", "not told apart"],
-        ["Winograd", "0.00", "1.25", "1.80 (1.78–1.82)", "exact"],
+        ["Winograd", "0.00", "1.25", "1.80 (1.78–1.82)", "fastest exact"],
     ]
     lossy = lossless.near(replace(results, speedups=points[3:])).rows
-    assert [row[-1] for row in lossy] == ["exact"]
+    assert [row[-1] for row in lossy] == ["fastest exact"]
 
 
 def test_what_the_system_does_not_report_is_a_dash():
@@ -249,6 +261,9 @@ def test_both_reports_say_the_same(written):
     assert [row for row in rows if not row.startswith(("‑‑‑", "claim |", *titles))] == drawn
     assert len(drawn) > 80
     shown = unescape(re.sub("<[^>]*>", "", html))
+    words = re.findall(r"^- \*\*(.*)\*\*: (.*)$", text, re.MULTILINE)
+    assert words == [(unescape(w), unescape(m)) for w, m in re.findall("<dt>(.*)</dt><dd>(.*)</dd>", html)]
+    assert len(words) > 8
     for claim in report.claims:
         for said in (claim.claim, claim.poster, claim.measured.verdict, claim.measured.found, claim.measured.rule):
             assert said in text

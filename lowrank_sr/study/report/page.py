@@ -20,21 +20,8 @@ from lowrank_sr.study.report.verdict import Claim
 from lowrank_sr.study.settings import Settings
 from lowrank_sr.study.technique import ALL, BY_NAME, DIRECT, REFERENCE
 
-MODULES = (
-    ablation,
-    clock,
-    draw_loss,
-    figures,
-    full_size,
-    lossless,
-    memory,
-    networks,
-    speed,
-    style,
-    tables,
-    technique,
-    verdict,
-)
+MODULES = [ablation, clock, draw_loss, figures, full_size, lossless, memory, networks, speed]
+MODULES += [style, tables, technique, verdict]
 
 
 @dataclass(frozen=True)
