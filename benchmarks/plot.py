@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +164,7 @@ def draw(machines: Sequence[Machine]) -> "Figure":
         panels.append(_roofline)
     for sweep in SWEEPS:
         if any(row.sweep == sweep for machine in machines for row in machine.rows):
-            panels.append(lambda axis, machine, sweep=sweep: _sweep(axis, machine, sweep))
+            panels.append(partial(_sweep, sweep))
     figure = style.paper(WIDTH * len(machines), HEIGHT * len(panels) + 1)
     axes = figure.subplots(len(panels), len(machines), sharex="row", sharey="row", squeeze=False)
     for column, machine in enumerate(machines):
@@ -219,7 +220,7 @@ def _roofline(axis: "Axes", machine: Machine) -> None:
         axis.plot(xs, ys, linestyle="none", markeredgecolor=PAPER, markeredgewidth=0.6, **style.clock_look(name))
 
 
-def _sweep(axis: "Axes", machine: Machine, sweep: str) -> None:
+def _sweep(sweep: str, axis: "Axes", machine: Machine) -> None:
     """Effective GFLOP/s over what the sweep varies; dashed where the weights come from memory."""
     rows = [row for row in machine.rows if row.sweep == sweep]
     for weights, line in (("warm", "-"), ("cold", "--")):

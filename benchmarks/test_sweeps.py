@@ -18,6 +18,7 @@ from lowrank_sr.conv.feature_map import allocate, from_array
 from lowrank_sr.conv.methods import convolution
 from lowrank_sr.layers import Dense, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
+from lowrank_sr.machine.rounding import ceil_div
 from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.study.technique import CP_KERNEL, SVD_KERNEL, SVD_KERNEL_WINOGRAD, Technique
 
@@ -103,7 +104,7 @@ def test_channels(report, channels, name, weights):
     side = SIDE // 3
 
     def copies(each):
-        return min(MOST_COPIES, -(-COLD_BYTES // (4 * layer(TECHNIQUES[each], channels).parameters)))
+        return min(MOST_COPIES, ceil_div(COLD_BYTES, 4 * layer(TECHNIQUES[each], channels).parameters))
 
     def contestants():
         names = [each for each in TECHNIQUES if each not in EXACT_SLOW]

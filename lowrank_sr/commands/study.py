@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> None:
     """Run the study and print its Table 1 and verdicts."""
     if options.cluster is not None and not options.shared_files:
         raise InputError("--cluster: the workers of a study need its folder: expected --shared-files with it")
+    style.need("matplotlib", "jinja2")
     with open_pool(options) as pool:
-        style.need("matplotlib", "jinja2")
         given = options.weights, options.data, options.quick, options.full_size, options.methods, options.seed
         report = study(open_study(options.output, *given, options.photos), options.fresh, pool)
     say(table(*tables.table1(report.results)))

@@ -40,13 +40,7 @@ def decode(kind: Any, value: Any) -> Any:
     if kind is Technique:
         return BY_NAME[value]
     if is_dataclass(kind):
-        hints, flat = typing.get_type_hints(kind), _flat(typing.cast(type, kind))
-        # the fields of flat dataclasses stand among the others; a flat one that is None has none
-        from_all = flat if value.keys() - hints.keys() else set()
-        given = {
-            name: value if name in from_all else value[name] for name in hints if name in value or name in from_all
-        }
-        return typing.cast(type, kind)(**{name: decode(hints[name], item) for name, item in given.items()})
+        return _decode_dataclass(typing.cast(type, kind), value)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:  # X | None
         return None if value is None else decode(arguments[0], value)
@@ -55,6 +49,14 @@ def decode(kind: Any, value: Any) -> Any:
     if origin is tuple:  # tuple[X, ...]
         return tuple(decode(arguments[0], item) for item in value)
     return value
+
+
+def _decode_dataclass(kind: type, value: dict[str, Any]) -> Any:
+    hints, flat = typing.get_type_hints(kind), _flat(kind)
+    arguments = {name: decode(hint, value[name]) for name, hint in hints.items() if name in value}
+    if value.keys() - hints.keys():  # the fields of flat dataclasses; a flat one that is None has none
+        arguments |= {name: decode(hints[name], value) for name in flat}
+    return kind(**arguments)
 
 
 def _flat(kind: type) -> set[str]:

@@ -150,7 +150,7 @@ def steps(study: Study) -> dict[str, Measurement]:
             add(f"time/{each.name}", speed.of_technique, study, each, uses=photographs)
             add(f"memory/{each.name}", memory.of_technique, study, each, uses=photographs + peaks)
         add("stages", speed.stage_times, study, uses=[*photographs, *study.forms])
-    add("network", spectra.network, study.net)
+    add("network", spectra.describe, study.net)
     add("condition numbers", spectra.condition_numbers, study.net)
     add("quality/bicubic", quality.bicubic, study, anywhere=True)
     for each in study.techniques:
@@ -176,7 +176,7 @@ def steps(study: Study) -> dict[str, Measurement]:
     add("crop", crops.crop, study, uses=[each.name for each in crops.shown(study)])
     add("sgemm", layers.sgemm, study)
     for name, area in layers.distinct(study.net).items():
-        add(f"layer/{name}", layers.layer_times, study, name, area, uses=study.settings.methods)
+        add(f"layer/{name}", layers.layer_times, study, name, area, uses=[*study.settings.methods, "in their block"])
     for each in full_size.techniques(study) if study.settings.full_size else ():
         add(f"full size/{each.name}", full_size.of_technique, study, each)
     for each in study.techniques:

@@ -50,7 +50,7 @@ def timing(speedup, load=QUIET):
     return Timing(1 / speedup, 0.9 / speedup, 1.1 / speedup, speedup, 0.95 * speedup, 1.05 * speedup, rate, 7, load)
 
 
-def network(psnr, speedup):
+def low_rank_network(psnr, speedup):
     timings = PointTimings(timing(speedup), timing(1.5 * speedup))
     return LowRankNetwork(10, 1000, quality(psnr, matched=psnr), 1 / speedup, speedup, timings)
 
@@ -95,21 +95,26 @@ def example(methods=METHODS):
         ),
         alone=(Alone("trunk_conv", 12, 0.3, 1.01, quality(26.0, matched=27.0)),),
         speedups=(
-            SpeedupPoint(technique=SVD_KERNEL, speedup=2.0, network=network(27.0, 2.0)),
+            SpeedupPoint(technique=SVD_KERNEL, speedup=2.0, network=low_rank_network(27.0, 2.0)),
             SpeedupPoint(technique=SVD_KERNEL, speedup=9.0, refused="too fast"),
-            SpeedupPoint(technique=Technique("svd", layers=BLOCKS), speedup=2.0, network=network(27.6, 2.0)),
-            SpeedupPoint(technique=CP_FITTED, speedup=2.0, network=network(27.8, 2.0)),
+            SpeedupPoint(technique=Technique("svd", layers=BLOCKS), speedup=2.0, network=low_rank_network(27.6, 2.0)),
+            SpeedupPoint(technique=CP_FITTED, speedup=2.0, network=low_rank_network(27.8, 2.0)),
         ),
         thresholds=tuple(
-            ThresholdPoint(threshold=kappa, marked=marked, energy=0.9, network=network(27.5, speed))
+            ThresholdPoint(threshold=kappa, marked=marked, energy=0.9, network=low_rank_network(27.5, speed))
             for kappa, marked, speed in ((100.0, 2, 1.2), (10.0, 20, 1.6))
         ),
         truncations=tuple(
-            TruncationPoint(condition=kappa, network=network(psnr, speed))
+            TruncationPoint(condition=kappa, network=low_rank_network(psnr, speed))
             for kappa, psnr, speed in ((4.0, 20.0, 3.0), (16.0, 26.0, 1.5))
         ),
         limits=tuple(
-            LimitPoint(limit=limit, dropped=dropped, network=network(psnr, speed), unguarded=network(psnr, speed - 0.5))
+            LimitPoint(
+                limit=limit,
+                dropped=dropped,
+                network=low_rank_network(psnr, speed),
+                unguarded=low_rank_network(psnr, speed - 0.5),
+            )
             for limit, dropped, psnr, speed in ((0.5, 0.5, 27.0, 1.3), (1.0, 0.9, 20.0, 2.5))
         ),
         bicubic=quality(26.0),

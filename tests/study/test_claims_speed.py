@@ -7,8 +7,9 @@ from example_results import example
 from made_up import BUSY, at, judged, low_rank, swept, timed, timed_again, with_memory
 
 from lowrank_sr.study.measure.memory import Peak
+from lowrank_sr.study.report import lossless
 from lowrank_sr.study.report.verdict import AGREES, DISAGREES, IN_PART, NOT_DECIDED
-from lowrank_sr.study.technique import IM2COL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL
+from lowrank_sr.study.technique import IM2COL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL, WINOGRAD
 
 
 def speedups(results, svd, cp):
@@ -56,6 +57,48 @@ def test_on_a_busy_machine_the_clock_decides_nothing():
     assert judged(timed(example(), {IM2COL: 0.5}, load=BUSY), "im2col").verdict == NOT_DECIDED
     once = with_memory(timed_again(timed(example(), {IM2COL: 0.5}, load=BUSY), IM2COL, 0.6), 200.0)
     assert judged(once, "im2col").verdict == AGREES  # by the undisturbed one
+
+
+WINOGRAD_EXACT = replace(REFERENCE, method=WINOGRAD)
+
+
+def beside(results):
+    """The verdict on each low-rank technique beside the fastest exact method, and the name of that."""
+    table = lossless.beside(results)
+    return {row[0]: row[-1] for row in table.rows}, table.header[-1].split(",")[0]
+
+
+def test_low_rank_is_judged_beside_the_fastest_exact_method():
+    fast = dict.fromkeys(low_rank(example()), 1.3) | {WINOGRAD_EXACT: 2.0, SVD_FITTED_WINOGRAD: 2.5}
+    answers, exact = beside(timed(example(), fast | {IM2COL: 0.5}))
+    assert exact == "beside Winograd"
+    assert [name for name, answer in answers.items() if answer == "faster"] == ["SVD, fitted, F(6, 3)"]
+    assert set(answers.values()) == {"faster", "slower"}
+    fast = dict.fromkeys(low_rank(example()), 2.5) | {WINOGRAD_EXACT: 0.9, IM2COL: 0.5, SVD_FITTED_WINOGRAD: 2.5}
+    answers, exact = beside(timed(example(), fast))
+    assert exact == "beside direct"
+    assert set(answers.values()) == {"faster"}
+
+
+def test_none_is_faster_only_where_all_are_certainly_slower():
+    exact = {WINOGRAD_EXACT: 2.0, IM2COL: 0.5}
+    slower = dict.fromkeys(low_rank(example()), 1.5) | {SVD_FITTED_WINOGRAD: 1.5} | exact
+    answers, _ = beside(timed(example(), slower))
+    assert set(answers.values()) == {"slower"}
+    answers, _ = beside(timed(example(), slower | {SVD_KERNEL: 2.01}))
+    assert answers.pop("SVD, kernel") == "not told apart"
+    assert set(answers.values()) == {"slower"}
+
+
+def test_beside_the_exact_method_what_contradicts_itself_is_not_judged():
+    fast = dict.fromkeys(low_rank(example()), 3.0) | {WINOGRAD_EXACT: 2.0, IM2COL: 0.5}
+    answers, _ = beside(timed_again(timed(example(), fast), SVD_KERNEL, 0.86))
+    assert answers["SVD, kernel"] == "not judged"
+    assert answers["CP, kernel"] == "faster"
+    answers, _ = beside(timed(example(), fast | {REFERENCE: 1.4}))
+    assert set(answers.values()) == {"not judged"}
+    above = timed(example(), fast | {REFERENCE: 1.1, SVD_KERNEL: 2.15})  # by less than the noise
+    assert beside(above)[0]["SVD, kernel"] == "not told apart"
 
 
 READINGS = (("thresholds", "threshold"), ("truncations", "condition"), ("limits", "limit"))

@@ -123,7 +123,7 @@ def test_a_quick_ablation_has_what_its_causes_and_table_1_need(root, tmp_path):
 def test_what_the_ablation_factorises(root, tmp_path, layers):
     study = opened(root, tmp_path)
     row = ablation.ablated(study, "svd", "uniform", layers, "kernel")
-    net = ablation.network(study, "svd", "uniform", layers, "kernel")
+    net = ablation.combination(study, "svd", "uniform", layers, "kernel")
     marked = set(spectra.condition_numbers(study.net).marked)
     for name, layer in net.layers.items():
         if layer.rank is not None:
@@ -141,7 +141,7 @@ def test_the_ablation_shares_fits_where_they_are_the_same(root, tmp_path, layers
     ranks = networks.uniform_ranks(study, "svd", 2)
     names = networks.chosen_layers(study.net, layers)
     alone = networks.factorised(study, "svd", {name: rank for name, rank in ranks.items() if name in names}, "fitted")
-    assert same_layers(ablation.network(study, "svd", "uniform", layers, "fitted"), alone)
+    assert same_layers(ablation.combination(study, "svd", "uniform", layers, "fitted"), alone)
 
 
 def test_one_layer_alone(root, tmp_path):

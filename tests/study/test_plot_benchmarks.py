@@ -16,18 +16,25 @@ plot = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(plot)
 
 
-@pytest.mark.parametrize(("program", "command"), [(cli.main, ["study", "-o"]), (plot.main, [])])
-def test_without_matplotlib(tmp_path, monkeypatch, only_sentence, program, command):
+STUDY = cli.main, ["study", "--workers", "2", "-o"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "program", "command"),
+    [("matplotlib", *STUDY), ("jinja2", *STUDY), ("matplotlib", plot.main, [])],
+)
+def test_without_the_extra(tmp_path, monkeypatch, only_sentence, missing, program, command):
+    """Said before any worker is started."""
     real = builtins.__import__
 
     def without(name, *rest, **more):
-        if name.partition(".")[0] == "matplotlib":
+        if name.partition(".")[0] in (missing, "distributed"):
             raise ImportError(name)
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert program([*command, str(tmp_path / "new")]) == 2
-    assert "pip install" in only_sentence()
+    assert only_sentence().endswith(f"need {missing}: pip install 'lowrank-sr[plot]'")
     assert not (tmp_path / "new").exists()
 
 

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from example_results import encoded_steps, example, layer, network, quality, timing
+from example_results import encoded_steps, example, layer, low_rank_network, quality, timing
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.study import record
@@ -23,12 +23,12 @@ LOW_RANK |= {"gflop", "theoretical_speedup", "measured"}
 
 def test_the_keys_of_results_json():
     """Other programs may read them."""
-    point = encode(SpeedupPoint(technique=SVD_FITTED, speedup=2, network=network(27.0, 2.0)))
+    point = encode(SpeedupPoint(technique=SVD_FITTED, speedup=2, network=low_rank_network(27.0, 2.0)))
     assert point.keys() == {"technique", "speedup"} | LOW_RANK
     assert point["technique"] == "svd fitted"
     assert point["measured"].keys() == SECONDS | {"winograd"}
     assert point["measured"]["winograd"].keys() == SECONDS
-    point = encode(ThresholdPoint(threshold=9.0, marked=3, energy=0.9, network=network(27.0, 2.0)))
+    point = encode(ThresholdPoint(threshold=9.0, marked=3, energy=0.9, network=low_rank_network(27.0, 2.0)))
     assert point.keys() == {"threshold", "marked", "energy"} | LOW_RANK
     assert encode(TruncationPoint(condition=4, refused="why")) == {"condition": 4, "refused": "why"}
     point = encode(example().limits[0])
@@ -57,7 +57,7 @@ def test_the_keys_of_results_json():
     [
         quality(28.0),
         layer(64, 192),
-        SpeedupPoint(technique=SVD_FITTED, speedup=2, network=network(27.0, 2.0)),
+        SpeedupPoint(technique=SVD_FITTED, speedup=2, network=low_rank_network(27.0, 2.0)),
         TruncationPoint(condition=4, refused="why"),
         example().times[REFERENCE],
         example().full_size[REFERENCE],

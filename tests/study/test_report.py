@@ -4,19 +4,28 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-from example_results import METHODS, SIDE, example
-from made_up import BUSY, timed
+from example_results import METHODS, SIDE, example, quality, with_tuned
+from made_up import BUSY, at, timed
 
 from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import read_image
-from lowrank_sr.study.report import clock, figures, page, style, tables
+from lowrank_sr.study.report import clock, figures, lossless, page, style, tables
 from lowrank_sr.study.report.page import Report
 from lowrank_sr.study.settings import Settings
-from lowrank_sr.study.technique import CP_FITTED, IM2COL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL
+from lowrank_sr.study.technique import (
+    CP_FITTED,
+    CP_KERNEL,
+    IM2COL,
+    REFERENCE,
+    SVD_FITTED_WINOGRAD,
+    SVD_KERNEL,
+    WINOGRAD,
+)
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "layers", "pareto", "thresholds", "memory")
 FIGURES += ("ablation", "alone", "tail")
 OF_PICTURES = ("figure4", "tail")
+WINOGRAD_EXACT = replace(REFERENCE, method=WINOGRAD)
 
 
 def test_every_figure_is_drawn(written):
@@ -48,10 +57,22 @@ def test_table1_holds_what_was_measured():
     assert [row[0] for row in table.rows[:3]] == ["bicubic", "original (direct)", "im2col + GEMM"]
     row = dict(zip(table.header, next(row for row in table.rows if row[0] == "SVD, fitted"), strict=True))
     assert row["PSNR RGB (dB)"] == "27.00"
+    assert row["theoretical speed-up"] == "2.00"
     assert row["measured speed-up"] == "2.00 (1.90–2.10)"
     assert row["seconds"] == "0.500 (0.450–0.550)"
     assert row["peak memory (MB)"] == "30"
     assert f"Seconds are the median and the quartiles for {SIDE} x {SIDE} pixels." in written_from(example())
+
+
+def test_multiplications_stand_beside_flops():
+    """Of direct convolution, over those that are done."""
+    results = example()
+    times = results.times[REFERENCE], results.times[SVD_FITTED_WINOGRAD]
+    direct, pairs = (replace(row, multiplications=count) for row, count in zip(times, (9.0, 2.0), strict=True))
+    table = tables.table1(replace(results, times=results.times | {REFERENCE: direct, SVD_FITTED_WINOGRAD: pairs}))
+    column = table.header.index("speed-up by multiplications")
+    rows = {row[0]: row[column] for row in table.rows}
+    assert [rows[name] for name in ("bicubic", "original (direct)", "SVD, fitted, F(6, 3)")] == ["–", "1.00", "4.50"]
 
 
 def test_the_poster_stands_beside_ours():
@@ -102,6 +123,21 @@ def test_the_full_size_table_names_no_factors():
     assert [row[0] for row in tables.full_size(example()).rows] == ["direct", "SVD, F(6, 3)"]
 
 
+def test_the_note_on_the_full_size_is_of_what_was_timed():
+    results = example()
+    direct, pairs = results.full_size.values()
+    blocks = "Low rank: every layer of the dense blocks at a theoretical speed-up of 4; the other layers are dense, by "
+    missing = "CP is not timed where Winograd's algorithm is left out."
+    text = written_from(results)
+    assert f"{blocks}Winograd's algorithm beside SVD, F(6, 3). {missing}*" in text
+    alone = written_from(replace(results, full_size={REFERENCE: direct}))
+    assert f"{SIDE} x {SIDE} pixels. {missing}*" in alone
+    assert "Low rank: every layer" not in alone
+    both = {REFERENCE: direct, SVD_KERNEL: pairs, CP_KERNEL: pairs}
+    every = written_from(replace(results, full_size=both))
+    assert f"{blocks}direct convolution beside SVD, by Winograd's algorithm beside CP.*" in every
+
+
 def written_from(results, claims=()):
     """The report on these results in Markdown."""
     settings = Settings("tiny.npz", "pictures", True, True, METHODS, 0, ("eye",))
@@ -126,6 +162,18 @@ def test_the_words_are_of_this_network():
     inside = replace(results, alone=(row, replace(row, layer="RRDB_trunk.0.RDB1.conv1")))
     assert "PSNR lost by each layer factorised alone" in written_from(inside)
     assert "num_block 1, num_feat 8, num_grow_ch 4, 21 layers, 1,000 parameters; on 1 picture (eye).\n" in text
+
+
+def test_the_page_explains_the_words_of_its_tables():
+    """Offline, without the documentation: the formulas of the three forms, and what a technique's name says."""
+    text = written_from(example())
+    for word in ("dense", "SVD", "CP", "kernel", "fitted", "marked, unmarked", "F(6, 3)", "PSNR, SSIM"):
+        assert f"\n- **{word}**: " in text
+    for flops in ("2 d² N C FLOPs", "2 d K (C + N) FLOPs", "2 R (C + 2 d + N) FLOPs"):
+        assert flops in text
+    assert "**fine-tuned**" not in text
+    assert "**fine-tuned**" in written_from(with_tuned(example()))
+    assert ".md" not in text
 
 
 def test_layers_on_both_sides_of_the_threshold():
@@ -161,6 +209,34 @@ def test_a_disturbed_time_is_not_among_the_fastest():
     assert clock.fastest(results, list(results.quality)) == [SVD_FITTED_WINOGRAD]
     disturbed = timed(results, dict.fromkeys(results.quality, 1.0) | {IM2COL: 9.0}, load=BUSY)
     assert IM2COL in clock.fastest(disturbed, list(results.quality))  # where nothing else is known
+    point = results.speedups[-1]
+    near = replace(point.network, quality=quality(28.0))
+    busy = replace(near, measured=replace(near.measured, winograd=at(near.measured.winograd, 9.0, load=BUSY)))
+    swept = replace(results, speedups=(replace(point, network=near), replace(point, speedup=3.0, network=busy)))
+    measured = [row for row in lossless.near(swept).rows if row[-1] == "greatest measured"]
+    assert measured == [["CP, fitted, ×2", "0.00", "2.00", "3.00 (2.85–3.15)", "greatest measured"]]
+    assert "where there are others: 1 of 2 here" in written_from(swept)
+
+
+def test_the_greatest_speed_up_at_an_invisible_loss():
+    """In theory and on the clock, where several are named that it does not tell apart; and without any loss."""
+    results = timed(example(), {WINOGRAD_EXACT: 1.8})
+    point = example().speedups[-1]
+
+    def swept(speedup, theory, clocked, psnr):
+        network = replace(point.network, quality=quality(psnr), theoretical_speedup=theory)
+        timings = replace(network.measured, winograd=at(network.measured.winograd, clocked))
+        return replace(point, speedup=speedup, network=replace(network, measured=timings))
+
+    points = swept(2, 2.0, 3.0, 27.95), swept(3, 3.0, 2.99, 27.91), swept(4, 2.5, 2.0, 27.93), swept(9, 9.0, 9.0, 27.8)
+    assert lossless.near(replace(results, speedups=points)).rows == [
+        ["CP, fitted, ×3", "0.09", "3.00", "2.99 (2.97–3.01)", "greatest in theory"],
+        ["CP, fitted, ×2", "0.05", "2.00", "3.00 (2.98–3.02)", "greatest measured"],
+        ["CP, fitted, ×3", "0.09", "3.00", "2.99 (2.97–3.01)", "not told apart"],
+        ["Winograd", "0.00", "1.25", "1.80 (1.78–1.82)", "fastest exact"],
+    ]
+    lossy = lossless.near(replace(results, speedups=points[3:])).rows
+    assert [row[-1] for row in lossy] == ["fastest exact"]
 
 
 def test_what_the_system_does_not_report_is_a_dash():
@@ -185,6 +261,9 @@ def test_both_reports_say_the_same(written):
     assert [row for row in rows if not row.startswith(("‑‑‑", "claim |", *titles))] == drawn
     assert len(drawn) > 80
     shown = unescape(re.sub("<[^>]*>", "", html))
+    words = re.findall(r"^- \*\*(.*)\*\*: (.*)$", text, re.MULTILINE)
+    assert words == [(unescape(w), unescape(m)) for w, m in re.findall("<dt>(.*)</dt><dd>(.*)</dd>", html)]
+    assert len(words) > 8
     for claim in report.claims:
         for said in (claim.claim, claim.poster, claim.measured.verdict, claim.measured.found, claim.measured.rule):
             assert said in text

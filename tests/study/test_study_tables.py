@@ -53,6 +53,7 @@ def test_table_1(tables, results):
             "SSIM luma": f"{steps[f'quality/{name}']['ssim_y']:.4f}",
             "effective GFLOP/s": f"{time['measured']['gflops']:.0f}",
             "theoretical speed-up": f"{time['theoretical_speedup']:.2f}",
+            "speed-up by multiplications": f"{steps['time/direct']['multiplications'] / time['multiplications']:.2f}",
             "measured speed-up": spread(time["measured"]),
             "size (MB)": f"{time['size_mb']:.2f}",
             "peak memory (MB)": f"{peak:.0f}" if peak is not None else "–",

@@ -11,7 +11,7 @@ from lowrank_sr.study import record
 from lowrank_sr.study.encoding import decode, encode
 from lowrank_sr.study.measure.networks import Training
 from lowrank_sr.study.measure.speed import StageTimes
-from lowrank_sr.study.report import figures, page, style, tables
+from lowrank_sr.study.report import figures, lossless, page, style, tables
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.page import Report
 from lowrank_sr.study.settings import Settings
@@ -113,7 +113,21 @@ def test_nothing_else_depends_on_them(results, tmp_path):
     assert judge(results) == judge(example_of(results))
     with_tuned, without = (figures.figures_of(some, tmp_path) for some in (results, example_of(results)))
     assert with_tuned.keys() - without.keys() == {"tuned"}
-    for table in (tables.poster_table1, tables.ablation, tables.speedups, tables.memory, tables.self_check):
+    assert tables.table1(results).rows[: -len(results.tuned)] == tables.table1(example_of(results)).rows
+    for table in (
+        tables.poster_table1,
+        tables.ablation,
+        tables.alone,
+        tables.speedups,
+        tables.thresholds,
+        tables.conditions,
+        tables.sgemm,
+        tables.bound,
+        tables.memory,
+        tables.self_check,
+        lossless.beside,
+        lossless.near,
+    ):
         assert table(results) == table(example_of(results))
 
 

@@ -70,13 +70,13 @@ def combinations(study: Study) -> list[tuple[str, str, str]]:
 
 def ablated(study: Study, form: str, ranks: str, layers: str, factors: str) -> Ablated:
     """One combination."""
-    net = network(study, form, ranks, layers, factors)
+    net = combination(study, form, ranks, layers, factors)
     count = sum(layer.rank is not None for layer in net.layers.values())
     theoretical = study.net.flops_per_pixel / net.flops_per_pixel
     return Ablated(form, ranks, layers, factors, count, theoretical, quality.of_network(study, net))
 
 
-def network(study: Study, form: str, ranks: str, layers: str, factors: str) -> RRDBNet:
+def combination(study: Study, form: str, ranks: str, layers: str, factors: str) -> RRDBNet:
     """The network of a combination, by Winograd's algorithm."""
     every = _every_layer(study, form, ranks, factors)
     kept = networks.chosen_layers(study.net, layers)

@@ -98,7 +98,7 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
         ("dense blocks alone", BLOCKS, KERNEL),
         ("all layers, fitted", ALL, FITTED),
     ):
-        estimates[label] = ablation.network(study, "svd", ablation.UNIFORM, layers, factors)(low.pixels)
+        estimates[label] = ablation.combination(study, "svd", ablation.UNIFORM, layers, factors)(low.pixels)
     return estimates
 
 

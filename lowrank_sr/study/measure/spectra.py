@@ -52,7 +52,7 @@ class ConditionNumbers:
     layers: tuple[LayerSpectrum, ...]
 
 
-def network(net: RRDBNet) -> Network:
+def describe(net: RRDBNet) -> Network:
     """What the network is."""
     of, layers = net.architecture, len(net.layers)
     shape = net.scale, of.num_feat, of.num_block, of.num_grow_ch

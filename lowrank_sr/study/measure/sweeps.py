@@ -125,7 +125,7 @@ def at_speedup(study: Study, technique: Technique, speedup: float) -> SpeedupPoi
         net = compressed(study, technique, speedup)
     except InputError as error:
         return SpeedupPoint(technique=technique, speedup=speedup, refused=str(error))
-    return SpeedupPoint(technique=technique, speedup=speedup, network=_network(study, technique, net))
+    return SpeedupPoint(technique=technique, speedup=speedup, network=_assessed(study, technique, net))
 
 
 def above_threshold(study: Study, fraction: float) -> ThresholdPoint:
@@ -134,7 +134,8 @@ def above_threshold(study: Study, fraction: float) -> ThresholdPoint:
     kappas = {name: spectra.condition(sigma) for name, sigma in sigmas.items()}
     largest = sorted(kappas.values(), reverse=True)
     marked = max(1, round(fraction * len(largest)))
-    threshold = float(np.sqrt(largest[marked - 1] * (*largest, 1.0)[marked]))
+    below = largest[marked] if marked < len(largest) else 1.0
+    threshold = float(np.sqrt(largest[marked - 1] * below))
     ranks = {name: energy_rank(sigma, MARKED_ENERGY) for name, sigma in sigmas.items() if kappas[name] > threshold}
     return ThresholdPoint(threshold=threshold, marked=len(ranks), energy=MARKED_ENERGY, **_guarded(study, ranks))
 
@@ -159,16 +160,16 @@ def _guarded(study: Study, ranks: Mapping[str, int]) -> dict[str, Any]:
     most = {name: flops.break_even("svd", *study.net.layers[name].shape) for name in ranks}
     cheaper = {name: rank for name, rank in ranks.items() if rank < most[name]}
 
-    def network(ranks: Mapping[str, int]) -> LowRankNetwork:
-        return _network(study, SVD_KERNEL, networks.factorised(study, "svd", ranks, KERNEL))
+    def pairs(ranks: Mapping[str, int]) -> LowRankNetwork:
+        return _assessed(study, SVD_KERNEL, networks.factorised(study, "svd", ranks, KERNEL))
 
     fields: dict[str, Any] = {"refused": "no layer would cost less than it does dense"}
     if cheaper:
-        fields = {"network": network(cheaper)}
-    return fields | ({"unguarded": network(ranks)} if len(cheaper) < len(ranks) else {})
+        fields = {"network": pairs(cheaper)}
+    return fields | ({"unguarded": pairs(ranks)} if len(cheaper) < len(ranks) else {})
 
 
-def _network(study: Study, technique: Technique, net: RRDBNet) -> LowRankNetwork:
+def _assessed(study: Study, technique: Technique, net: RRDBNet) -> LowRankNetwork:
     """Quality and times of a network in the form of `technique`."""
     by_winograd = Technique(technique.form, technique.factors, WINOGRAD)
     speeds = speed.compare(study, {each: net.with_method(each.method) for each in (technique, by_winograd)})

@@ -6,10 +6,10 @@ convolution differs from itself; where other processes needed the cores around a
 What direct convolution is ahead of itself, or behind, is the noise that every speed-up is judged against.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import product
 from operator import attrgetter
+from typing import TypeVar
 
 from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.measure.sweeps import GuardedPoint
@@ -18,6 +18,7 @@ from lowrank_sr.study.report.tables import speedup
 from lowrank_sr.study.report.verdict import Answer, Verdict, listed, rule_of, together
 from lowrank_sr.study.technique import DIRECT, IM2COL, REFERENCE, Technique
 
+Named = TypeVar("Named")  # what tells networks apart
 TOLERANCE = 1.25  # two measurements of one speed-up whose quartiles are apart may differ by this factor
 MEMORY_INTENSIVE = 1.25  # times the peak memory of direct convolution, or more
 ANSWERS = {True: "a lower one is slower", False: "a lower one is faster", None: "not told apart"}
@@ -101,10 +102,14 @@ def slower_than(results: Results, timings: Sequence[Timing], others: Sequence[Ti
 
 
 def fastest(results: Results, techniques: Sequence[Technique]) -> list[Technique]:
-    """The technique of the greatest speed-up, by its first `undisturbed` measurement, and all that are not slower."""
-    every = {technique: results.timings(technique) for technique in techniques}
-    ranked = {technique: timings for technique, timings in every.items() if undisturbed(timings)} or every
-    best = max(ranked, key=lambda technique: (undisturbed(ranked[technique]) or ranked[technique])[0].speedup)
+    """The technique of the greatest speed-up and all that are not slower, as `ahead` says."""
+    return ahead(results, {technique: results.timings(technique) for technique in techniques})
+
+
+def ahead(results: Results, every: Mapping[Named, Sequence[Timing]]) -> list[Named]:
+    """The network of the greatest speed-up, by its first `undisturbed` measurement, and all that are not slower."""
+    ranked = {name: timings for name, timings in every.items() if undisturbed(timings)} or every
+    best = max(ranked, key=lambda name: (undisturbed(ranked[name]) or ranked[name])[0].speedup)
     level = [each for each in ranked if slower_than(results, ranked[each], ranked[best]) is not True]
     return [best, *(each for each in level if each != best)]
 
@@ -184,13 +189,13 @@ def im2col_is_slower(results: Results) -> Verdict:
     more, needs = _memory(results)
     found = f"{listed(map(speedup, timings))} times as fast as direct; {needs}"
     wrong = trouble(results, [IM2COL], timings)
-    slower = {True: False, False: True, None: None}[None if wrong else faster(results, timings)]
+    slower = {True: False, False: True, None: None}[faster(results, timings)]
     rule = (
         f"two halves, peak memory above {MEMORY_INTENSIVE:g} times that of direct convolution by every pair of their "
         f"measurements, and slower; {rule_of(2, 'halves')}; {faster_rule(results)}; "
         f"{self_check(results, [IM2COL])}"
     )
-    return replace(together([more, slower], found, rule), why=wrong or "")  # its memory may decide nevertheless
+    return together([more, slower], found, rule, wrong)
 
 
 def _memory(results: Results) -> tuple[Answer, str]:

@@ -195,7 +195,7 @@ def tuned(results: Results, wide: bool) -> "Figure":
     from matplotlib.lines import Line2D
 
     figure, axis = canvas(wide, (4.6, 5.2))
-    _differences(axis, [each for technique in results.tuned for each in _network(axis, results, technique)])
+    _differences(axis, [each for technique in results.tuned for each in _stages(axis, results, technique)])
     axis.set_xlabel(f"seconds for {results.side} x {results.side} pixels, by direct convolution")
     axis.set_ylabel("PSNR − the dense network's, RGB (dB)")
     grey: dict[str, Any] = {"color": MUTED, "linestyle": "none"}
@@ -207,7 +207,7 @@ def tuned(results: Results, wide: bool) -> "Figure":
     return figure
 
 
-def _network(axis: "Axes", results: Results, technique: Technique) -> list[float]:
+def _stages(axis: "Axes", results: Results, technique: Technique) -> list[float]:
     """Draw a network before and after its training; return its differences to the dense one in dB."""
     places, colour = [], technique.look.day
     for stage, quality in qualities(results, technique).items():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lowrank_sr.errors import InputError
+from lowrank_sr.machine.rounding import ceil_div
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.study.measure.crops import Panel
 from lowrank_sr.study.measure.sweeps import measured
@@ -60,7 +61,7 @@ def write(results: Results, folder: Path) -> None:
 def details(panels: Sequence[Panel], folder: Path, wide: bool) -> "Figure":
     """Details from their files in `folder`, PSNR under each."""
     columns = 3 if len(panels) <= 6 else 4
-    rows = -(-len(panels) // columns)
+    rows = ceil_div(len(panels), columns)
     heights = rows * (WIDE / columns + CAPTION_HEIGHT), rows * (NARROW / columns + CAPTION_HEIGHT)
     figure, axes = canvas(wide, heights, rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:

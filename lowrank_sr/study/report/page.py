@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 
 from lowrank_sr.files import replacing
 from lowrank_sr.study import technique
-from lowrank_sr.study.measure import ablation, memory, networks, speed
+from lowrank_sr.study.measure import ablation, full_size, memory, networks, speed
 from lowrank_sr.study.measure.crops import Panel
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import clock, draw_loss, figures, style, tables, verdict
+from lowrank_sr.study.report import clock, draw_loss, figures, lossless, style, tables, verdict
 from lowrank_sr.study.report.style import NIGHT, PAPER
 from lowrank_sr.study.report.verdict import Claim
 from lowrank_sr.study.settings import Settings
 from lowrank_sr.study.technique import ALL, BY_NAME, DIRECT, REFERENCE
 
-MODULES = (ablation, clock, draw_loss, figures, memory, networks, speed, style, tables, technique, verdict)
+MODULES = [ablation, clock, draw_loss, figures, full_size, lossless, memory, networks, speed]
+MODULES += [style, tables, technique, verdict]
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def rendered(kind: str, report: Report, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {module.__name__.rpartition(".")[2]: module for module in MODULES} | vars(report)
-    environment.globals |= {"kind": kind, "drawn": figures.figures_of(report.results, folder)}
+    environment.globals |= {module.__name__.rpartition(".")[2]: module for module in MODULES}
+    environment.globals |= {"kind": kind, "report": report, "drawn": figures.figures_of(report.results, folder)}
     if kind == "html.j2":
         environment.globals |= _of_the_page(report.results, folder)
     return environment.get_template("report.j2").render()

@@ -60,23 +60,25 @@ def change(gains: Sequence[float], digits: int) -> str:
 
 def table1(results: Results) -> Table:
     """Quality, speed, size and memory of every technique."""
-    rows = [["bicubic", *_quality(results.bicubic), *["–"] * 6]]
+    rows = [["bicubic", *_quality(results.bicubic), *["–"] * 7]]
     for technique, speed in results.times.items():
         name = "original (direct)" if technique == REFERENCE else technique.label
-        rows.append([name, *_row(results.quality[technique], speed, results.memory[technique])])
+        rows.append([name, *_row(results, results.quality[technique], speed, results.memory[technique])])
     for technique, tuned in results.tuned.items():
-        rows.append([technique.label, *_row(tuned.quality, tuned.speed, tuned.memory)])
+        rows.append([technique.label, *_row(results, tuned.quality, tuned.speed, tuned.memory)])
     header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", "seconds", "effective GFLOP/s"]
-    return Table([*header, "theoretical speed-up", "measured speed-up", "size (MB)", "peak memory (MB)"], rows)
+    header += ["theoretical speed-up", "speed-up by multiplications", "measured speed-up"]
+    return Table([*header, "size (MB)", "peak memory (MB)"], rows)
 
 
-def _row(quality: Quality, speed: SpeedAndSize, memory: Memory) -> list[str]:
+def _row(results: Results, quality: Quality, speed: SpeedAndSize, memory: Memory) -> list[str]:
     """What Table 1 says of a technique."""
     return [
         *_quality(quality),
         seconds(speed.measured),
         number(speed.measured.gflops, 0),
         number(speed.theoretical_speedup, 2),
+        number(results.times[REFERENCE].multiplications / speed.multiplications, 2),
         speedup(speed.measured),
         number(speed.size_mb, 2),
         number(next(at.measured.peak_mb for at in memory.sides if at.side == speed.side), 0),
@@ -230,7 +232,7 @@ def conditions(results: Results) -> Table:
     for name, marked in (("above the threshold", True), ("others", False)):
         some = [row for row in results.condition_numbers.layers if row.marked == marked]
         kappas, ranks = [row.condition for row in some], [row.rank_90_percent for row in some]
-        ranges = [f"{min(kappas):.0f} to {max(kappas):.0f}", f"{min(ranks):.0f} to {max(ranks):.0f}"] if some else "––"
+        ranges = [f"{min(each):.0f} to {max(each):.0f}" if each else "–" for each in (kappas, ranks)]
         rows.append([name, str(len(some)), *ranges])
     return Table(["layers", "how many", "condition number", "rank for 90% of the energy (% of full)"], rows)
 

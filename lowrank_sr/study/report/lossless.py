@@ -1,0 +1,61 @@
+"""What low rank has to beat: the fastest exact method, and what is faster than that or loses next to nothing."""
+
+from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report import clock
+from lowrank_sr.study.report.tables import Table, number, speedup
+from lowrank_sr.study.technique import REFERENCE, Technique
+
+INVISIBLE = 0.1  # dB: a loss that is hard to see
+LEVEL = "not told apart"
+BESIDE = {True: "slower", False: "faster", None: LEVEL}
+
+
+def fastest(results: Results) -> list[Technique]:
+    """The fastest method that computes the network exactly, and those that the clock does not tell apart from it."""
+    return clock.fastest(results, [technique for technique in results.times if technique.form is None])
+
+
+def beside(results: Results) -> Table:
+    """Whether each low-rank technique is faster than the fastest exact one, by more than the noise."""
+    best, rows = fastest(results)[0], []
+    exact = results.timings(best)
+    for technique in (each for each in results.times if each.form):
+        timings = results.timings(technique)
+        failed = clock.trouble(results, [technique, best], [*timings, *exact])
+        answer = "not judged" if failed else BESIDE[clock.slower_than(results, timings, exact)]
+        rows.append([technique.label, speedup(timings[0]), answer])
+    return Table(["low rank", "measured speed-up", f"beside {best.label}, {speedup(exact[0])}"], rows)
+
+
+def near(results: Results) -> Table:
+    """The greatest speed-ups of the sweep at a loss of at most INVISIBLE, in theory and measured; and without loss."""
+    networks, chosen, rows = _near(results), [], []
+    if networks:
+        chosen.append((max(networks, key=lambda name: networks[name].theoretical_speedup), "greatest in theory"))
+        first, *others = clock.ahead(results, {name: [net.measured.winograd] for name, net in networks.items()})
+        chosen += [(first, "greatest measured"), *((name, LEVEL) for name in others)]
+    for name, what in chosen:
+        net = networks[name]
+        speedups = number(net.theoretical_speedup, 2), speedup(net.measured.winograd)
+        rows.append([name, number(_lost(results, net), 2), *speedups, what])
+    for each in (exact := fastest(results)):
+        speedups = number(results.times[each].theoretical_speedup, 2), speedup(results.times[each].measured)
+        rows.append([each.label, number(0, 2), *speedups, "fastest exact" if each == exact[0] else LEVEL])
+    return Table(["network", "PSNR lost (dB)", "theoretical speed-up", "measured speed-up", "is"], rows)
+
+
+def disturbed(results: Results) -> str:
+    """How many of the networks that lose at most INVISIBLE were timed while other processes worked, of how many."""
+    loads = [net.measured.winograd.load for net in _near(results).values()]
+    return f"{sum(load.contended for load in loads)} of {len(loads)}"
+
+
+def _near(results: Results) -> dict[str, LowRankNetwork]:
+    """The networks of the sweep that lose at most INVISIBLE, by technique and speed-up in words."""
+    every = {f"{point.technique.label}, ×{point.speedup:g}": net for point, net in measured(results.speedups)}
+    return {name: net for name, net in every.items() if _lost(results, net) <= INVISIBLE}
+
+
+def _lost(results: Results, network: LowRankNetwork) -> float:
+    return results.quality[REFERENCE].psnr_rgb - network.quality.psnr_rgb
