@@ -7,6 +7,7 @@ import numpy as np
 
 from lowrank_sr.study.measure.sweeps import GuardedPoint, SpeedupPoint, measured
 from lowrank_sr.study.record import Results
+from lowrank_sr.study.report import lossless
 from lowrank_sr.study.report.draw_layers import name_layers
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, key, look
 from lowrank_sr.study.report.tables import FACTORS, qualities, short_name
@@ -35,8 +36,7 @@ def pareto(results: Results, wide: bool) -> "Figure":
     axes[0].invert_yaxis()  # better is higher, on both: they share the axis
     axes[0].set_xlabel("speed-up in theory: FLOPs of dense / FLOPs")
     axes[1].set_xlabel("measured speed-up over direct, by Winograd where possible")
-    exact = [technique for technique in results.times if technique.form is None]
-    best = max(exact, key=lambda technique: results.times[technique].measured.speedup)
+    best = lossless.fastest(results)[0]
     if best != REFERENCE:
         speedup = results.times[best].measured.speedup
         axes[1].axvline(speedup, color=best.look.day, linewidth=1.4, linestyle="-.", label=f"{best.label}, lossless")
