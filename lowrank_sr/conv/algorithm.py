@@ -12,8 +12,8 @@ import numpy as np
 
 from lowrank_sr.layers import Layer
 
-LayerT = TypeVar("LayerT", bound=Layer)
-PreparedT = TypeVar("PreparedT")
+L = TypeVar("L", bound=Layer)
+P = TypeVar("P")
 
 
 def each_number_once(layer: Layer) -> float:
@@ -49,35 +49,35 @@ def one_after_the_other(calls: Iterable[Scratch]) -> Scratch:
 
 
 @dataclass(frozen=True, eq=False)
-class Algorithm(Generic[LayerT, PreparedT]):
+class Algorithm(Generic[L, P]):
     """One way to compute the layers of one form, which must be 3 x 3."""
 
     name: str
     """The method by which it is asked for."""
 
-    form: type[LayerT]
+    form: type[L]
     """Of the layers that it computes."""
 
-    prepare: Callable[[LayerT, bool], PreparedT]
+    prepare: Callable[[L, bool], P]
     """prepare(layer, keep_transformed): the layer's arrays as the loops read them.
 
     `keep_transformed`: what is computed from them in a call may be kept for the next one, though it takes more memory.
     """
 
-    convolve: Callable[[np.ndarray, np.ndarray, PreparedT, int], None]
+    convolve: Callable[[np.ndarray, np.ndarray, P, int], None]
     """convolve(inputs, operands, prepared, workers): the compiled loops, on `workers` threads.
 
     They read the maps recorded in `inputs` side by side (`feature_map.records`), and write by `operands`
     (`epilogue.operands`).
     """
 
-    scratch: Callable[[LayerT, Call, bool], Scratch]
+    scratch: Callable[[L, Call, bool], Scratch]
     """scratch(layer, call, keep_transformed): what a call allocates."""
 
-    multiplications: Callable[[LayerT], float]
+    multiplications: Callable[[L], float]
     """Those that the loops do for a pixel of the output, but for those of transforms."""
 
-    join: Callable[[Sequence[PreparedT]], PreparedT] | None = None
+    join: Callable[[Sequence[P]], P] | None = None
     """Where layers of one shape that read one input gain by being computed together: what `convolve` takes for them.
 
     There are then as many `operands` as layers.
@@ -85,18 +85,18 @@ class Algorithm(Generic[LayerT, PreparedT]):
 
 
 @dataclass(frozen=True, eq=False)
-class DenseBlockAlgorithm(Generic[LayerT, PreparedT]):
+class DenseBlockAlgorithm(Generic[L, P]):
     """One way to compute all layers of a dense block together; each alone would be computed by `of`, to the same bits.
 
     Layer k reads maps 0 to k and writes map k + 1.
     """
 
-    of: Algorithm[LayerT, PreparedT]
+    of: Algorithm[L, P]
 
-    convolve: Callable[[np.ndarray, np.ndarray, Sequence[PreparedT], int], None]
+    convolve: Callable[[np.ndarray, np.ndarray, Sequence[P], int], None]
     """convolve(inputs, operands, prepared, workers): `inputs` record maps 0 to n - 1, `operands[k]` is of layer k."""
 
-    scratch: Callable[[Sequence[LayerT], Call], Scratch]
+    scratch: Callable[[Sequence[L], Call], Scratch]
     """scratch(layers, call), as that of an algorithm; `call.channels` are those of maps 0 to n - 1."""
 
 

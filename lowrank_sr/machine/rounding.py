@@ -1,19 +1,19 @@
-"""Whole numbers, rounded up, in Python and in compiled loops."""
+"""W numbers, rounded up, in Python and in compiled loops."""
 
 from typing import TypeVar
 
 import numpy as np
 from numba.extending import register_jitable
 
-Whole = TypeVar("Whole", int, np.ndarray)
+W = TypeVar("W", int, np.ndarray)
 
 
-def ceil_div(a: Whole, b: int) -> Whole:
+def ceil_div(a: W, b: int) -> W:
     """a / b, rounded up: how many parts of at most b there are."""
     return -(-a // b)
 
 
-def round_up(a: Whole, multiple: int) -> Whole:
+def round_up(a: W, multiple: int) -> W:
     """The least multiple that is not below a."""
     return ceil_div(a, multiple) * multiple
 
