@@ -1,4 +1,4 @@
-"""W numbers, rounded up, in Python and in compiled loops."""
+"""Whole numbers, rounded up, in Python and in compiled loops."""
 
 from typing import TypeVar
 
