@@ -18,7 +18,7 @@ from lowrank_sr.study.report.tables import speedup
 from lowrank_sr.study.report.verdict import Answer, Verdict, listed, rule_of, together
 from lowrank_sr.study.technique import DIRECT, IM2COL, REFERENCE, Technique
 
-Named = TypeVar("Named")  # what tells networks apart
+N = TypeVar("N")  # what tells networks apart
 TOLERANCE = 1.25  # two measurements of one speed-up whose quartiles are apart may differ by this factor
 MEMORY_INTENSIVE = 1.25  # times the peak memory of direct convolution, or more
 ANSWERS = {True: "a lower one is slower", False: "a lower one is faster", None: "not told apart"}
@@ -106,7 +106,7 @@ def fastest(results: Results, techniques: Sequence[Technique]) -> list[Technique
     return ahead(results, {technique: results.timings(technique) for technique in techniques})
 
 
-def ahead(results: Results, every: Mapping[Named, Sequence[Timing]]) -> list[Named]:
+def ahead(results: Results, every: Mapping[N, Sequence[Timing]]) -> list[N]:
     """The network of the greatest speed-up, by its first `undisturbed` measurement, and all that are not slower."""
     ranked = {name: timings for name, timings in every.items() if undisturbed(timings)} or every
     best = max(ranked, key=lambda name: (undisturbed(ranked[name]) or ranked[name])[0].speedup)
