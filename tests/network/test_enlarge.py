@@ -1,6 +1,8 @@
 import pickle
+import sys
 import tracemalloc
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,12 @@ from lowrank_sr.network.enlarge import enlarge_tile, enlarged_rows, needed_bytes
 from lowrank_sr.network.footprint import alignment, call_bytes, receptive_field
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.tiles import TilePlan, least_plan
+from lowrank_sr.pictures.images import read_image
+from lowrank_sr.resources import IMAGES, NETWORKS
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+from tiles import in_tiles
 
 TINY = Architecture(num_feat=8, num_block=1, num_grow_ch=4, upsamplings=2, in_channels=3, out_channels=3)
 NET = random_net(TINY).with_method("direct")
@@ -220,3 +228,16 @@ def test_no_more_than_is_free(monkeypatch):
     monkeypatch.setattr(module, "free_bytes", lambda: 10**9)
     assert module.memory_to_use(None) == module.memory_to_use(10**12) == 8 * 10**8
     assert module.memory_to_use(10**6) == 10**6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_tiles_that_nobody_sees(name):
+    """Whatever the network: the bundled ones, on a bundled picture that none was measured on."""
+    net = lsr.load(name, method="winograd")
+    image = np.rint(255 * read_image(IMAGES / "chelsea.png").pixels[6:294, 60:390]).astype(np.uint8)
+    for each in in_tiles(net, image):
+        print(f"{name}: {each}")
+        assert each.tiles > 1
+        assert each.most <= 3
+        assert each.many <= 0.001
