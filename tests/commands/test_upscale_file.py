@@ -1,3 +1,4 @@
+import re
 import struct
 import zlib
 
@@ -122,10 +123,14 @@ def test_refused_by_its_header(tmp_path, capsys):
     command = ["upscale", str(source), "--weights", str(weights), "--method", "direct"]
     assert main([*command, "--memory", "900MB"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"lowrank-sr: {source}: 13300 x 13300 pixels need 2.")
-    assert error.endswith(" of memory even in small tiles: 900 MB can be used")
+    # what this process holds already counts as well: how much that is depends on the tests before
+    needs = r"pixels need (\d\.\d) GB of memory even in small tiles: 900 MB can be used"
+    sentence = re.fullmatch(f"lowrank-sr: {re.escape(str(source))}: 13300 x 13300 {needs}", error)
+    assert sentence, error
+    assert float(sentence[1]) >= 2
     assert main([*command, "--memory", "1.5GB", "-o", str(tmp_path / "b.jpg")]) == 2
-    assert "b.jpg: " not in (error := capsys.readouterr().err)
+    error = capsys.readouterr().err
+    assert "b.jpg: " not in error
     assert ".jpg files are held whole: expected .png, .tif or .tiff" in error
     assert main([*command, "-o", str(tmp_path / "b.webp")]) == 2
     assert "b.webp: cannot be written: 53200 x 53200 pixels, and .webp has at most 16383" in capsys.readouterr().err
