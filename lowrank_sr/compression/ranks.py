@@ -58,13 +58,12 @@ def in_seconds(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
 
     Of the layers of a dense block in that block, of which each has about the same share of its ranks.
     """
-    blocks = list(net.architecture.dense_blocks().values())
-    in_blocks = {name for names in blocks for name in names}
+    design = net.architecture
     costs: dict[str, list[float]] = {}
-    for names in [*blocks, *([name] for name in net.layers if name not in in_blocks)]:
+    for names in [*design.dense_blocks().values(), *([name] for name in design.outside_blocks())]:
         shapes = tuple(net.layers[name].shape for name in names)
         own = tuple(tuple(ranks.get(name, ())) for name in names)
-        times = _seconds(shapes, form, own, names[0] in net.architecture.tail(), thread_count())
+        times = _seconds(shapes, form, own, names[0] in design.tail(), thread_count())
         costs.update({name: [t / timing.SIDE**2 for t in row] for name, row in zip(names, times, strict=True)})
     return {name: costs[name] for name in ranks}
 

@@ -59,6 +59,10 @@ class Architecture:
         """The names of the layers of the tail, in the order in which they are computed."""
         return [*(f"upconv{i}" for i in range(1, self.upsamplings + 1)), "HRconv", "conv_last"]
 
+    def outside_blocks(self) -> list[str]:
+        """The names of the layers that are in no dense block, in the order in which they are computed."""
+        return ["conv_first", "trunk_conv", *self.tail()]
+
     def area(self, name: str) -> float:
         """Pixels that layer `name` writes for each pixel of the image."""
         if self.enlarges(name):

@@ -13,7 +13,6 @@ trunk: 27 multiply-adds each. The tail goes over bands of rows (`tail.py`).
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -240,8 +239,7 @@ class RRDBNet:
     @cached_property
     def _convolutions(self) -> dict[str, Convolution]:
         """The convolution of every layer outside the dense blocks, its kernel prepared for the method."""
-        in_blocks = set(chain.from_iterable(self.architecture.dense_blocks().values()))
-        return {name: self._convolution(name) for name in self.layers if name not in in_blocks}
+        return {name: self._convolution(name) for name in self.architecture.outside_blocks()}
 
     def _convolution(self, name: str) -> Convolution:
         layer, method = self.layers[name], self.methods[name]

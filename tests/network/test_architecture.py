@@ -27,6 +27,13 @@ def test_architecture_follows_from_the_shapes_in_any_order(design):
     assert architecture_of(dict(reversed(shapes.items()))) == design
 
 
+@pytest.mark.parametrize("upsamplings", [0, 2, 4])
+def test_every_layer_is_in_a_dense_block_or_outside(upsamplings):
+    design = replace(X4, upsamplings=upsamplings)
+    in_blocks = [name for names in design.dense_blocks().values() for name in names]
+    assert sorted([*in_blocks, *design.outside_blocks()]) == sorted(design.shapes())
+
+
 @pytest.mark.parametrize(
     ("in_channels", "out_channels", "upsamplings", "unshuffle", "scale"),
     [
