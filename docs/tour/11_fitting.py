@@ -62,14 +62,14 @@ from lowrank_sr.resources import IMAGES
 
 net = lsr.load("psnr-small", method="winograd")
 SIDE = 24  # of the crops, in pixels of low resolution
-crops = calibration.crops(calibration.read_pictures(), scale=4).low[:, :SIDE, :SIDE]  # (4, 24, 24, 3)
+crops = calibration.crops(calibration.read_pictures(), scale=4).low[:, :SIDE, :SIDE]  # (B, 24, 24, 3)
 print(f"{len(crops)} crops of {SIDE} x {SIDE} pixels of the bundled calibration pictures")
 
 kernel = net.layers["conv_first"].weight.astype(np.float64)  # (64, 3, 3, 3)
 N, C, d, _ = kernel.shape
 windows = np.lib.stride_tricks.sliding_window_view(
     crops.astype(np.float64), (d, d), axis=(1, 2)
-)  # (4, 22, 22, C, i, j)
+)  # (B, 22, 22, C, i, j)
 patches = windows.reshape(-1, C * d * d)  # (1936, 27), in the order (c, i, j)
 G = np.cov(patches.T, bias=True)  # (27, 27)
 

@@ -182,7 +182,7 @@ def tuned(net, pictures, crops, side, steps, seed=0):
     return lsr.RRDBNet(to_layers(state.average, net.layers), net.method), losses
 
 
-calibration_pictures = calibration.read_pictures()  # four photographs
+calibration_pictures = calibration.read_pictures()
 tiny = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, scale=2, seed=0)
 pictures = photographs(calibration_pictures, tiny.scale, SIDE, with_teacher=False)
 ours, _ = tuned(tiny, pictures, CROPS, SIDE, steps=3)
