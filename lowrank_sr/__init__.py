@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lowrank_sr.network.enlarge import enlarge
     from lowrank_sr.network.interpolate import interpolate
     from lowrank_sr.network.rrdbnet import RRDBNet, load
-    from lowrank_sr.pictures.metrics import psnr, ssim
+    from lowrank_sr.pictures.metrics import fidelity, psnr, ssim
     from lowrank_sr.pictures.resize import imresize
     from lowrank_sr.training.finetune import finetune
 
@@ -25,6 +25,7 @@ __all__ = [
     "__version__",
     "compress",
     "enlarge",
+    "fidelity",
     "finetune",
     "imresize",
     "interpolate",
@@ -42,6 +43,7 @@ _MODULES = {
     "Separable": "layers",
     "compress": "compression.network",
     "enlarge": "network.enlarge",
+    "fidelity": "pictures.metrics",
     "finetune": "training.finetune",
     "imresize": "pictures.resize",
     "interpolate": "network.interpolate",

@@ -58,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         type=given_path,
         metavar="DENSE",
-        help="towards what this network makes of the pictures; they may then be of low resolution",
+        help=f"towards what this network makes of the pictures, which may then be of low resolution: {NETWORK_HELP}",
     )
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, metavar="M", help="of training on this machine")

@@ -1,9 +1,9 @@
-"""How close an enlarged picture is to the true one."""
+"""How close an enlarged picture is to the true one, and to another network's."""
 
 import numpy as np
 
 from lowrank_sr.pictures.images import Image
-from lowrank_sr.pictures.metrics import psnr, ssim
+from lowrank_sr.pictures.metrics import fidelity, psnr, ssim
 
 
 def measure_quality(estimate: np.ndarray, truth: Image, scale: int) -> dict[str, float]:
@@ -18,3 +18,11 @@ def measure_quality(estimate: np.ndarray, truth: Image, scale: int) -> dict[str,
         "psnr_rgb": psnr(a, b, crop=scale, channels="rgb"),
         "ssim_rgb": ssim(a, b, crop=scale, channels="rgb"),
     }
+
+
+def measure_fidelity(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """Fidelity and SSIM of (H, W, 3) values to those of the reference network, on RGB and with all of the border.
+
+    Raises InputError as `fidelity` and `ssim` do.
+    """
+    return {"fidelity": fidelity(estimate, reference), "fidelity_ssim": ssim(estimate, reference, channels="rgb")}

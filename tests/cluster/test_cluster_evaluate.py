@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import lowrank_sr as lsr
 from lowrank_sr import cli
 from lowrank_sr.pictures.images import Image, write_image
 
@@ -34,6 +35,15 @@ def here(data, tmp_path_factory):
 
 @pytest.mark.parametrize("options", [[], ["--shared-files"]])
 def test_the_numbers_are_those_of_here(cluster, data, here, tmp_path, options, capsys):
+    assert evaluate(data, tmp_path / "rows.json", "--cluster", cluster.address, *options) == here
+
+
+def test_the_fidelity_is_that_of_here(cluster, data, tmp_path):
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4).save(tmp_path / "net.npz")
+    lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, seed=1).save(tmp_path / "other.npz")
+    options = [str(tmp_path / "net.npz"), "--reference", str(tmp_path / "other.npz"), "--method", "im2col"]
+    here = evaluate(data, tmp_path / "here.json", *options)
+    assert all(row["fidelity"] for row in here)
     assert evaluate(data, tmp_path / "rows.json", "--cluster", cluster.address, *options) == here
 
 

@@ -194,6 +194,13 @@ def test_evaluate_json(tmp_path, tiny, capsys):
     ]
     keys = {"image", "network", "method", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "seconds"}
     assert all(set(row) == keys for row in rows)
+    capsys.readouterr()
+    reference = ["--reference", "psnr-small", "--json", str(output)]
+    assert main(["evaluate", tiny, "psnr-small", "--data", str(folder), "--method", "im2col", *reference]) == 0
+    rows = json.loads(output.read_text())
+    assert all(set(row) == keys | {"fidelity", "fidelity_ssim"} for row in rows)
+    assert [row["fidelity"] is None for row in rows] == [False, False, True] * 2
+    assert "fidelity (dB)" in capsys.readouterr().out
 
 
 @pytest.mark.slow

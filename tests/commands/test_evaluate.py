@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
+from lowrank_sr.cli import main
 from lowrank_sr.commands.evaluate import MEASURES, evaluate, summary
 from lowrank_sr.network import enlarge as network_enlarge
+from lowrank_sr.network.enlarge import enlarge_in_tiles
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.pictures.pairs import find_pairs
@@ -77,6 +79,48 @@ def test_rows_and_means(tmp_path, tiny):
         assert mean(rows, "one")[key] == pytest.approx((a + b) / 2)
     assert summary(rows).count("\n") == len(rows)
     assert find_pairs(tmp_path)[0].read_images(4)[1].pixels.shape == (64, 64, 3)
+
+
+def test_the_fidelity_to_a_reference(tmp_path, tiny, monkeypatch):
+    """Computed once for a picture; infinite for the reference itself; of bicubic, too, and of the means."""
+    from lowrank_sr.commands import evaluate as module
+
+    for name, grey in (("a", False), ("b", True)):
+        write_random(tmp_path / f"{name}.png", 48, 52, grey)
+    reference, other = (lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, seed=seed) for seed in (1, 2))
+    runs = []
+    monkeypatch.setattr(module, "enlarge_in_tiles", lambda net, *rest: runs.append(net) or enlarge_in_tiles(net, *rest))
+    rows = evaluate({"other": other, "same": reference}, tmp_path, reference=reference)
+    assert len(runs) == 2 * 3
+    for pair in find_pairs(tmp_path):
+        low, _ = pair.read_images(4)
+        theirs = reference(low.pixels)
+        of = {row["network"]: row for row in rows if row["image"] == pair.name}
+        for name, picture in (("other", other(low.pixels)), ("bicubic", lsr.imresize(low.pixels, 4))):
+            assert of[name]["fidelity"] == pytest.approx(lsr.fidelity(picture, theirs), abs=1e-3)
+            assert of[name]["fidelity_ssim"] == pytest.approx(lsr.ssim(picture, theirs, channels="rgb"), abs=1e-4)
+        assert of["same"]["fidelity"] == np.inf
+        assert of["same"]["fidelity_ssim"] == 1
+    bicubic = [row["fidelity"] for row in rows if row["network"] == "bicubic"]
+    assert bicubic[2] == pytest.approx((bicubic[0] + bicubic[1]) / 2)
+    assert summary(rows).splitlines()[0].endswith("fidelity (dB)  fidelity SSIM")
+
+
+def test_references_that_do_not_fit(tmp_path, tiny, capsys):
+    write_random(tmp_path / "a.png", 48, 48)
+    shape = {"num_feat": 8, "num_block": 1, "num_grow_ch": 4}
+    tiny.save(tmp_path / "net.npz")
+    lsr.RRDBNet.random(**shape, scale=2).save(tmp_path / "x2.npz")
+    grey_out = {**tiny.layers, "conv_last": lsr.Dense(np.zeros((1, 8, 3, 3), np.float32), np.zeros(1, np.float32))}
+    lsr.RRDBNet(grey_out).save(tmp_path / "grey.npz")
+    for name, sentence in (
+        ("x2.npz", "a reference of scale 2: expected 4, that of the networks"),
+        ("grey.npz", "the network takes 3 channels and gives 1: expected 1, 3 or 4"),
+        ("none.npz", "none.npz: no such file"),
+    ):
+        options = ["--data", str(tmp_path), "--reference", str(tmp_path / name)]
+        assert main(["evaluate", str(tmp_path / "net.npz"), *options]) == 2
+        assert sentence in capsys.readouterr().err
 
 
 def test_folders_that_do_not_fit(tmp_path, tiny):

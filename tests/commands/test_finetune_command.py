@@ -113,6 +113,15 @@ def test_a_teacher_takes_pictures_that_are_too_small_otherwise(folder, capsys):
     assert lsr.load(folder / "out.npz").meta["finetuning"]["target"] == "teacher"
 
 
+def test_a_teacher_by_a_bundled_network_s_name(folder, capsys):
+    assert run(folder, "out.npz", "--steps", 1, "--teacher", "psnr-small") == 0
+    assert lsr.load(folder / "out.npz").meta["finetuning"]["target"] == "teacher"
+    assert run(folder, "out.npz", "--steps", 1, "--teacher", "psnr-tiny") == 2
+    assert (
+        "psnr-tiny: no such file, and no bundled network: expected one of realesrgan-x4plus" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("output", "rest", "sentence"),
     [

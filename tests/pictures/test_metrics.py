@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.metrics import luma, psnr, ssim
+from lowrank_sr.pictures.metrics import fidelity, luma, psnr, ssim
 from lowrank_sr.pictures.resize import imresize
 
 SHAPES = st.sampled_from([(14, 12), (12, 15, 3)])
@@ -140,3 +140,19 @@ def test_ssim_needs_a_whole_window():
     assert ssim(np.zeros((11, 11)), np.zeros((11, 11))) == 1
     with pytest.raises(InputError, match="at least 11 x 11"):
         ssim(np.zeros((18, 40)), np.zeros((18, 40)), crop=4)
+
+
+def test_fidelity_is_of_clipped_values_to_the_edges():
+    """0.1 off everywhere are 20 dB; what is stored as 0 or 1 is no error, the border is, and so is less than a step."""
+    picture = np.full((12, 10, 3), 0.5, np.float32)
+    assert fidelity(picture, picture + np.float32(0.1)) == pytest.approx(20, abs=1e-4)
+    assert fidelity(0 * picture, 0 * picture - 5) == np.inf
+    assert fidelity(2 * picture, 4 * picture) == np.inf
+    edge = picture.copy()
+    edge[0, 0, 0] += 0.5
+    assert fidelity(edge, picture) == pytest.approx(10 * np.log10(12 * 10 * 3 / 0.25), abs=1e-4)
+    assert 60 < fidelity(picture, picture + np.float32(1e-4)) < 81
+    with pytest.raises(InputError, match=r"\(12, 10, 3\) and \(12, 9, 3\): expected two of the same shape"):
+        fidelity(picture, picture[:, :9])
+    with pytest.raises(InputError, match="not a number"):
+        fidelity(picture, picture * np.nan)
