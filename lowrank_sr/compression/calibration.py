@@ -13,67 +13,100 @@ from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION
 
 CROP_SIDE = 64  # of a crop, in pixels of low resolution
-MOST_CROPS = 8  # at most: 32,768 pixels, and 1 GB for the tail's feature maps of both networks
+SMALL_CROP_SIDE = 32  # where there are more pictures than crops of the other size: each is to have one
+MOST_PIXELS = 2**18  # of all crops, at low resolution: 400 MB for what conv5 of a dense block of both networks reads
+MOST_PICTURES = MOST_PIXELS // SMALL_CROP_SIDE**2
 LEAST_CROP_SIDE = 16
-LEAST_PIXELS = 4096
+LEAST_PIXELS = 4096  # of reduced pictures
+WITH_TRUTH = 8  # crops at most: what they should become is 16 times as large, and takes the whole network to compare
 
 
 class Crops(NamedTuple):
-    """Squares cut from the pictures: `low` (B, h, h, 3) and `high` (B, scale h, scale h, 3), float32, 0..1."""
+    """Squares cut from pictures: `low` (B, h, h, 3), what the network may be given, in random order, and pairs.
+
+    Some crops are of reduced pictures, some of pictures as they are. The first of the reduced ones are also in
+    `reduced` (M, h, h, 3), with what they should become in `high` (M, scale h, scale h, 3). All float32, 0..1.
+    """
 
     low: np.ndarray
+    reduced: np.ndarray
     high: np.ndarray
 
 
 def read_pictures(folder: str | os.PathLike[str] = CALIBRATION) -> list[np.ndarray]:
-    """The pictures in `folder` to calibrate with: at most MOST_CROPS, spread evenly over the names, (H, W, 3) float32.
+    """The pictures in `folder` to calibrate with, (H, W, 3) float32: at most MOST_PICTURES, spread over the names.
 
     Raises InputError as `images_in` and `read_image` do.
     """
     paths = images_in(folder)
-    chosen = np.linspace(0, len(paths) - 1, min(len(paths), MOST_CROPS)).round().astype(int)
+    chosen = np.linspace(0, len(paths) - 1, min(len(paths), MOST_PICTURES)).round().astype(int)
     return [read_image(paths[i]).pixels for i in chosen]
 
 
 def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
-    """Cut `pictures`, (H, W, 3) arrays of floats, 0..1, and their low resolution into crops of one size.
+    """Cut `pictures`, (H, W, 3) arrays of floats, 0..1, reduced and as they are, into crops of one size.
 
-    Low resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, as `Pair.read_images` makes it. Every picture
-    gives its tiles of CROP_SIDE x CROP_SIDE pixels, or of the smallest picture's shorter side; where that is too many,
-    each picture gives its share, drawn by `seed`.
+    People enlarge both: pictures that were reduced, sharp to the pixel, and pictures as a camera made them. Low
+    resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, as `Pair.read_images` makes it. Crops are tiles of
+    CROP_SIDE x CROP_SIDE pixels, of SMALL_CROP_SIDE where there are very many pictures, or of the smallest one's
+    shorter side; each picture gives its share of MOST_PIXELS, drawn by `seed`.
 
     Raises InputError for arrays that are no pictures and for pictures that are too small or too few.
     """
     for picture in pictures:
         if np.ndim(picture) != 3 or np.shape(picture)[2] != 3 or np.asarray(picture).dtype.kind != "f":
             raise InputError(f"calibration picture of shape {np.shape(picture)}: expected (H, W, 3) floats, 0..1")
+    side = _side(pictures, scale)
+    most = MOST_PIXELS // side**2
+    rng, share = np.random.default_rng(seed), ceil_div(most, 2 * len(pictures))
+    pairs, plain = [], []
+    for picture in pictures[:most]:
+        high = np.asarray(picture, np.float32)
+        low = _to_8_bit(imresize(_whole(high, scale), 1 / scale))
+        pairs += [(_cut(low, at, side, 1), _cut(high, at, side, scale)) for at in _tiles(low, side, share, rng)]
+        plain += [_to_8_bit(_cut(high, at, side, 1)) for at in _tiles(high, side, share, rng)]
+    if (count := len(pairs) * side**2) < LEAST_PIXELS:
+        raise InputError(
+            f"the calibration pictures have {count} pixels at low resolution: expected at least {LEAST_PIXELS}"
+        )
+    every = np.stack([*(low for low, _ in pairs), *plain])
+    chosen = [pairs[i] for i in rng.permutation(len(pairs))[:WITH_TRUTH]]
+    return Crops(
+        every[rng.permutation(len(every))[:most]],
+        np.stack([low for low, _ in chosen]),
+        np.stack([high for _, high in chosen]),
+    )
+
+
+def _side(pictures: Sequence[np.ndarray], scale: int) -> int:
+    """Of the crops; raises InputError for pictures that are too small."""
+    largest = CROP_SIDE if len(pictures) <= MOST_PIXELS // CROP_SIDE**2 else SMALL_CROP_SIDE
     shortest = min(min(picture.shape[:2]) for picture in pictures) // scale
-    side = min(CROP_SIDE, shortest - shortest % 4)  # whole blocks for a network that unshuffles its input
+    side = min(largest, shortest - shortest % 4)  # whole blocks for a network that unshuffles its input
     if side < LEAST_CROP_SIDE:
         raise InputError(
             f"a calibration picture is {shortest * scale} pixels high or wide: "
             f"expected at least {LEAST_CROP_SIDE * scale}"
         )
-    rng, share = np.random.default_rng(seed), ceil_div(MOST_CROPS, len(pictures))
-    pairs = [pair for picture in pictures[:MOST_CROPS] for pair in _tiles(np.asarray(picture), scale, side, share, rng)]
-    if len(pairs) * side**2 < LEAST_PIXELS:
-        raise InputError(
-            f"the calibration pictures have {len(pairs) * side**2} pixels at low resolution: "
-            f"expected at least {LEAST_PIXELS}"
-        )
-    return Crops(*(np.stack(maps) for maps in zip(*pairs[:MOST_CROPS], strict=True)))
+    return side
 
 
-def _tiles(
-    picture: np.ndarray, scale: int, side: int, share: int, rng: np.random.Generator
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """At most `share` of the picture's tiles, low and high resolution."""
-    rows, columns = (length // (scale * side) for length in picture.shape[:2])
-    high = picture[: rows * side * scale, : columns * side * scale].astype(np.float32)
-    low = np.rint(255 * imresize(high, 1 / scale).clip(0, 1)).astype(np.float32) / 255
+def _tiles(image: np.ndarray, side: int, share: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """The corners of at most `share` of the picture's tiles."""
+    rows, columns = (length // side for length in image.shape[:2])
     corners = [(side * row, side * column) for row in range(rows) for column in range(columns)]
-    chosen = sorted(rng.permutation(len(corners))[:share])
-    return [(_cut(low, corners[i], side, 1), _cut(high, corners[i], side, scale)) for i in chosen]
+    return [corners[i] for i in rng.permutation(len(corners))[:share]]
+
+
+def _whole(image: np.ndarray, scale: int) -> np.ndarray:
+    """The picture without what is no whole pixel at low resolution."""
+    height, width = (length // scale * scale for length in image.shape[:2])
+    return image[:height, :width]
+
+
+def _to_8_bit(image: np.ndarray) -> np.ndarray:
+    rounded: np.ndarray = np.rint(255 * image.clip(0, 1)).astype(np.float32) / 255
+    return rounded
 
 
 def _cut(image: np.ndarray, corner: tuple[int, int], side: int, scale: int) -> np.ndarray:

@@ -5,9 +5,14 @@
 
 so that errors of earlier layers are corrected by later ones instead of piling up (Zhang et al. 2015, section 3.3).
 Or the bias alone is fitted, b' = E[t] - W' E[p], to factors W' of the kernel.
+
+The crops go through the network in stacks, layer after layer, the dense network and the compressed one side by side:
+a stack is (2, B, H, W, C). Memory: what conv5 of a dense block reads, for all crops and both networks, 8 (num_feat + 4
+num_grow_ch) bytes for each of their pixels, and what the convolution of one stack takes. The tail, whose maps are up to
+16 times as large, is fitted to the crops of the first stacks alone: to as many pixels as the trunk.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +21,22 @@ from lowrank_sr.compression import factorise
 from lowrank_sr.compression.patch_statistics import LayerMoments
 from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.compression.stacks import on_stacks
-from lowrank_sr.layers import Layer
-from lowrank_sr.network.esrgan import forward
+from lowrank_sr.layers import Dense, Layer
+from lowrank_sr.machine.rounding import ceil_div
+from lowrank_sr.network.architecture import CONVOLUTIONS
+from lowrank_sr.network.esrgan import BETA, SLOPE, generator, leaky_relu
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.unshuffle import pixel_unshuffle
 
 FACTORS, BIAS = "factors", "bias"  # what is fitted: factors and bias, or the bias alone, to factors of the kernel
-FIT_PATCHES = 32768  # a layer: 19 for each of the 1728 numbers in a patch of 192 channels
+FIT_PATCHES = 65536  # a layer: 38 for each of the 1728 numbers in a patch of 192 channels
+STACK_CROPS = 4
+
+Maps = list[np.ndarray]
+"""A feature map of all crops, in stacks (2, B, H, W, C)."""
+
+FitLayer = Callable[[str, Dense, Maps], Layer]
+"""fit(name, layer, maps): what takes the place of a dense layer in the compressed network, given its input."""
 
 
 def factorised(
@@ -39,42 +54,35 @@ def factorised(
     `report` is called after each layer.
     """
     dense = factorise.dense_layers(net)
-    fitted: Mapping[str, tuple[Layer, float]]
+    fitted: Mapping[str, Layer]
     if low is not None and part == FACTORS:
-        fitted = _fit(net, form, ranks, low, seed, report)
+        fitted, errors = _fit(net, form, ranks, low, seed, report)
     else:
-        fitted = factorise.from_kernels(dense, form, ranks, seed, report)
-    layers = {name: fitted[name][0] if name in fitted else layer for name, layer in dense.items()}
-    small = RRDBNet(layers, net.method, net.meta)
+        of_kernels = factorise.from_kernels(dense, form, ranks, seed, report)
+        fitted = {name: layer for name, (layer, _) in of_kernels.items()}
+        errors = {name: error for name, (_, error) in of_kernels.items()}
+    small = RRDBNet({**dense, **fitted}, net.method, net.meta)
     if low is not None and part == BIAS:
         small = refit_biases(net, small, low)
-    return small, {name: error for name, (_, error) in fitted.items()}
+    return small, errors
 
 
 def _fit(
     net: RRDBNet, form: str, ranks: Mapping[str, int], low: np.ndarray, seed: int, report: Callable[[], object]
-) -> dict[str, tuple[Layer, float]]:
-    """Fit the layers in turn, the dense network and the compressed one walking side by side: maps (2, B, H, W, C)."""
-    dense = factorise.dense_layers(net)
-    fitted: dict[str, tuple[Layer, float]] = {}
+) -> tuple[dict[str, Layer], dict[str, float]]:
+    """The layers of these `ranks`, and their errors, by name."""
     moments = LayerMoments(FIT_PATCHES, seed)
+    errors: dict[str, float] = {}
 
-    def convolve(name: str, maps: np.ndarray) -> np.ndarray:
-        layer = dense[name]
-        run = on_stacks(layer, net.method)
-        out = np.empty((*maps.shape[:-1], layer.shape[0]), maps.dtype)
-        out[0] = run(maps[0])
-        if name in ranks:
-            with serial_blas(layer.shape):
-                seen = moments.measure(name, maps[1], out[0])
-            fitted[name] = factorise.to_outputs(layer, form, ranks[name], seen, seed)
-            run = on_stacks(fitted[name][0], net.method)
-            report()
-        out[1] = run(maps[1])
-        return out
+    def fit(name: str, layer: Dense, maps: Maps) -> Layer:
+        dense = on_stacks(layer, net.method)
+        with serial_blas(layer.shape):
+            seen = moments.measure(name, [x[1] for x in maps], (dense(x[0]) for x in maps))
+        fitted, errors[name] = factorise.to_outputs(layer, form, ranks[name], seen, seed)
+        report()
+        return fitted
 
-    forward(net.architecture, np.stack([low, low]), convolve)
-    return fitted
+    return _fitted(net, ranks, low, fit), errors
 
 
 def refit_biases(net: RRDBNet, small: RRDBNet, low: np.ndarray) -> RRDBNet:
@@ -82,17 +90,59 @@ def refit_biases(net: RRDBNet, small: RRDBNet, low: np.ndarray) -> RRDBNet:
 
     Each output channel of a factorised layer gets the mean that it has in `net` on the crops `low` (B, h, h, 3).
     """
-    layers: dict[str, Layer] = dict(small.layers)
+    low_rank = {name: layer for name, layer in small.layers.items() if layer.rank is not None}
 
-    def convolve(name: str, maps: np.ndarray) -> np.ndarray:
-        out = np.stack(
-            [on_stacks(each.layers[name], each.method)(x) for each, x in zip((net, small), maps, strict=True)]
-        )
-        if small.layers[name].rank is not None:
-            difference = (out[0] - out[1]).mean(axis=tuple(range(out.ndim - 2)), dtype=np.float64).astype(np.float32)
-            layers[name] = replace(small.layers[name], bias=small.layers[name].bias + difference)
-            out[1] += difference
-        return out
+    def fit(name: str, layer: Dense, maps: Maps) -> Layer:
+        dense, run = on_stacks(layer, net.method), on_stacks(low_rank[name], net.method)
+        differences = [(dense(x[0]) - run(x[1])).mean(axis=(0, 1, 2), dtype=np.float64) for x in maps]
+        difference = np.average(differences, axis=0, weights=[x.shape[1] for x in maps]).astype(np.float32)
+        return replace(low_rank[name], bias=low_rank[name].bias + difference)
 
-    forward(net.architecture, np.stack([low, low]), convolve)
-    return RRDBNet(layers, small.method, small.meta)
+    return RRDBNet({**small.layers, **_fitted(net, low_rank, low, fit)}, small.method, small.meta)
+
+
+def _fitted(net: RRDBNet, names: Collection[str], low: np.ndarray, fit: FitLayer) -> dict[str, Layer]:
+    """The layers `names` by `fit`, in turn, each on the inputs that those before it make of the crops `low`."""
+    walk = _InStacks(net, names, fit)
+    image = pixel_unshuffle(low, net.architecture.unshuffle)
+    stacks = [image[first : first + STACK_CROPS] for first in range(0, len(image), STACK_CROPS)]
+    generator(net.architecture, [np.stack([x, x]) for x in stacks], walk)
+    return walk.fitted
+
+
+class _InStacks:
+    """The operations of `network/esrgan.py` on maps of both networks, fitting each layer before it is used."""
+
+    def __init__(self, net: RRDBNet, names: Collection[str], fit: FitLayer) -> None:
+        self.dense = factorise.dense_layers(net)
+        self.method = net.method
+        self.names = names
+        self.fit = fit
+        self.fitted: dict[str, Layer] = {}
+
+    def conv(self, name: str, x: Maps, *, factor: int = 1, slope: float = 1, skip: Maps | None = None) -> Maps:
+        """skip + LeakyReLU(layer(x)), x enlarged by `factor`: for as many stacks as have the pixels of all of x."""
+        if factor > 1:
+            x = [
+                maps.repeat(factor, axis=-3).repeat(factor, axis=-2) for maps in x[: ceil_div(len(x), factor**2)]
+            ]  # (2, B, factor H, factor W, C)
+        y = [leaky_relu(maps, slope) for maps in self._convolve(name, x)]  # (2, B, factor H, factor W, N)
+        return y if skip is None else [a + b for a, b in zip(skip, y, strict=True)]
+
+    def dense_block(self, name: str, x: Maps, *, outer: Maps | None = None) -> Maps:
+        """D(x) = x + 0.2 conv5(x, g1, g2, g3, g4)."""
+        maps = x  # (2, B, H, W, num_feat), and num_grow_ch more channels after each layer
+        for k in range(1, CONVOLUTIONS):
+            g = self._convolve(f"{name}.conv{k}", maps)
+            maps = [np.concatenate([m, leaky_relu(h, SLOPE)], axis=-1) for m, h in zip(maps, g, strict=True)]
+        y = self._convolve(f"{name}.conv{CONVOLUTIONS}", maps)
+        y = [a + BETA * b for a, b in zip(x, y, strict=True)]
+        return y if outer is None else [a + BETA * b for a, b in zip(outer, y, strict=True)]
+
+    def _convolve(self, name: str, maps: Maps) -> Maps:
+        layer = self.dense[name]
+        dense = small = on_stacks(layer, self.method)
+        if name in self.names:
+            self.fitted[name] = self.fit(name, layer, maps)
+            small = on_stacks(self.fitted[name], self.method)
+        return [np.stack([dense(x[0]), small(x[1])]) for x in maps]

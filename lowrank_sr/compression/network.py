@@ -226,7 +226,8 @@ def _within_drop(
 
 
 def _square_error(net: RRDBNet, crops: Crops) -> float:
-    return float(np.mean([np.square(net(low) - high).mean() for low, high in zip(*crops, strict=True)]))
+    pairs = zip(crops.reduced, crops.high, strict=True)
+    return float(np.mean([np.square(net(low) - high).mean() for low, high in pairs]))
 
 
 def _about(crops: Crops | None, images: Sequence[np.ndarray] | None) -> dict[str, object] | None:

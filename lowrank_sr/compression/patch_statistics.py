@@ -4,6 +4,7 @@ p[(c, i, j)] is the d x d patch around a pixel of the input, t the layer's outpu
 bias takes up whatever is constant.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class Moments(NamedTuple):
 
 
 class LayerMoments:
-    """The moments of one layer after another, at `count` pixels that `seed` draws.
+    """The moments of one layer after another, over stacks of maps, at `count` pixels in all, which `seed` draws.
 
     In a dense block each layer reads what the one before it has read and a little more. What is known of the block's
     last layer that was measured is therefore not computed again.
@@ -38,15 +39,17 @@ class LayerMoments:
         self.block = ""  # of the layer measured last; "" outside the dense blocks
         self.known: Moments | None = None  # its moments
 
-    def measure(self, name: str, inputs: np.ndarray, outputs: np.ndarray) -> Moments:
-        """The moments of layer `name` for `inputs` (B, H, W, C) and `outputs` (B, H, W, N).
+    def measure(self, name: str, inputs: Sequence[np.ndarray], outputs: Iterable[np.ndarray]) -> Moments:
+        """The moments of layer `name` for stacks of `inputs` (B, H, W, C) and of `outputs` (B, H, W, N).
 
-        Layers are measured in the order in which the network computes them; any may be left out.
+        Outputs are asked for one stack at a time. Layers are measured in the order in which the network computes them,
+        with the same stacks; any may be left out.
         """
         block = name.rpartition(".")[0]
-        known = self.known if block and block == self.block else None
-        self.block = block
-        self.known = patch_moments(inputs, outputs, positions(inputs, self.count, self.seed), known)
+        sums = PatchSums(self.known if block and block == self.block else None)
+        for x, t in zip(inputs, outputs, strict=True):
+            sums.add(x, t, positions(x, self.count // len(inputs), self.seed))
+        self.block, self.known = block, sums.moments()
         return self.known
 
 
@@ -59,45 +62,65 @@ def positions(stack: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def patch_moments(inputs: np.ndarray, outputs: np.ndarray, where: np.ndarray, known: Moments | None = None) -> Moments:
-    """The moments at the pixels `where` of `inputs` (B, H, W, C) and `outputs` (B, H, W, N).
+    """The moments at the pixels `where` of `inputs` (B, H, W, C) and `outputs` (B, H, W, N)."""
+    sums = PatchSums(known)
+    sums.add(inputs, outputs, where)
+    return sums.moments()
 
-    `known` are those of the first channels of `inputs` at the same pixels: only the other channels are multiplied out.
-    Products are summed in float32 within BLOCK_PATCHES, relative to a first estimate of the mean, and from there on in
+
+class PatchSums:
+    """Sums over patches, from stack to stack, and the moments that they make.
+
+    `known` are the moments of the first channels at the same pixels: only the other channels are multiplied out.
+    Products are summed in float32 within BLOCK_PATCHES, relative to the means of the first stack, and from there on in
     float64.
     """
-    _, height, width, channels = inputs.shape
-    padded = np.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    pixels = np.unravel_index(where, (len(inputs), height, width))
-    old = 0 if known is None else len(known.mean)
-    centre = inputs.mean(axis=(0, 1, 2)).repeat(D * D)
-    out_centre = outputs.mean(axis=(0, 1, 2))
 
-    size, n = D * D * channels, outputs.shape[3]
-    sums, out_sums, out_squares = np.zeros(size), np.zeros(n), np.zeros(n)
-    gram, cross = np.zeros((size - old, size)), np.zeros((n, size))
-    for block in range(0, len(where), BLOCK_PATCHES):
-        b, y, x = (index[block : block + BLOCK_PATCHES] for index in pixels)
-        p = _patches(padded, b, y, x) - centre
-        t = outputs[b, y, x] - out_centre
-        sums += p.sum(axis=0, dtype=np.float64)
-        out_sums += t.sum(axis=0, dtype=np.float64)
-        out_squares += np.square(t, dtype=np.float64).sum(axis=0)
-        gram += p[:, old:].T @ p
-        cross += t.T @ p
+    def __init__(self, known: Moments | None = None) -> None:
+        self.known = known
+        self.count = 0
 
-    mean, out_mean = sums / len(where), out_sums / len(where)
-    covariance = np.empty((size, size))
-    covariance[old:] = gram / len(where) - np.outer(mean[old:], mean)
-    covariance[:old, old:] = covariance[old:, :old].T
-    if known is not None:
-        covariance[:old, :old] = known.covariance
-    return Moments(
-        mean + centre,
-        covariance,
-        out_mean + out_centre,
-        out_squares / len(where) - out_mean**2,
-        cross / len(where) - np.outer(out_mean, mean),
-    )
+    def add(self, inputs: np.ndarray, outputs: np.ndarray, where: np.ndarray) -> None:
+        """Add the pixels `where` of `inputs` (B, H, W, C) and `outputs` (B, H, W, N)."""
+        if self.count == 0:
+            self._begin(inputs, outputs)
+        pixels = np.unravel_index(where, inputs.shape[:3])
+        padded = np.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        for block in range(0, len(where), BLOCK_PATCHES):
+            b, y, x = (index[block : block + BLOCK_PATCHES] for index in pixels)
+            p = _patches(padded, b, y, x) - self.centre
+            t = outputs[b, y, x] - self.out_centre
+            self.sums += p.sum(axis=0, dtype=np.float64)
+            self.out_sums += t.sum(axis=0, dtype=np.float64)
+            self.out_squares += np.square(t, dtype=np.float64).sum(axis=0)
+            self.gram += p[:, self.old :].T @ p
+            self.cross += t.T @ p
+        self.count += len(where)
+
+    def _begin(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
+        self.centre = inputs.mean(axis=(0, 1, 2)).repeat(D * D)
+        self.out_centre = outputs.mean(axis=(0, 1, 2))
+        size, n = len(self.centre), len(self.out_centre)
+        self.old = 0 if self.known is None else len(self.known.mean)
+        self.sums, self.out_sums, self.out_squares = np.zeros(size), np.zeros(n), np.zeros(n)
+        self.gram, self.cross = np.zeros((size - self.old, size)), np.zeros((n, size))
+
+    def moments(self) -> Moments:
+        """Of all that was added, at least one pixel."""
+        old, count = self.old, self.count
+        mean, out_mean = self.sums / count, self.out_sums / count
+        covariance = np.empty((len(mean), len(mean)))
+        covariance[old:] = self.gram / count - np.outer(mean[old:], mean)
+        covariance[:old, old:] = covariance[old:, :old].T
+        if self.known is not None:
+            covariance[:old, :old] = self.known.covariance
+        return Moments(
+            mean + self.centre,
+            covariance,
+            out_mean + self.out_centre,
+            self.out_squares / count - out_mean**2,
+            self.cross / count - np.outer(out_mean, mean),
+        )
 
 
 def _patches(padded: np.ndarray, b: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:

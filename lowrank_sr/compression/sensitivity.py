@@ -36,6 +36,7 @@ from lowrank_sr.lowrank.data_norm import relative_error
 from lowrank_sr.network.esrgan import Compute, forward
 from lowrank_sr.network.rrdbnet import RRDBNet
 
+CURVE_CROPS = 8  # for the error curves
 CURVE_PATCHES = 4096  # a layer: to choose ranks by, fewer will do than for a fit
 PROBE_CROPS = 4  # that the network is run on once for each layer
 PROBE_SIDE = 16  # of these crops, in pixels of low resolution
@@ -71,7 +72,7 @@ def sensitivities(
 
     One pass for the error curves, then one over a few small crops for each layer; `report` is called after each layer.
     """
-    curves, probes = _curves(net, low, names, seed, report)
+    curves, probes = _curves(net, low[:CURVE_CROPS], names, seed, report)
     weights = _weights(net, _centres(low), probes, report)
     return {name: Sensitivity(curves[name], weights[name]) for name in curves}
 
@@ -90,7 +91,7 @@ def _curves(
         out = on_stacks(layer, net.method)(x)
         if name in names:
             with serial_blas(layer.shape):
-                seen = moments.measure(name, x, out)
+                seen = moments.measure(name, [x], [out])
                 curves[name] = refit_svd.error_curve(layer.weight, seen.covariance)
                 probes[name] = _probe(layer, seen)
             report()

@@ -210,7 +210,7 @@ def test_max_drop_is_kept_on_the_calibration_pictures(net, drop):
     crops = calibration.crops(PICTURES, net.scale)
     small = lsr.compress(net, max_drop=drop, images=PICTURES)
     before, after = (
-        np.mean([np.square(other(low) - high).mean() for low, high in zip(*crops, strict=True)])
+        np.mean([np.square(other(x) - y).mean() for x, y in zip(crops.reduced, crops.high, strict=True)])
         for other in (net, small)
     )
     assert 10 * np.log10(after / before) <= drop + 1e-6
@@ -266,13 +266,27 @@ def test_compressed_once_is_enough(net):
         lsr.compress(small, rank=2, images=())
 
 
-def test_calibration_pictures_are_shared_out():
+def test_calibration_crops_are_of_reduced_pictures_and_of_pictures_as_they_are():
     large, small = photograph(0, 512), photograph(1, 256)
     crops = calibration.crops([large, small], 4)
-    assert crops.low.shape == (5, 64, 64, 3)  # four tiles of the large one, the share of each being four, and one
-    np.testing.assert_array_equal(crops.high[4], small)
-    np.testing.assert_allclose(crops.low[4], lsr.imresize(small, 1 / 4).clip(0, 1), atol=0.5 / 255 + EPS)
-    assert len(calibration.crops([large] * 9, 4).low) == calibration.MOST_CROPS
+    close = {"rtol": 0, "atol": 0.5 / 255 + EPS}
+    assert len(crops.reduced) == 5  # four tiles of the large one, and one
+    at = [i for i, high in enumerate(crops.high) if np.array_equal(high, small)]
+    np.testing.assert_allclose(crops.reduced[at[0]], lsr.imresize(small, 1 / 4).clip(0, 1), **close)
+    # all tiles of both views: 4 + 1, and those of 64 x 64 pixels as they are up to each picture's share of 16
+    assert crops.low.shape == (5 + 16 + 16, 64, 64, 3)
+    tiles = small.reshape(4, 64, 4, 64, 3).swapaxes(1, 2).reshape(16, 64, 64, 3)
+    for tile in [*tiles, *crops.reduced]:
+        assert np.abs(crops.low - tile).max(axis=(1, 2, 3)).min() <= 0.5 / 255 + EPS
+
+
+def test_every_calibration_picture_is_seen_however_many_there_are():
+    pictures = [np.full((64, 64, 3), i / 255, np.float32) for i in range(200)]
+    crops = calibration.crops(pictures, 1)
+    assert crops.low.shape[1:] == (32, 32, 3)
+    assert crops.low.shape[0] * 32**2 == calibration.MOST_PIXELS
+    assert len(set(np.rint(255 * crops.low[:, 0, 0, 0]))) > 150
+    assert len(crops.high) == calibration.WITH_TRUTH
 
 
 @pytest.mark.slow

@@ -41,15 +41,15 @@ def test_what_is_known_of_a_dense_block_is_used_within_it_alone(monkeypatch):
     outputs = rng.random((2, 6, 7, 2), dtype=np.float32)
     reused = []
 
-    def measured(inputs, outputs, where, known):
-        reused.append(0 if known is None else len(known.mean) // 9)
-        return patch_moments(inputs, outputs, where, known)
+    class Counted(patch_statistics.PatchSums):
+        def __init__(self, known):
+            reused.append(0 if known is None else len(known.mean) // 9)
+            super().__init__(known)
 
     patch_moments = patch_statistics.patch_moments
-    monkeypatch.setattr(patch_statistics, "patch_moments", measured)
     moments = patch_statistics.LayerMoments(count=50, seed=1)
     first, second = blocks
-    for name, inputs in {
+    layers_in_turn = {
         "conv_first": blocks[first][..., :2],
         f"{first}.conv1": blocks[first][..., :3],
         f"{first}.conv3": blocks[first],
@@ -57,11 +57,27 @@ def test_what_is_known_of_a_dense_block_is_used_within_it_alone(monkeypatch):
         f"{second}.conv3": blocks[second],
         "trunk_conv": blocks[first],
         "HRconv": blocks[second],
-    }.items():
-        alone = patch_moments(inputs, outputs, patch_statistics.positions(inputs, 50, seed=1))
-        for one, other in zip(moments.measure(name, inputs, outputs), alone, strict=True):
+    }
+    expected = {
+        name: patch_moments(inputs, outputs, patch_statistics.positions(inputs, 50, seed=1))
+        for name, inputs in layers_in_turn.items()
+    }
+    monkeypatch.setattr(patch_statistics, "PatchSums", Counted)
+    for name, inputs in layers_in_turn.items():
+        for one, other in zip(moments.measure(name, [inputs], [outputs]), expected[name], strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=84 * EPS)  # 84 terms below 1
     assert reused == [0, 0, 3, 0, 4, 0, 0]
+
+
+def test_moments_of_several_stacks_are_those_of_all_their_pixels():
+    rng = np.random.default_rng(5)
+    inputs, outputs = (rng.random((4, 6, 7, n), dtype=np.float32) for n in (3, 2))
+    inputs[2:] += 1  # another mean than that of the first stack, which all products are relative to
+    together = patch_statistics.patch_moments(inputs, outputs, np.arange(168))
+    moments = patch_statistics.LayerMoments(count=168, seed=0)
+    found = moments.measure("HRconv", [inputs[:2], inputs[2:]], iter([outputs[:2], outputs[2:]]))
+    for one, other in zip(found, together, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=4 * 168 * EPS)  # 168 terms, each below 2 squared
 
 
 def test_moments_over_several_blocks(monkeypatch):

@@ -193,9 +193,7 @@ def factorised(study: Study, form: str, ranks: Mapping[str, int], factors: str) 
 def crops(study: Study) -> Crops:
     """What the networks are calibrated on."""
     every = calibration.crops(calibration.read_pictures(), study.net.scale, study.settings.seed)
-    # of different pictures: a picture's crops follow each other
-    step = len(every.low) // (study.extent.calibration or len(every.low))
-    return Crops(every.low[::step], every.high[::step])
+    return every._replace(low=every.low[: study.extent.calibration])
 
 
 @lru_cache(maxsize=1)
