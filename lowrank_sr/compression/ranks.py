@@ -1,8 +1,14 @@
 """Which rank every layer gets, and what it costs.
 
-Ranks follow from a rule that each layer obeys by itself, or from a budget that all layers share. Costs are FLOPs by the
-paper's formulas, the same on every machine, or seconds on this one. A layer that would cost more in factors than it
-does dense stays dense.
+Ranks follow from a rule that each layer obeys by itself, or from a budget that all layers share. A layer has one of
+three prices:
+
+    flops             by the paper's formulas
+    multiplications   those that are really done, after Winograd; the same on every machine, as FLOPs are
+    measured          seconds on this machine
+
+By the last two a dense layer has the price of its best exact method: a speed-up is one over that. A layer that would
+cost more in factors than it does dense stays dense.
 """
 
 import math
@@ -23,6 +29,7 @@ from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.machine.cpu import LANES
 from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network.auto import AUTO, of_dense_block
+from lowrank_sr.network.multiplications import fewest_multiplications
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 RANK_STEP = 8  # between candidate ranks: two vectors of the narrowest processors, half of one of the widest
@@ -51,6 +58,22 @@ def in_flops(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
         name: [flops.dense(*shape), *(flops.factorised(form, *shape, rank) for rank in ranks[name])]
         for name, shape in shapes.items()
     }
+
+
+def in_multiplications(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
+    """Multiplications for each pixel of the layer's output, those that are done by the method that takes fewest."""
+    costs = {}
+    for name, own in ranks.items():
+        shape, enlarges = net.layers[name].shape, net.architecture.enlarges(name)
+        of_a_rank = _multiplications(shape, form, enlarges)
+        costs[name] = [_multiplications(shape, None, enlarges), *(rank * of_a_rank for rank in own)]
+    return costs
+
+
+@cache
+def _multiplications(shape: Shape, form: str | None, enlarges: bool) -> float:
+    """Of a dense layer, or in `form` for each rank."""
+    return fewest_multiplications(random_layer(shape, form, rank=1), enlarges)
 
 
 def in_seconds(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
@@ -124,7 +147,11 @@ def _multiples(step: int, limit: float) -> list[int]:
     return list(range(step, math.ceil(limit), step))
 
 
-TARGETS = {"flops": Target(in_flops, fixed_ranks), "measured": Target(in_seconds, vector_ranks)}
+TARGETS = {
+    "flops": Target(in_flops, fixed_ranks),
+    "multiplications": Target(in_multiplications, fixed_ranks),
+    "measured": Target(in_seconds, vector_ranks),
+}
 
 
 def by_rule(

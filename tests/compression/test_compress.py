@@ -242,7 +242,7 @@ def halved_rows(net):
         ({"speedup": 1e6}, "speed-up 1e[+]06: expected at most"),
         ({"max_drop": 0.1}, "expected some"),
         ({"rank": 3, "method": "tucker"}, "'tucker': expected one of svd, cp"),
-        ({"rank": 3, "target": "joules"}, "'joules': expected one of flops, measured"),
+        ({"rank": 3, "target": "joules"}, "'joules': expected one of flops, multiplications, measured"),
         ({"rank": 3, "fitted": "weights"}, "'weights': expected factors or bias"),
         ({"rank": 3, "fitted": "bias"}, "a bias is fitted to calibration pictures: expected some"),
         ({"rank": 3, "layers": "conv7"}, "no layer is called conv7"),
@@ -290,6 +290,7 @@ def test_the_command(tmp_path, capsys):
     assert "in theory" in said
     assert written["totals"]["theoretical_speedup"] >= 1.5
     assert written["totals"]["measured_speedup"] > 0
+    assert written["totals"]["speedup_over_direct"] > 0
     small = lsr.load(out)
     assert written["totals"]["bytes_after"] == out.stat().st_size
     assert written["totals"]["bytes_after"] < written["totals"]["bytes_before"]

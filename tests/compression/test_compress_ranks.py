@@ -10,6 +10,8 @@ from lowrank_sr.compression.network import ENDS
 from lowrank_sr.compression.ranks import TARGETS, Target
 from lowrank_sr.compression.sensitivity import Sensitivity
 from lowrank_sr.conv import timing
+from lowrank_sr.errors import InputError
+from lowrank_sr.network.multiplications import multiplications_per_pixel
 
 FORMS = ["svd", "cp"]
 
@@ -27,13 +29,14 @@ def loss(every, chosen):
     return sum(layer.losses[layer.ranks.index(chosen.get(name))] for name, layer in every.items())
 
 
+@pytest.mark.parametrize("target", ["flops", "multiplications"])
 @pytest.mark.parametrize("form", FORMS)
-def test_ranks_by_flops_are_the_same_on_every_machine(monkeypatch, form):
+def test_ranks_by_what_is_counted_are_the_same_on_every_machine(monkeypatch, form, target):
     net = lsr.RRDBNet.random(num_block=1, method="im2col")
     every = []
     for lanes in (4, 8, 16, 32):
         monkeypatch.setattr(ranks, "LANES", lanes)
-        every.append(ranks.candidates(net, inner(net), form, TARGETS["flops"]))
+        every.append(ranks.candidates(net, inner(net), form, TARGETS[target]))
     assert all(one == every[0] for one in every)
     for name, layer in every[0].items():
         assert all(rank % ranks.RANK_STEP == 0 for rank in layer.ranks[2:])
@@ -67,6 +70,30 @@ def test_six_times_fewer_flops_from_the_kernels_alone(form):
         for name, layer in net.layers.items()
     )
     assert net.flops_per_pixel / after >= 6
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_speedup_by_multiplications_is_one_over_the_best_exact_method(form):
+    net = lsr.RRDBNet.random(num_feat=32, num_block=1, num_grow_ch=16, method="im2col")
+    small = lsr.compress(net, form, speedup=1.3, images=(), target="multiplications")
+    before, after = multiplications_per_pixel(net), multiplications_per_pixel(small)
+    assert 1.3 <= before / after < 1.4
+    totals = small.meta["compression"]["totals"]
+    assert (totals["multiplications_before"], totals["multiplications_after"]) == (before, after)
+    # Winograd saves 5.06 of a dense layer, F(6, 3) 2.25 of a pair and nothing of CP: a pair is worth it from 2.25 on
+    assert totals["theoretical_speedup"] > (2 if form == "svd" else 4)
+
+
+@pytest.mark.parametrize("target", ["flops", "multiplications"])
+def test_a_layer_stays_dense_where_its_factors_cost_more_by_the_target(target):
+    """The break-even rank of 16 x 16 is 24 by FLOPs and 24 / 2.25 = 10.7 by multiplications."""
+    net = lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8, method="im2col")
+    for rank in (10, 11, 23, 24):
+        if rank >= (24 if target == "flops" else 11):
+            with pytest.raises(InputError, match=f"rank {rank}: no layer would cost less than it does dense"):
+                lsr.compress(net, rank=rank, layers="trunk_conv", images=(), target=target)
+        else:
+            assert lsr.compress(net, rank=rank, layers="trunk_conv", images=(), target=target).layers["trunk_conv"].rank
 
 
 @pytest.mark.slow
