@@ -80,6 +80,8 @@ def summary(description: dict[str, Any]) -> str:
         "measured: {measured_speedup:.2f} over the best exact method, {speedup_over_direct:.2f} over direct\n"
         "bytes on disk, as float32: {bytes_before:,}, after {bytes_after:,}"
     ).format(**description["totals"])
+    if description["vanished"]:
+        totals += f"\ndense blocks that have vanished, being worth less than they cost: {len(description['vanished'])}"
     return "\n\n".join([table(header, rows), totals, *_advice(description)])
 
 

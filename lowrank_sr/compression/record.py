@@ -12,10 +12,10 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 def describe(
     net: RRDBNet, small: RRDBNet, conditions: Mapping[str, float], errors: Mapping[str, float]
 ) -> dict[str, Any]:
-    """`totals` and `layers` of `small`, made from `net`: numbers, strings and None only, as JSON allows them.
+    """What became of `net` in `small`: numbers, strings and None only, as JSON allows them.
 
-    `conditions` are the condition numbers of all of `net`'s kernels, `errors` those of the factorised layers. FLOPs and
-    multiplications are for each pixel of the image.
+    `totals`, the dense blocks that have `vanished`, and `layers`. `conditions` are the condition numbers of all of
+    `net`'s kernels, `errors` those of the factorised layers. FLOPs and multiplications are for each pixel of the image.
     """
     return {
         "totals": {
@@ -26,6 +26,7 @@ def describe(
             "multiplications_after": multiplications_per_pixel(small),
             "multiplications_speedup": multiplications_per_pixel(net) / multiplications_per_pixel(small),
         },
+        "vanished": [block for block in net.architecture.dense_blocks() if block in small.vanished],
         "layers": [_row(net, small, name, conditions[name], errors.get(name)) for name in net.layers],
     }
 

@@ -16,12 +16,13 @@ LAYER = {
 
 
 def said(target, **totals):
-    return summary({"target": target, "layers": [LAYER], "totals": TOTALS | totals})
+    return summary({"target": target, "vanished": ["RRDB_trunk.0.RDB1"], "layers": [LAYER], "totals": TOTALS | totals})
 
 
 def test_every_speedup_says_beside_what():
     text = said("flops")
     assert "2.00 in theory, 0.91 by multiplications" in text
+    assert "dense blocks that have vanished, being worth less than they cost: 1" in text
     assert "0.90 over the best exact method, 2.50 over direct" in text
 
 
