@@ -3,6 +3,8 @@
 Dense       W[n, c, i, j]                                                         the kernel as trained
 Separable   W[n, c, i, j] = sum over k of horizontal[n, k, j] vertical[k, c, i]   SVD pair, rank K (Tai et al. 2015)
 CP          W[n, c, i, j] = sum over r of out[n, r] y[i, r] x[j, r] in[c, r]      rank R (Lebedev et al. 2014)
+
+A rank may be 0: the layer then gives its bias alone, whatever it reads.
 """
 
 from collections.abc import Mapping
@@ -39,8 +41,8 @@ class _Factors:
 
 
 def _check_shape(name: str, shape: tuple[int, ...], axes: str, lengths: dict[str, int]) -> None:
-    """Raise InputError unless the axes have the lengths known so far; add those that are new."""
-    fits = len(shape) == len(axes) and 0 not in shape
+    """Raise InputError unless the axes have the lengths known so far; add those that are new. Ranks may be 0."""
+    fits = len(shape) == len(axes) and all(length or axis in "KR" for axis, length in zip(axes, shape, strict=True))
     if not fits or any(lengths.setdefault(axis, length) != length for axis, length in zip(axes, shape, strict=True)):
         expected = ", ".join(str(lengths.get(axis, axis)) for axis in axes) + ("," if len(axes) == 1 else "")
         raise InputError(f"{name} has shape {shape}: expected ({expected})")

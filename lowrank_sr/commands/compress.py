@@ -19,6 +19,7 @@ from lowrank_sr.commands.options import (
 )
 from lowrank_sr.compression import calibration
 from lowrank_sr.compression.network import compress
+from lowrank_sr.compression.ranks import TARGETS
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.training.finetune import checked_length
@@ -45,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--rank", type=int, metavar="K", help="the same rank for every layer")
     rules.add_argument("--energy", type=float, metavar="E", help="a fraction of each kernel's energy")
     rules.add_argument("--condition", type=float, metavar="KAPPA", help="a condition number for each kernel")
-    rules.add_argument("--speedup", type=float, metavar="S", help="of the whole network")
+    rules.add_argument("--speedup", type=float, metavar="S", help="of the whole network, by --target")
     rules.add_argument("--max-drop", type=float, metavar="DB", help="PSNR lost on the calibration pictures, in dB")
     parser.add_argument(
         "--select-condition", type=float, metavar="T", help="only layers with a condition number above this"
@@ -63,9 +64,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_seed(parser)
     parser.add_argument(
         "--target",
-        choices=["flops", "measured"],
+        choices=list(TARGETS),
         default="flops",
-        help="count FLOPs, or time the layers on this machine (default: %(default)s)",
+        help="count FLOPs by the paper's formulas; or, for a speed-up over the best exact method, count the"
+        " multiplications that are really done, or time the layers on this machine (default: %(default)s)",
     )
     tuning = parser.add_argument_group("fine-tune afterwards (give both)")
     tuning.add_argument(

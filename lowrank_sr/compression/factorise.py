@@ -8,7 +8,7 @@ import numpy as np
 from lowrank_sr.compression.patch_statistics import Moments
 from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.errors import InputError
-from lowrank_sr.layers import CP, Dense, Separable
+from lowrank_sr.layers import CP, Dense, Separable, random_layer
 from lowrank_sr.lowrank import cp_als, refit_cp, refit_svd, svd
 from lowrank_sr.lowrank.data_norm import target_kernel
 from lowrank_sr.machine.threads import blas_threads, thread_count
@@ -54,11 +54,23 @@ def from_kernels(
 
 
 def _from_kernel(layer: Dense, form: str, rank: int, seed: int) -> tuple[Separable | CP, float]:
-    factors = svd.truncate(layer.weight, rank) if form == "svd" else _cp(layer.weight, rank, seed)
-    factorised = _layer(form, factors, layer.bias)
+    factorised = _layer(form, _of_kernel(layer.weight, form, rank, seed), layer.bias)
     weight = layer.weight.astype(np.float64)
     error = np.linalg.norm(weight - factorised.kernel())
     return factorised, float(error / np.linalg.norm(weight)) if error > 0 else 0.0
+
+
+def _of_kernel(kernel: np.ndarray, form: str, rank: int, seed: int) -> tuple[np.ndarray, ...]:
+    if rank == 0:
+        return _no_factors(form, kernel)
+    return svd.truncate(kernel, rank) if form == "svd" else _cp(kernel, rank, seed)
+
+
+def _no_factors(form: str, kernel: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Factors of rank 0."""
+    n, c, d, _ = kernel.shape
+    *factors, _ = random_layer((n, c, d), form, 0).arrays().values()
+    return tuple(factors)
 
 
 def _cp(kernel: np.ndarray, rank: int, seed: int) -> refit_cp.Factors:
@@ -70,6 +82,7 @@ def to_outputs(layer: Dense, form: str, rank: int, moments: Moments, seed: int =
 
     minimise E‖t - W' p - b'‖²:  W' fits the dense kernel that does so best, in the norm of G; b' = E[t] - W' E[p].
     The error is √(E‖t - W' p - b'‖² / V), V = Σ_n Var[t_n], with E‖t - W' p - b'‖² = V - 2 tr(B W'ᵀ) + tr(W' G W'ᵀ).
+    Of rank 0 b' = E[t] is all, and the error is 1.
 
     Raises InputError where the kernel has no pair of this rank.
     """
@@ -85,6 +98,8 @@ def to_outputs(layer: Dense, form: str, rank: int, moments: Moments, seed: int =
 
 
 def _refit(kernel: np.ndarray, form: str, rank: int, covariance: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    if rank == 0:
+        return _no_factors(form, kernel)
     if form == "svd":
         return refit_svd.refit(kernel, rank, covariance, FIT_ROUNDS[form])
     with blas_threads(1):  # dozens of sweeps, each of products too small for threads

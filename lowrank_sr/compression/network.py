@@ -61,7 +61,7 @@ def compress(
     condition : float, optional
         σ_1 / σ_K of each kernel's singular values, at most.
     speedup : float, optional
-        Theoretical, of the whole network, dense layers included; with target "measured", on this machine's clock.
+        Of the whole network, dense layers included, by `target`: theoretical, or over the best exact method.
     max_drop : float, optional
         PSNR in dB, on the calibration pictures' RGB, that may be lost.
     select_condition : float, optional
@@ -72,8 +72,9 @@ def compress(
         High-resolution photographs to calibrate with; by default the bundled ones, () for none.
     seed : int
         Of CP's start and of the crops and patches drawn.
-    target : "flops" or "measured"
-        Whether a layer's cost is counted or timed.
+    target : "flops", "multiplications" or "measured"
+        What a layer costs: FLOPs by the paper's formulas, the multiplications that are really done, after Winograd, or
+        seconds on this machine. The last two cost a dense layer by its best exact method.
     fitted : "factors" or "bias"
         What is fitted to the calibration pictures: factors and bias, or the bias alone, to factors of the kernel.
 

@@ -1,12 +1,18 @@
 """Which rank every layer gets, and what it costs.
 
-Ranks follow from a rule that each layer obeys by itself, or from a budget that all layers share. Costs are FLOPs by the
-paper's formulas, the same on every machine, or seconds on this one. A layer that would cost more in factors than it
-does dense stays dense.
+Ranks follow from a rule that each layer obeys by itself, or from a budget that all layers share. A layer has one of
+three prices:
+
+    flops             by the paper's formulas
+    multiplications   those that are really done, after Winograd; the same on every machine, as FLOPs are
+    measured          seconds on this machine
+
+By the last two a dense layer has the price of its best exact method: a speed-up is one over that. A layer that would
+cost more in factors than it does dense stays dense.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -17,12 +23,12 @@ from lowrank_sr.compression.sensitivity import Sensitivity
 from lowrank_sr.conv import timing
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense, random_layer
-from lowrank_sr.lowrank.ranks import allocate as allocate_budget
-from lowrank_sr.lowrank.ranks import condition_rank, energy_rank
+from lowrank_sr.lowrank.ranks import allocate, condition_rank, energy_rank, steps
 from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.machine.cpu import LANES
 from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network.auto import AUTO, of_dense_block
+from lowrank_sr.network.multiplications import fewest_multiplications
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 RANK_STEP = 8  # between candidate ranks: two vectors of the narrowest processors, half of one of the widest
@@ -51,6 +57,22 @@ def in_flops(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
         name: [flops.dense(*shape), *(flops.factorised(form, *shape, rank) for rank in ranks[name])]
         for name, shape in shapes.items()
     }
+
+
+def in_multiplications(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
+    """Multiplications for each pixel of the layer's output, those that are done by the method that takes fewest."""
+    costs = {}
+    for name, own in ranks.items():
+        shape, enlarges = net.layers[name].shape, net.architecture.enlarges(name)
+        of_a_rank = _multiplications(shape, form, enlarges)
+        costs[name] = [_multiplications(shape, None, enlarges), *(rank * of_a_rank for rank in own)]
+    return costs
+
+
+@cache
+def _multiplications(shape: Shape, form: str | None, enlarges: bool) -> float:
+    """Of a dense layer, or in `form` for each rank."""
+    return fewest_multiplications(random_layer(shape, form, rank=1), enlarges)
 
 
 def in_seconds(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
@@ -124,7 +146,11 @@ def _multiples(step: int, limit: float) -> list[int]:
     return list(range(step, math.ceil(limit), step))
 
 
-TARGETS = {"flops": Target(in_flops, fixed_ranks), "measured": Target(in_seconds, vector_ranks)}
+TARGETS = {
+    "flops": Target(in_flops, fixed_ranks),
+    "multiplications": Target(in_multiplications, fixed_ranks),
+    "measured": Target(in_seconds, vector_ranks),
+}
 
 
 def by_rule(
@@ -154,12 +180,23 @@ def by_rule(
     return chosen
 
 
+class Vanishing(NamedTuple):
+    """The layers of a dense block, and what the picture loses without it."""
+
+    names: Sequence[str]
+    loss: float
+
+
 class Candidates(NamedTuple):
-    """What one layer can become: `ranks`, of which the first is None, dense, with the cost and the loss of each."""
+    """What one layer can become: `ranks`, of which the first is None, dense, with the cost and the loss of each.
+
+    Of the last layer of a dense block also what becomes of the picture where all its layers have rank 0.
+    """
 
     ranks: list[int | None]
     costs: list[float]
     losses: list[float]
+    vanishing: Vanishing | None = None
 
 
 def candidates(
@@ -175,6 +212,7 @@ def candidates(
         name: [rank for rank in target.ranks(most) if rank >= LEAST_SHARE * most] if name in sensitivities else []
         for name, most in break_evens.items()
     }
+    blocks = {names[-1]: names for names in net.architecture.dense_blocks().values()}
     by_name = {}
     for name, pixel_costs in target.costs(net, form, every).items():
         ranks, break_even = every[name], break_evens[name]
@@ -184,7 +222,10 @@ def candidates(
             losses = costs[0] * (1 - costs / costs[0]) ** 2
         else:
             losses = np.append(0.0, _losses(sensitivity, np.array(ranks) / break_even, net.layers[name].shape))
-        by_name[name] = Candidates([None, *ranks], costs.tolist(), losses.tolist())
+        vanishing = None
+        if sensitivity is not None and sensitivity.vanished is not None:
+            vanishing = Vanishing(blocks[name], sensitivity.vanished)
+        by_name[name] = Candidates([None, *ranks], costs.tolist(), losses.tolist(), vanishing)
     return by_name
 
 
@@ -203,23 +244,61 @@ def within_cost(every: Mapping[str, Candidates], speedup: float) -> dict[str, in
     """
     if not speedup > 1:
         raise InputError(f"speed-up {speedup:g}: expected more than 1")
-    costs = [layer.costs for layer in every.values()]
-    losses = [layer.losses for layer in every.values()]
-    dense = sum(row[0] for row in costs)
-    most = dense / sum(min(row) for row in costs)
+    dense = sum(layer.costs[0] for layer in every.values())
+    vanishing = {name for layer in every.values() if layer.vanishing for name in layer.vanishing.names}
+    most = dense / sum(min(layer.costs) for name, layer in every.items() if name not in vanishing)
     if speedup > most:
         raise InputError(f"speed-up {speedup:g}: expected at most {most:.3g}, what these layers allow")
-    return _chosen(every, allocate_budget(costs, losses, dense / speedup))
+    return _within(every, "costs", "losses", dense / speedup)
 
 
 def within_loss(every: Mapping[str, Candidates], loss: float) -> dict[str, int]:
     """The ranks, by name, of least cost whose loss together is at most `loss`."""
-    costs = [layer.costs for layer in every.values()]
-    losses = [layer.losses for layer in every.values()]
-    return _chosen(every, allocate_budget(losses, costs, loss))
+    return _within(every, "losses", "costs", loss)
 
 
-def _chosen(every: Mapping[str, Candidates], choices: Sequence[int]) -> dict[str, int]:
-    """The ranks chosen; layers that stay dense have none."""
-    ranks = {name: layer.ranks[choice] for (name, layer), choice in zip(every.items(), choices, strict=True)}
+def _within(every: Mapping[str, Candidates], limited: str, saved: str, budget: float) -> dict[str, int]:
+    """The ranks, by name, of layers that do not stay dense: of `costs` and `losses` one is limited, one saved."""
+    left = {**every, **_vanished(every, limited, saved, budget)}
+    choices = allocate(_rows(left.values(), limited), _rows(left.values(), saved), budget)
+    ranks = {name: layer.ranks[choice] for (name, layer), choice in zip(left.items(), choices, strict=True)}
     return {name: rank for name, rank in ranks.items() if rank is not None}
+
+
+def _vanished(every: Mapping[str, Candidates], limited: str, saved: str, budget: float) -> dict[str, Candidates]:
+    """The layers of the dense blocks that vanish within the budget: rank 0 is what each can still become.
+
+    For this choice a block is one layer, whose candidates are what its five become together at one price after the
+    other, and nothing.
+    """
+    blocks = [layer.vanishing for layer in every.values() if layer.vanishing is not None]
+    in_blocks = {name for block in blocks for name in block.names}
+    others = [layer for name, layer in every.items() if name not in in_blocks]
+    limits, savings = _rows(others, limited), _rows(others, saved)
+    for block in blocks:
+        layers = [every[name] for name in block.names]
+        nothing = Candidates([0], [0.0], [block.loss])
+        limit, saving = (_rows(layers, field) for field in (limited, saved))
+        together = list(steps(limit, saving, np.inf))
+        limits.append([*_sums(limit, together), *getattr(nothing, limited)])
+        savings.append([*_sums(saving, together), *getattr(nothing, saved)])
+    choices = allocate(limits, savings, budget)[len(others) :]
+    gone = [
+        block
+        for block, choice, row in zip(blocks, choices, limits[len(others) :], strict=True)
+        if choice == len(row) - 1
+    ]
+    return {
+        name: Candidates([0], [0.0], [block.loss if name == block.names[-1] else 0.0])
+        for block in gone
+        for name in block.names
+    }
+
+
+def _rows(layers: Iterable[Candidates], field: str) -> list[list[float]]:
+    return [getattr(layer, field) for layer in layers]
+
+
+def _sums(rows: Sequence[Sequence[float]], choices: Iterable[Sequence[int]]) -> list[float]:
+    """The total of each choice of a candidate from every row."""
+    return [sum(row[candidate] for row, candidate in zip(rows, choice, strict=True)) for choice in choices]

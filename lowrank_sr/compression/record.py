@@ -5,20 +5,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from lowrank_sr import flops
+from lowrank_sr.network.multiplications import multiplications_per_pixel
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 
 def describe(
     net: RRDBNet, small: RRDBNet, conditions: Mapping[str, float], errors: Mapping[str, float]
 ) -> dict[str, Any]:
-    """`totals` and `layers` of `small`, made from `net`: numbers, strings and None only, as JSON allows them.
+    """What became of `net` in `small`: numbers, strings and None only, as JSON allows them.
 
-    `conditions` are the condition numbers of all of `net`'s kernels, `errors` those of the factorised layers. FLOPs are
-    for each pixel of the image.
+    `totals`, the dense blocks that have `vanished`, and `layers`. `conditions` are the condition numbers of all of
+    `net`'s kernels, `errors` those of the factorised layers. FLOPs and multiplications are for each pixel of the image.
     """
-    before, after = net.flops_per_pixel, small.flops_per_pixel
     return {
-        "totals": {"flops_before": before, "flops_after": after, "theoretical_speedup": before / after},
+        "totals": {
+            "flops_before": net.flops_per_pixel,
+            "flops_after": small.flops_per_pixel,
+            "theoretical_speedup": net.flops_per_pixel / small.flops_per_pixel,
+            "multiplications_before": multiplications_per_pixel(net),
+            "multiplications_after": multiplications_per_pixel(small),
+            "multiplications_speedup": multiplications_per_pixel(net) / multiplications_per_pixel(small),
+        },
+        "vanished": [block for block in net.architecture.dense_blocks() if block in small.vanished],
         "layers": [_row(net, small, name, conditions[name], errors.get(name)) for name in net.layers],
     }
 

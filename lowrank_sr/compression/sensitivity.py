@@ -30,7 +30,7 @@ from lowrank_sr.compression.patch_statistics import LayerMoments, Moments
 from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.factors import pair_kernel
-from lowrank_sr.layers import Dense, Separable
+from lowrank_sr.layers import Dense, Layer, Separable
 from lowrank_sr.lowrank import refit_svd
 from lowrank_sr.lowrank.data_norm import relative_error
 from lowrank_sr.network.esrgan import Compute, forward
@@ -52,17 +52,22 @@ class Sensitivity(NamedTuple):
     `weight`: mean squared error of the picture for a relative error of 1. Their product estimates the loss:
 
         loss(K) = weight · curve[K]²
+
+    `vanished`, of the last layer of a dense block: the mean squared error of the picture without the block, D(x) = x +
+    0.2 E[conv5], where all its layers were asked for.
     """
 
     curve: np.ndarray
     weight: float
+    vanished: float | None = None
 
 
 class Probe(NamedTuple):
-    """A layer compressed to PROBE_SPEEDUP, and the relative error of its output."""
+    """A layer compressed to PROBE_SPEEDUP, the relative error of its output, and a layer that gives its mean alone."""
 
     layer: Separable
     error: float
+    mean: Separable
 
 
 def sensitivities(
@@ -70,11 +75,20 @@ def sensitivities(
 ) -> dict[str, Sensitivity]:
     """The sensitivities of layers `names` of a dense network, on crops `low` (B, h, h, 3), by name.
 
-    One pass for the error curves, then one over a few small crops for each layer; `report` is called after each layer.
+    One pass for the error curves, then one over a few small crops for each layer, and for each dense block; `report` is
+    called after each layer.
     """
     curves, probes = _curves(net, low[:CURVE_CROPS], names, seed, report)
-    weights = _weights(net, _centres(low), probes, report)
-    return {name: Sensitivity(curves[name], weights[name]) for name in curves}
+    picture_loss = _picture_loss(net, _centres(low))
+    blocks = net.architecture.dense_blocks().values()
+    last = {layers[-1] for layers in blocks if all(layer in probes for layer in layers)}
+    measured = {}
+    for name, probe in probes.items():
+        weight = picture_loss(name, probe.layer) / max(probe.error, LEAST_ERROR) ** 2
+        vanished = picture_loss(name, probe.mean) if name in last else None
+        measured[name] = Sensitivity(curves[name], weight, vanished)
+        report()
+    return measured
 
 
 def _curves(
@@ -107,8 +121,11 @@ def _probe(layer: Dense, moments: Moments) -> Probe:
     factors = refit_svd.refit(layer.weight, rank, moments.covariance, rounds=0)
     kernel = pair_kernel(*factors)
     bias = layer.bias + (layer.weight - kernel).reshape(n, -1) @ moments.mean
-    compressed = Separable(*(np.ascontiguousarray(array, np.float32) for array in (*factors, bias)))
-    return Probe(compressed, relative_error(layer.weight, kernel, moments.covariance))
+    return Probe(
+        Separable(*factors, bias),
+        relative_error(layer.weight, kernel, moments.covariance),
+        Separable(np.zeros((0, c, d)), np.zeros((n, 0, d)), moments.output_mean),
+    )
 
 
 def _centres(low: np.ndarray) -> np.ndarray:
@@ -118,10 +135,8 @@ def _centres(low: np.ndarray) -> np.ndarray:
     return low[:PROBE_CROPS, inner, inner]
 
 
-def _weights(
-    net: RRDBNet, crops: np.ndarray, probes: Mapping[str, Probe], report: Callable[[], object]
-) -> dict[str, float]:
-    """Mean squared difference of the picture over the squared relative error of the layer."""
+def _picture_loss(net: RRDBNet, crops: np.ndarray) -> Callable[[str, Layer], float]:
+    """loss(name, layer): the mean squared difference that `layer`, in the place of that name, makes to the picture."""
     run = {name: on_stacks(layer, net.method) for name, layer in net.layers.items()}
     outputs: dict[str, np.ndarray] = {}
 
@@ -129,16 +144,15 @@ def _weights(
         outputs[name] = run[name](x)
         return outputs[name]
 
-    reference = forward(net.architecture, crops, remember)
-    order, weights = list(net.layers), {}
-    for name, probe in probes.items():
+    reference, order = forward(net.architecture, crops, remember), list(net.layers)
+
+    def loss(name: str, layer: Layer) -> float:
         before = {each: outputs[each] for each in order[: order.index(name)]}
-        changed = run | {name: on_stacks(probe.layer, net.method)}
+        changed = run | {name: on_stacks(layer, net.method)}
         difference = forward(net.architecture, crops, _knowing(before, changed)) - reference
-        loss = float(np.square(difference, dtype=np.float64).mean())
-        weights[name] = loss / max(probe.error, LEAST_ERROR) ** 2
-        report()
-    return weights
+        return float(np.square(difference, dtype=np.float64).mean())
+
+    return loss
 
 
 def _knowing(known: Mapping[str, np.ndarray], run: Mapping[str, OnStacks]) -> Compute:

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from lowrank_sr.conv import bias_alone
 from lowrank_sr.conv.algorithm import Algorithm, AnyAlgorithm, AnyDenseBlockAlgorithm, DenseBlockAlgorithm
 from lowrank_sr.conv.cp import ALGORITHM as _CP
 from lowrank_sr.conv.dense_block import ALGORITHM as _DENSE_BLOCK
@@ -31,10 +32,12 @@ def algorithms_of(form: type[Layer]) -> list[AnyAlgorithm]:
 def algorithm_of(layer: Layer, method: str) -> AnyAlgorithm:
     """The algorithm that computes `layer` by `method`, or directly where its form has none of that name.
 
-    Raises InputError for a name that no form has.
+    Layers of rank 0 have one for all methods. Raises InputError for a name that no form has.
     """
     if method not in METHODS:
         raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+    if layer.rank == 0:
+        return bias_alone.BY_FORM[type(layer)]
     by_name = {each.name: each for each in algorithms_of(type(layer))}
     return by_name.get(method, by_name["direct"])
 

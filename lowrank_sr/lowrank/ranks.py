@@ -1,6 +1,6 @@
 """Which rank: from an energy, a condition number, a speed-up of one layer, or a budget for the whole network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -116,6 +116,16 @@ def allocate(costs: Sequence[Sequence[float]], losses: Sequence[Sequence[float]]
     Shoham and Gersho, "Efficient bit allocation for an arbitrary set of quantizers", IEEE Trans. ASSP 36,
     1988.
     """
+    *_, last = steps(costs, losses, budget)
+    return last
+
+
+def steps(costs: Sequence[Sequence[float]], losses: Sequence[Sequence[float]], budget: float) -> Iterator[list[int]]:
+    """Yield the choices of `allocate` after each of its steps, the cheapest first.
+
+    Without a limit, a budget of infinity, they are what the layers should be together at whatever cost: the corners of
+    the lower convex hull of their sums.
+    """
     cost, loss = _padded(costs), _padded(losses)  # (layers, candidates)
     layers = np.arange(len(cost))
     choice = np.lexsort((loss, cost))[:, 0]  # the cheapest; of equals, the one that loses least
@@ -125,11 +135,12 @@ def allocate(costs: Sequence[Sequence[float]], losses: Sequence[Sequence[float]]
     remaining = budget - spent
 
     while True:
+        yield [int(candidate) for candidate in choice]
         extra = cost - cost[layers, choice, None]
         saved = loss[layers, choice, None] - loss
         fits = (saved > 0) & (extra <= remaining)
         if not fits.any():
-            return [int(candidate) for candidate in choice]
+            return
         slope = np.divide(saved, extra, out=np.full_like(cost, -np.inf), where=fits)
         layer, candidate = np.unravel_index(slope.argmax(), slope.shape)
         remaining -= extra[layer, candidate]

@@ -42,7 +42,7 @@ def call_bytes(net: RRDBNet, height: int, width: int, threads: int) -> int:
         image += 2 * 4 * height * width * design.in_channels
     pixels = allocated_bytes(height, width, design.in_channels)
     features = allocated_bytes(height, width, design.num_feat)
-    grown = GROWTHS * allocated_bytes(height, width, design.num_grow_ch)
+    grown = GROWTHS * allocated_bytes(height, width, design.num_grow_ch) if _kinds_of_blocks(net) else 0
     tail = tail_bytes(height, width, design.num_feat, _factors(design))
     out: int = 4 * height * width * 4**design.upsamplings * design.out_channels
     return image + pixels + features + max(2 * features + grown, tail + out) + _scratch(net, height, width, threads)
@@ -84,9 +84,11 @@ def _dense_block_scratch(net: RRDBNet, names: Sequence[str], call: Call) -> Scra
 
 
 def _kinds_of_blocks(net: RRDBNet) -> list[tuple[list[str], int]]:
-    """The layers of one dense block of each kind, and how many of the kind there are."""
+    """The layers of one dense block of each kind, and how many of the kind there are; of those that do not vanish."""
     kinds: dict[tuple[object, ...], list[list[str]]] = {}
-    for names in net.architecture.dense_blocks().values():
+    for block, names in net.architecture.dense_blocks().items():
+        if block in net.vanished:
+            continue
         layers = [net.layers[name] for name in names]
         kind = [(net.methods[name], type(layer), layer.rank) for name, layer in zip(names, layers, strict=True)]
         kinds.setdefault(tuple(kind), []).append(names)

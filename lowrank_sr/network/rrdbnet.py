@@ -8,10 +8,13 @@ In the trunk RRDB_i reads and writes x1: its dense blocks lead from x1 to x2 to 
 adds as the RRDB's outer skip and writes over at the same time. With g1 to g4 this needs 3 num_feat + 4 num_grow_ch
 floats a pixel: 1.3 KB for ESRGAN. conv_first's features are computed a second time instead of being kept through the
 trunk: 27 multiply-adds each. The tail goes over bands of rows (`tail.py`).
+
+A dense block whose conv5 has rank 0 vanishes: x + 0.2 bias is left of it, and of an RRDB of three such blocks
+x + 0.2 (x + 0.2 (bias1 + bias2 + bias3)).
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from lowrank_sr import flops
+from lowrank_sr.conv.bias_alone import write_bias
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap, allocate, from_array
 from lowrank_sr.conv.methods import Convolution, DenseBlockConvolution, convolution, dense_block_convolution
@@ -26,7 +30,7 @@ from lowrank_sr.conv.upsampled import upsampled_convolution
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
 from lowrank_sr.network import weights
-from lowrank_sr.network.architecture import CONVOLUTIONS, Architecture, architecture_of
+from lowrank_sr.network.architecture import CONVOLUTIONS, DENSE_BLOCKS, Architecture, architecture_of
 from lowrank_sr.network.auto import AUTO, check_method, concrete, of_dense_block
 from lowrank_sr.network.esrgan import BETA, SLOPE
 from lowrank_sr.network.random_weights import random_layers
@@ -93,14 +97,20 @@ class RRDBNet:
         return sum(layer.parameters for layer in self.layers.values())
 
     @cached_property
+    def vanished(self) -> frozenset[str]:
+        """The names of the dense blocks whose last layer has rank 0: of such a block only x + 0.2 bias is computed."""
+        return frozenset(block for block, layers in self._block_layers.items() if layers[-1].rank == 0)
+
+    @cached_property
     def methods(self) -> Mapping[str, str]:
         """The method that computes each layer, by its name, where "auto" has chosen for this machine."""
         if self._choices:
             return self._choices
         in_blocks: dict[str, str] = {}
-        for names in self.architecture.dense_blocks().values():
-            methods = of_dense_block([self.layers[name] for name in names], self.method)
-            in_blocks.update(zip(names, methods, strict=True))
+        for block, names in self.architecture.dense_blocks().items():
+            if block not in self.vanished:
+                methods = of_dense_block(self._block_layers[block], self.method)
+                in_blocks.update(zip(names, methods, strict=True))
         return {name: in_blocks.get(name) or concrete(layer, self.method) for name, layer in self.layers.items()}
 
     def with_method(self, method: str) -> "RRDBNet":
@@ -187,14 +197,19 @@ class RRDBNet:
         conv = partial(self._conv, progress)
         num_feat, num_grow_ch = self.architecture.num_feat, self.architecture.num_grow_ch
         x1, x2, x3 = (allocate(pixels.height, pixels.width, num_feat) for _ in range(3))  # (h, w, num_feat) each
-        grown = [allocate(pixels.height, pixels.width, num_grow_ch) for _ in range(GROWTHS)]  # g1 ... g4
+        maps_of_blocks = 0 if len(self.vanished) == len(self._block_layers) else GROWTHS
+        grown = [allocate(pixels.height, pixels.width, num_grow_ch) for _ in range(maps_of_blocks)]  # g1 ... g4
 
         conv("conv_first", pixels, x1)
         block = partial(self._dense_block, progress, grown)
         for i in range(self.architecture.num_block):
-            block(f"RRDB_trunk.{i}.RDB1", x1, x2, scale=BETA, skip=x1)
-            block(f"RRDB_trunk.{i}.RDB2", x2, x3, scale=BETA, skip=x2)
-            block(f"RRDB_trunk.{i}.RDB3", x3, x1, scale=BETA**2, skip=x3, skip_scale=BETA, outer=x1)
+            rdb1, rdb2, rdb3 = (f"RRDB_trunk.{i}.RDB{j}" for j in range(1, DENSE_BLOCKS + 1))
+            if self.vanished.issuperset((rdb1, rdb2, rdb3)):
+                self._vanished_rrdb(progress, (rdb1, rdb2, rdb3), x1)
+                continue
+            block(rdb1, x1, x2, scale=BETA, skip=x1)
+            block(rdb2, x2, x3, scale=BETA, skip=x2)
+            block(rdb3, x3, x1, scale=BETA**2, skip=x3, skip_scale=BETA, outer=x1)
         conv("trunk_conv", x1, x2)
         conv("conv_first", pixels, x3, skip=x2)
         return x3
@@ -208,13 +223,25 @@ class RRDBNet:
         y: FeatureMap,
         **epilogue: Any,
     ) -> None:
-        """Write g1 to g4 into `grown`, and what `epilogue` makes of conv5 into `y`."""
-        layers, convolve = self._dense_blocks[name]
+        """Write what `epilogue` makes of conv5 into `y` and, unless the block vanishes, g1 to g4 into `grown`."""
+        layers = self._block_layers[name]
         *growing, last = layers
-        epilogues = [*(Epilogue(layer.bias, slope=SLOPE) for layer in growing), Epilogue(last.bias, **epilogue)]
-        convolve(x, [*grown, y], epilogues)
+        of_last = Epilogue(last.bias, **epilogue)
+        if name in self.vanished:
+            write_bias(y, of_last)
+        else:
+            epilogues = [*(Epilogue(layer.bias, slope=SLOPE) for layer in growing), of_last]
+            self._dense_blocks[name](x, [*grown, y], epilogues)
         if progress is not None:
             progress(sum(map(flops.per_pixel, layers)) * y.height * y.width)
+
+    def _vanished_rrdb(self, progress: FlopsDone | None, blocks: Sequence[str], x: FeatureMap) -> None:
+        """Write x + 0.2 (x + 0.2 (bias1 + bias2 + bias3)) in the place of x."""
+        bias: np.ndarray = np.add.reduce([self._block_layers[block][-1].bias for block in blocks])
+        write_bias(x, Epilogue(bias, scale=BETA**2, skip=x, skip_scale=BETA, outer=x))
+        if progress is not None:
+            layers = [layer for block in blocks for layer in self._block_layers[block]]
+            progress(sum(map(flops.per_pixel, layers)) * x.height * x.width)
 
     def _tail(self, progress: FlopsDone | None) -> list[Stage]:
         """upconv1 to conv_last, each over what the one before it gives; the upconvs enlarge it by 2."""
@@ -228,13 +255,20 @@ class RRDBNet:
         return stages
 
     @cached_property
-    def _dense_blocks(self) -> dict[str, tuple[list[Layer], DenseBlockConvolution]]:
-        """Every dense block's layers and what computes them, their kernels prepared."""
-        blocks = {}
-        for block, names in self.architecture.dense_blocks().items():
-            layers = [self.layers[name] for name in names]
-            blocks[block] = layers, dense_block_convolution(layers, [self.methods[name] for name in names])
-        return blocks
+    def _block_layers(self) -> dict[str, list[Layer]]:
+        """The layers of every dense block, by its name."""
+        return {
+            block: [self.layers[name] for name in names] for block, names in self.architecture.dense_blocks().items()
+        }
+
+    @cached_property
+    def _dense_blocks(self) -> dict[str, DenseBlockConvolution]:
+        """What computes each dense block that does not vanish, the kernels of its layers prepared."""
+        return {
+            block: dense_block_convolution(self._block_layers[block], [self.methods[name] for name in names])
+            for block, names in self.architecture.dense_blocks().items()
+            if block not in self.vanished
+        }
 
     @cached_property
     def _convolutions(self) -> dict[str, Convolution]:

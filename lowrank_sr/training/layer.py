@@ -9,6 +9,7 @@ from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap
 from lowrank_sr.conv.methods import Convolution, convolution
 from lowrank_sr.layers import CP, Dense, Layer, Separable
+from lowrank_sr.training.bias import BiasBackward
 from lowrank_sr.training.cp import CPBackward
 from lowrank_sr.training.dense import DenseBackward
 from lowrank_sr.training.separable import SeparableBackward
@@ -24,6 +25,10 @@ _BACKWARD: dict[type[Layer], Callable[..., Backward]] = {
     Separable: SeparableBackward,
     CP: CPBackward,
 }
+
+
+def _derivative(layer: Layer) -> Backward:
+    return BiasBackward(layer) if layer.rank == 0 else _BACKWARD[type(layer)](layer)
 
 
 class TrainedLayer(NamedTuple):
@@ -42,7 +47,7 @@ class TrainedLayer(NamedTuple):
 
     def forward_again(self, stack: Stack, x: FeatureMap, y: FeatureMap, **terms: Any) -> Backward:
         """`forward`, and the derivative at `x`: an SVD pair keeps for it what it would compute once more."""
-        backward = _BACKWARD[type(self.layer)](self.layer)
+        backward = _derivative(self.layer)
         if isinstance(backward, SeparableBackward):
             backward.forward(x, y, Epilogue(self.layer.bias, **terms))
             stack.clear_gaps(y)
@@ -61,7 +66,7 @@ class TrainedLayer(NamedTuple):
         **terms: Any,
     ) -> dict[str, np.ndarray]:
         """The gradients of the layer's arrays, where y is `scale` times its output; write that of `x` into `d_x`."""
-        derivative = derivative or _BACKWARD[type(self.layer)](self.layer)
+        derivative = derivative or _derivative(self.layer)
         no_bias = np.zeros(self.layer.shape[1], DTYPE)
         gradients = derivative(x, d_y, d_x, Epilogue(no_bias, scale=scale, **terms))
         stack.clear_gaps(d_x)

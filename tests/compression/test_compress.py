@@ -1,6 +1,7 @@
 """A whole network compressed: budgets kept, pictures kept, and what the file says of it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import lowrank_sr as lsr
 from lowrank_sr import flops, layers
 from lowrank_sr.cli import main
-from lowrank_sr.compression import calibration, factorise, stacks
+from lowrank_sr.compression import calibration, factorise, fit, stacks
+from lowrank_sr.compression.sensitivity import sensitivities
 from lowrank_sr.conv.methods import convolve
 from lowrank_sr.errors import InputError
 from lowrank_sr.lowrank import cp_als, svd
@@ -242,7 +244,7 @@ def halved_rows(net):
         ({"speedup": 1e6}, "speed-up 1e[+]06: expected at most"),
         ({"max_drop": 0.1}, "expected some"),
         ({"rank": 3, "method": "tucker"}, "'tucker': expected one of svd, cp"),
-        ({"rank": 3, "target": "joules"}, "'joules': expected one of flops, measured"),
+        ({"rank": 3, "target": "joules"}, "'joules': expected one of flops, multiplications, measured"),
         ({"rank": 3, "fitted": "weights"}, "'weights': expected factors or bias"),
         ({"rank": 3, "fitted": "bias"}, "a bias is fitted to calibration pictures: expected some"),
         ({"rank": 3, "layers": "conv7"}, "no layer is called conv7"),
@@ -289,6 +291,53 @@ def test_every_calibration_picture_is_seen_however_many_there_are():
     assert len(crops.high) == calibration.WITH_TRUTH
 
 
+def with_a_block_worth_nothing(net, block):
+    """The network with a conv5 in `block` that gives next to nothing but its bias."""
+    layer = net.layers[f"{block}.conv5"]
+    return lsr.RRDBNet({**net.layers, f"{block}.conv5": replace(layer, weight=1e-4 * layer.weight)}, net.method)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rule", [{"speedup": 1.3}, {"max_drop": 0.02}], ids=str)
+def test_a_dense_block_that_is_worth_nothing_vanishes(net, form, rule):
+    block = "RRDB_trunk.0.RDB2"
+    useless = with_a_block_worth_nothing(net, block)
+    small = lsr.compress(useless, form, images=PICTURES, **rule)
+    record = small.meta["compression"]
+    assert set(record["vanished"]) == small.vanished
+    assert block in small.vanished
+    rows = [row for row in record["layers"] if row["name"].startswith(block)]
+    assert [(row["rank"], row["flops_after"], row["chosen"]) for row in rows] == [(0, 0, True)] * 5
+    assert record["totals"]["flops_after"] == small.flops_per_pixel
+    if "speedup" in rule:
+        assert small.vanished == {block}
+        assert 1.3 <= record["totals"]["theoretical_speedup"] < 1.4
+        assert difference(useless, small, photograph(17)) < 0.1
+
+
+@pytest.mark.parametrize("arguments", [{"images": ()}, {"layers": "*conv5"}, {"layers": "trunk_conv"}], ids=str)
+def test_a_block_vanishes_where_it_was_measured_and_may(net, arguments):
+    useless = with_a_block_worth_nothing(net, "RRDB_trunk.0.RDB2")
+    small = lsr.compress(useless, **{"images": PICTURES, "speedup": 1.01} | arguments)
+    assert not small.vanished
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_block_is_worth_is_what_the_picture_loses_without_it(net, form):
+    low = np.stack([lsr.imresize(picture, 1 / 4)[:16, :16] for picture in PICTURES]).astype(np.float32)
+    names = [name for name in net.layers if name.startswith("RRDB_trunk.0.RDB2")]
+    measured = sensitivities(net, low, names, 0, lambda: None)
+    assert [name for name in names if measured[name].vanished is not None] == ["RRDB_trunk.0.RDB2.conv5"]
+    # the biases of rank 0 are fitted to the mean, too
+    small, errors = fit.factorised(net, form, dict.fromkeys(names, 0), low, 0, lambda: None)
+    lost = np.mean([np.square(small(image) - net(image), dtype=float).mean() for image in low])
+    assert measured[names[-1]].vanished == pytest.approx(lost, rel=1e-3)
+    assert errors == pytest.approx(dict.fromkeys(names, 1.0))
+    alone, errors = fit.factorised(net, form, dict.fromkeys(names, 0), None, 0, lambda: None)
+    np.testing.assert_array_equal(alone.layers[names[-1]].bias, net.layers[names[-1]].bias)
+    assert errors == pytest.approx(dict.fromkeys(names, 1.0))
+
+
 @pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     dense, out, report = tmp_path / "dense.npz", tmp_path / "small.npz", tmp_path / "report.json"
@@ -304,6 +353,7 @@ def test_the_command(tmp_path, capsys):
     assert "in theory" in said
     assert written["totals"]["theoretical_speedup"] >= 1.5
     assert written["totals"]["measured_speedup"] > 0
+    assert written["totals"]["speedup_over_direct"] > 0
     small = lsr.load(out)
     assert written["totals"]["bytes_after"] == out.stat().st_size
     assert written["totals"]["bytes_after"] < written["totals"]["bytes_before"]

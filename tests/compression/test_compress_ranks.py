@@ -1,7 +1,11 @@
 """Which ranks layers can have, what they cost, and the best of them within a budget."""
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
@@ -10,6 +14,8 @@ from lowrank_sr.compression.network import ENDS
 from lowrank_sr.compression.ranks import TARGETS, Target
 from lowrank_sr.compression.sensitivity import Sensitivity
 from lowrank_sr.conv import timing
+from lowrank_sr.errors import InputError
+from lowrank_sr.network.multiplications import multiplications_per_pixel
 
 FORMS = ["svd", "cp"]
 
@@ -27,13 +33,14 @@ def loss(every, chosen):
     return sum(layer.losses[layer.ranks.index(chosen.get(name))] for name, layer in every.items())
 
 
+@pytest.mark.parametrize("target", ["flops", "multiplications"])
 @pytest.mark.parametrize("form", FORMS)
-def test_ranks_by_flops_are_the_same_on_every_machine(monkeypatch, form):
+def test_ranks_by_what_is_counted_are_the_same_on_every_machine(monkeypatch, form, target):
     net = lsr.RRDBNet.random(num_block=1, method="im2col")
     every = []
     for lanes in (4, 8, 16, 32):
         monkeypatch.setattr(ranks, "LANES", lanes)
-        every.append(ranks.candidates(net, inner(net), form, TARGETS["flops"]))
+        every.append(ranks.candidates(net, inner(net), form, TARGETS[target]))
     assert all(one == every[0] for one in every)
     for name, layer in every[0].items():
         assert all(rank % ranks.RANK_STEP == 0 for rank in layer.ranks[2:])
@@ -67,6 +74,30 @@ def test_six_times_fewer_flops_from_the_kernels_alone(form):
         for name, layer in net.layers.items()
     )
     assert net.flops_per_pixel / after >= 6
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_speedup_by_multiplications_is_one_over_the_best_exact_method(form):
+    net = lsr.RRDBNet.random(num_feat=32, num_block=1, num_grow_ch=16, method="im2col")
+    small = lsr.compress(net, form, speedup=1.3, images=(), target="multiplications")
+    before, after = multiplications_per_pixel(net), multiplications_per_pixel(small)
+    assert 1.3 <= before / after < 1.4
+    totals = small.meta["compression"]["totals"]
+    assert (totals["multiplications_before"], totals["multiplications_after"]) == (before, after)
+    # Winograd saves 5.06 of a dense layer, F(6, 3) 2.25 of a pair and nothing of CP: a pair is worth it from 2.25 on
+    assert totals["theoretical_speedup"] > (2 if form == "svd" else 4)
+
+
+@pytest.mark.parametrize("target", ["flops", "multiplications"])
+def test_a_layer_stays_dense_where_its_factors_cost_more_by_the_target(target):
+    """The break-even rank of 16 x 16 is 24 by FLOPs and 24 / 2.25 = 10.7 by multiplications."""
+    net = lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8, method="im2col")
+    for rank in (10, 11, 23, 24):
+        if rank >= (24 if target == "flops" else 11):
+            with pytest.raises(InputError, match=f"rank {rank}: no layer would cost less than it does dense"):
+                lsr.compress(net, rank=rank, layers="trunk_conv", images=(), target=target)
+        else:
+            assert lsr.compress(net, rank=rank, layers="trunk_conv", images=(), target=target).layers["trunk_conv"].rank
 
 
 @pytest.mark.slow
@@ -172,3 +203,83 @@ def test_budgets_over_given_costs():
     assert cost(every, chosen) <= dense / 1.05
     assert "upconv1" not in chosen or chosen["upconv1"] > chosen["trunk_conv"]
     assert loss(every, ranks.within_loss(every, 1e-4)) <= 1e-4
+
+
+def without_blocks(net, losses):
+    """Sensitivities of all inner layers alike, but for what the dense blocks of these names are worth."""
+    curve = np.linspace(1, 0, 193)
+    last = {names[-1]: losses.get(block) for block, names in net.architecture.dense_blocks().items()}
+    return {name: Sensitivity(curve, 1.0, last.get(name)) for name in inner(net)}
+
+
+@pytest.mark.parametrize("target", ["flops", "multiplications"])
+def test_a_dense_block_vanishes_where_that_costs_the_picture_least(target):
+    net = lsr.RRDBNet.random(num_feat=64, num_block=1, num_grow_ch=32, method="im2col")
+    names = net.architecture.dense_blocks()["RRDB_trunk.0.RDB2"]
+    losses = {"RRDB_trunk.0.RDB1": 1e3, "RRDB_trunk.0.RDB2": 1e-6}
+    every = ranks.candidates(net, without_blocks(net, losses), "svd", TARGETS[target])
+    chosen = ranks.within_cost(every, 1.5)
+    assert {name for name, rank in chosen.items() if rank == 0} == set(names)
+    spent = sum(layer.costs[layer.ranks.index(chosen.get(name))] for name, layer in every.items() if name not in names)
+    dense = cost(every, {})
+    assert 0.9 * dense / 1.5 <= spent <= dense / 1.5  # what the block leaves goes to others
+    assert set(ranks.within_loss(every, 1e-5)) >= set(names)
+    assert 0 not in ranks.within_loss(every, 1e-7).values()
+    worth_much = without_blocks(net, dict.fromkeys(net.architecture.dense_blocks(), 1e3))
+    assert 0 not in ranks.within_cost(ranks.candidates(net, worth_much, "svd", TARGETS[target]), 1.5).values()
+
+
+def test_more_than_factors_allow_is_reached_without_dense_blocks():
+    net = lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8, method="im2col")
+    factors = ranks.candidates(net, without_blocks(net, {}), "svd", TARGETS["flops"])
+    most = cost(factors, {}) / sum(min(layer.costs) for layer in factors.values())
+    with pytest.raises(InputError, match="expected at most"):
+        ranks.within_cost(factors, 1.001 * most)
+    losses = dict.fromkeys(net.architecture.dense_blocks(), 1e9)
+    chosen = ranks.within_cost(
+        ranks.candidates(net, without_blocks(net, losses), "svd", TARGETS["flops"]), 1.001 * most
+    )
+    assert 0 in chosen.values()
+
+
+POINTS = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 100)), min_size=1, max_size=3)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.lists(POINTS, min_size=1, max_size=2)), min_size=1, max_size=3),
+    st.floats(0, 1),
+)
+def test_blocks_that_may_vanish_near_brute_force(blocks, fraction):
+    """The loss is at most one step above the least: that of a block, and that of a layer with what is left."""
+    every, choices, one_step = {}, [], 0
+    for i, (vanished, layers) in enumerate(blocks):
+        names = [f"{i}.{k}" for k in range(len(layers))]
+        for name, points in zip(names, layers, strict=True):
+            last = ranks.Vanishing(names, float(vanished)) if name == names[-1] else None
+            costs, losses = ([float(point[axis]) for point in points] for axis in (0, 1))
+            every[name] = ranks.Candidates([None, *range(1, len(points))], costs, losses, last)
+        joint = [tuple(map(sum, zip(*each, strict=True))) for each in itertools.product(*layers)]
+        choices.append([*joint, (0, vanished)])
+        one_step = max(one_step, max(point[1] for point in choices[-1]))
+    most = sum(max(point[0] for point in row) for row in choices)
+    budget = fraction * most
+    least = min(
+        sum(point[1] for point in each)
+        for each in itertools.product(*choices)
+        if sum(point[0] for point in each) <= budget
+    )
+    chosen = ranks._within(every, "costs", "losses", budget)
+    spent = lost = 0.0
+    for vanished, names in (
+        (layer.vanishing.loss, layer.vanishing.names) for layer in every.values() if layer.vanishing
+    ):
+        if chosen.get(names[-1]) == 0:
+            assert {chosen[name] for name in names} == {0}
+            lost += vanished
+            continue
+        for name in names:
+            index = every[name].ranks.index(chosen.get(name))
+            spent, lost = spent + every[name].costs[index], lost + every[name].losses[index]
+    assert spent <= budget
+    assert lost <= least + one_step

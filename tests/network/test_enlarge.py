@@ -181,6 +181,14 @@ def test_memory_of_every_algorithm_is_what_the_model_says(form, method):
     assert_needs_what_the_model_says(lsr.RRDBNet(layers, method), 200, 160)
 
 
+@pytest.mark.parametrize("blocks", [2, 3])
+def test_memory_without_dense_blocks_is_what_the_model_says(blocks):
+    net = random_net(Architecture(64, 1, 32, 0, 3, 3))
+    names = [name for block in list(net.architecture.dense_blocks().values())[:blocks] for name in block]
+    layers = {**net.layers, **{name: random_layer(net.layers[name].shape, "svd", 0) for name in names}}
+    assert_needs_what_the_model_says(lsr.RRDBNet(layers, "direct"), 200, 160)
+
+
 def assert_needs_what_the_model_says(net, height, width):
     picture = np.zeros((height, width, 3), np.float32)
     net(picture[:8, :8])  # prepares the kernels

@@ -1,11 +1,16 @@
 """The page of the network against PyTorch, and the fast walk against the page."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from exact_network import SIZES, assert_makes, exact_picture, image_for, random_net
 
 import lowrank_sr as lsr
+from lowrank_sr import flops
+from lowrank_sr.conv.feature_map import allocate
 from lowrank_sr.layers import random_layer
+from lowrank_sr.network import rrdbnet
 from lowrank_sr.network.architecture import Architecture
 from lowrank_sr.network.esrgan import forward
 
@@ -65,6 +70,38 @@ def test_the_fast_walk_of_a_factorised_network_equals_the_page(form, methods):
     net = lsr.RRDBNet(layers)
     image = image_for(design, (13, 7))
     assert_makes(net, image, exact_picture(net, image), methods)
+
+
+def without(net, blocks, form):
+    """The network with all layers of these dense blocks of rank 0."""
+    layers = dict(net.layers)
+    for block in blocks:
+        for name in net.architecture.dense_blocks()[block]:
+            layers[name] = replace(random_layer(layers[name].shape, form, 0), bias=layers[name].bias)
+    return lsr.RRDBNet(layers)
+
+
+@pytest.mark.parametrize("form", ["svd", "cp"])
+@pytest.mark.parametrize("vanished", [["1.RDB1"], ["0.RDB3", "2.RDB2"], ["1.RDB1", "1.RDB2", "1.RDB3"], None], ids=str)
+def test_the_fast_walk_skips_what_has_vanished(monkeypatch, form, vanished):
+    dense, computed, done = random_net(DESIGNS[2]), [], []
+    blocks = list(dense.architecture.dense_blocks())
+    vanished = blocks if vanished is None else [f"RRDB_trunk.{name}" for name in vanished]
+    net = without(dense, vanished, form)
+    assert net.vanished == set(vanished)
+    image = image_for(net.architecture, (13, 7))
+    assert_makes(net, image, exact_picture(net, image), ["direct", "winograd", "auto"])
+    assert set(net._dense_blocks) == set(blocks) - set(vanished)
+
+    monkeypatch.setattr(rrdbnet, "allocate", lambda *size: computed.append(size) or allocate(*size))
+    net(image, done.append)
+    # no map of a block is left where all blocks have vanished: x1, x2 and x3 alone
+    assert len(computed) == 3 + (4 if len(vanished) < len(blocks) else 0)
+    assert sum(done) == net.flops(13, 7) + flops.per_pixel(net.layers["conv_first"]) * 13 * 7
+    in_blocks = sum(
+        flops.per_pixel(dense.layers[name]) for b in vanished for name in dense.architecture.dense_blocks()[b]
+    )
+    assert dense.flops_per_pixel - net.flops_per_pixel == in_blocks
 
 
 @pytest.mark.slow

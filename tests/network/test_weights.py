@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
-from lowrank_sr.layers import CP, Separable
+from lowrank_sr.cli import main
+from lowrank_sr.layers import CP, Separable, random_layer
 from lowrank_sr.network import weights
 from lowrank_sr.network.architecture import Architecture
+from lowrank_sr.network.overlap import digest
 from lowrank_sr.resources import NETWORKS
 
 
@@ -73,6 +75,28 @@ def test_factorised_layers_round_trip(tmp_path):
         assert type(again[name]) is type(layers[name])
         assert again[name].shape == (8, 8, 3)
         np.testing.assert_array_equal(again[name].kernel(), layers[name].kernel())
+
+
+@pytest.mark.parametrize("form", ["svd", "cp"])
+def test_a_block_that_has_vanished_goes_wherever_networks_go(tmp_path, capsys, form):
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4, method="direct")
+    names = net.architecture.dense_blocks()["RRDB_trunk.0.RDB2"]
+    small = lsr.RRDBNet({**net.layers, **{n: random_layer(net.layers[n].shape, form, 0) for n in names}}, "direct")
+    image = np.random.default_rng(0).random((9, 7, 3), dtype=np.float32)
+    for dtype in (np.float32, np.float16):
+        small.save(tmp_path / "small.npz", dtype)
+        again = lsr.load(tmp_path / "small.npz", "direct")
+        assert {again.layers[name].rank for name in names} == {0}
+        assert again.vanished == {"RRDB_trunk.0.RDB2"}
+    np.testing.assert_allclose(again(image), small(image), rtol=0, atol=1e-2)  # float16
+    for other in (pickle.loads(pickle.dumps(small)), lsr.interpolate(small, small, 0.0)):
+        np.testing.assert_array_equal(other(image), small(image))
+    assert digest(small) != digest(net)
+    assert main(["info", str(tmp_path / "small.npz"), "--json", str(tmp_path / "info.json")]) == 0
+    rows = {row["name"]: row for row in json.loads((tmp_path / "info.json").read_text())["layers"]}
+    for name in names:
+        shown = rows[name]["rank"], rows[name]["parameters"], rows[name]["flops_per_pixel"]
+        assert shown == (0, net.layers[name].shape[0], 0)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -1,9 +1,11 @@
 """Layers for which no LeakyReLU is so near its kink that float32 and float64 may take different sides."""
 
+from dataclasses import replace
+
 import numpy as np
 from exact_network import exact_network, in_float64
 
-from lowrank_sr.layers import CP, Dense, Separable
+from lowrank_sr.layers import CP, Dense, Separable, random_layer
 
 NOT_ACTIVATED = ("conv_first", "conv5", "trunk_conv", "conv_last")
 
@@ -18,7 +20,10 @@ def random_layers(design, forms, seed):
     layers = {}
     for i, (name, (n, c, d)) in enumerate(design.shapes().items()):
         rank, bias = min(n, c) + 1, noise(0.01, n)
-        match forms[i % len(forms)]:
+        form = forms[i % len(forms)]
+        match form:
+            case "svd of rank 0" | "cp of rank 0":
+                layers[name] = replace(random_layer((n, c, d), form[:3].strip(), 0), bias=bias)
             case "dense":
                 layers[name] = Dense(noise(2 / (9 * c), n, c, d, d), bias)
             case "svd":

@@ -11,12 +11,15 @@ from lowrank_sr.training.layer import prepare
 from lowrank_sr.training.walk import Walk
 
 X4 = Architecture(num_feat=8, num_block=1, num_grow_ch=4, upsamplings=2, in_channels=3, out_channels=3)
+X1 = Architecture(7, 1, 3, 0, 3, 3)
 CASES = {
     "x4, dense": (X4, ["dense"], (2, 5, 3)),
     "x4, SVD": (X4, ["svd"], (2, 5, 3)),
     "x4, CP": (X4, ["cp"], (2, 5, 3)),
     "x2, mixed": (Architecture(10, 2, 5, 1, 1, 1), ["cp", "dense", "svd", "svd"], (2, 3, 7)),
-    "x1, mixed": (Architecture(7, 1, 3, 0, 3, 3), ["svd", "dense", "cp", "dense"], (3, 9, 4)),
+    "x1, mixed": (X1, ["svd", "dense", "cp", "dense"], (3, 9, 4)),
+    "x1, a block of rank 0": (X1, ["svd"] * 6 + ["svd of rank 0"] * 3 + ["cp of rank 0"] * 2 + ["cp"] * 8, (2, 9, 4)),
+    "x1, some of rank 0": (X1, ["svd", "dense", "cp of rank 0", "svd of rank 0", "dense"], (2, 5, 4)),
     "x4, wide": (Architecture(20, 1, 17, 2, 3, 3), ["dense", "svd", "cp"], (1, 3, 5)),
     "x2, unshuffled": (Architecture(8, 1, 4, 2, 12, 3), ["svd", "dense", "cp"], (2, 6, 10)),
     "x1, unshuffled": (Architecture(8, 1, 4, 2, 48, 3), ["dense", "cp"], (1, 8, 12)),
@@ -25,7 +28,7 @@ TOLERANCE = 1e-4  # of an array's gradient, in norm: the issue's; float32 sums o
 
 
 def relative_error(a, b):
-    return np.linalg.norm(a - b) / np.linalg.norm(b)
+    return np.linalg.norm(a - b) / (np.linalg.norm(b) or 1)
 
 
 def gradients(design, layers, images, d_out):
