@@ -62,7 +62,7 @@ from lowrank_sr.resources import IMAGES
 
 net = lsr.load("psnr-small", method="winograd")
 SIDE = 24  # of the crops, in pixels of low resolution
-crops = calibration.crops(calibration.read_pictures(), scale=4).low[:, :SIDE, :SIDE]  # (B, 24, 24, 3)
+crops = calibration.crops(calibration.read_pictures(), scale=4).low[:8, :SIDE, :SIDE]  # (8, 24, 24, 3)
 print(f"{len(crops)} crops of {SIDE} x {SIDE} pixels of the bundled calibration pictures")
 
 kernel = net.layers["conv_first"].weight.astype(np.float64)  # (64, 3, 3, 3)

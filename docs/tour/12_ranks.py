@@ -79,8 +79,8 @@ from lowrank_sr.resources import IMAGES
 net = lsr.load("psnr-small", method="winograd")
 # conv_first and conv_last have 3 channels on one side and stay dense
 names = [name for name in net.layers if name not in ("conv_first", "conv_last")]
-crops = calibration.crops(calibration.read_pictures(), net.scale).low  # (B, 64, 64, 3), of as many pictures
-probe = crops[:, 26:38, 26:38]  # (B, 12, 12, 3): few pixels, since each layer takes a run of the network
+crops = calibration.crops(calibration.read_pictures(), net.scale).low[:8]  # (8, 64, 64, 3)
+probe = crops[:, 26:38, 26:38]  # (8, 12, 12, 3): few pixels, since each layer takes a run of the network
 
 order = {name: i for i, name in enumerate(net.layers)}
 run = {name: on_stacks(layer, "winograd") for name, layer in net.layers.items()}

@@ -21,7 +21,7 @@ from lowrank_sr.training.walk import Walk
 
 net = lsr.load("psnr-small", method="winograd")
 low_rank = lsr.compress(net, speedup=2, images=())
-crops = calibration.crops(calibration.read_pictures(), net.scale).low
+crops = calibration.crops(calibration.read_pictures(), net.scale).low[:8]
 refitted = refit_biases(net, low_rank, crops[:, 24:40, 24:40])
 
 side, count, steps = 12, 2, 8
