@@ -24,8 +24,8 @@ WITH_TRUTH = 8  # crops at most: what they should become is 16 times as large, a
 class Crops(NamedTuple):
     """Squares cut from pictures: `low` (B, h, h, 3), what the network may be given, in random order, and pairs.
 
-    Some crops are of reduced pictures, some of pictures as they are. The first of the reduced ones are also in
-    `reduced` (M, h, h, 3), with what they should become in `high` (M, scale h, scale h, 3). All float32, 0..1.
+    Some crops are of reduced pictures, some of pictures as they are. `reduced` (M, h, h, 3) are a few of the former,
+    with what they should become in `high` (M, scale h, scale h, 3). All float32, 0..1.
     """
 
     low: np.ndarray

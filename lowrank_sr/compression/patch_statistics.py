@@ -62,7 +62,10 @@ def positions(stack: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def patch_moments(inputs: np.ndarray, outputs: np.ndarray, where: np.ndarray, known: Moments | None = None) -> Moments:
-    """The moments at the pixels `where` of `inputs` (B, H, W, C) and `outputs` (B, H, W, N)."""
+    """The moments at the pixels `where` of `inputs` (B, H, W, C) and `outputs` (B, H, W, N).
+
+    `known` are those of the first channels of `inputs` at the same pixels, as `PatchSums` takes them.
+    """
     sums = PatchSums(known)
     sums.add(inputs, outputs, where)
     return sums.moments()

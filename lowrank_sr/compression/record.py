@@ -17,14 +17,15 @@ def describe(
     `totals`, the dense blocks that have `vanished`, and `layers`. `conditions` are the condition numbers of all of
     `net`'s kernels, `errors` those of the factorised layers. FLOPs and multiplications are for each pixel of the image.
     """
+    before, after = multiplications_per_pixel(net), multiplications_per_pixel(small)
     return {
         "totals": {
             "flops_before": net.flops_per_pixel,
             "flops_after": small.flops_per_pixel,
             "theoretical_speedup": net.flops_per_pixel / small.flops_per_pixel,
-            "multiplications_before": multiplications_per_pixel(net),
-            "multiplications_after": multiplications_per_pixel(small),
-            "multiplications_speedup": multiplications_per_pixel(net) / multiplications_per_pixel(small),
+            "multiplications_before": before,
+            "multiplications_after": after,
+            "multiplications_speedup": before / after,
         },
         "vanished": [block for block in net.architecture.dense_blocks() if block in small.vanished],
         "layers": [_row(net, small, name, conditions[name], errors.get(name)) for name in net.layers],

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lowrank_sr.compression.calibration import read_pictures
 from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine import cpu
 from lowrank_sr.network.rrdbnet import RRDBNet, load
-from lowrank_sr.pictures.images import Image, images_in, read_image
+from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.reading import PictureFile
-from lowrank_sr.resources import CALIBRATION, DEFAULT_NETWORK, IMAGES, SMALL_NETWORK, weights_file
+from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, SMALL_NETWORK, weights_file
 from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
 from lowrank_sr.text import progress
 from lowrank_sr.training import finetune
@@ -205,7 +206,7 @@ def _smallest(pairs: list[Pair], count: int | None) -> list[Pair]:
 
 def _check_pictures(source: Path, pictures: tuple[tuple[str, Image, Image], ...], border: int) -> None:
     """Raise InputError for a picture whose quality would say nothing: of one colour, or one to calibrate on."""
-    calibration = [read_image(path).pixels for path in images_in(CALIBRATION)]
+    calibration = read_pictures()
     for name, _, high in pictures:
         inside = high.pixels[border:-border, border:-border]
         if inside.size and (np.ptp(inside, axis=(0, 1)) == 0).all():
