@@ -1,4 +1,4 @@
-"""One step of training, forwards, backwards and Adam, beside PyTorch's on the same network, and its memory.
+"""One step of training, forwards, backwards and the optimiser, beside PyTorch's on the same network, and its memory.
 
     python benchmarks/compare_training.py --rounds 5
 
@@ -22,27 +22,28 @@ from lowrank_sr.machine.threads import limited
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.study.measure.speed import quartiles, ratios
 from lowrank_sr.text import table
-from lowrank_sr.training import adam
+from lowrank_sr.training import muon
 from lowrank_sr.training.crops import Batch
 from lowrank_sr.training.loss import loss_and_gradient
-from lowrank_sr.training.parameters import arrays_of, to_layers, to_vector
+from lowrank_sr.training.parameters import arrays_of, shapes_of, to_layers, to_vector
 from lowrank_sr.training.walk import Walk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # torch_rrdbnet: the network as its authors wrote it
 
 RATE = 1e-4
+CLIP = 1.0  # of the gradient's norm
 PYTORCH = ("PyTorch", "PyTorch, channels last")
 
 
 def ours(net: lsr.RRDBNet, batch: Batch) -> Callable[[], None]:
-    """A step of this package's."""
-    state = adam.start(to_vector(arrays_of(net.layers)))
+    """A step of this package's, with Muon."""
+    state, shapes = muon.start(to_vector(arrays_of(net.layers))), shapes_of(net.layers)
     walk = Walk(net.architecture, *batch.low.shape[:3])
 
     def step() -> None:
         nonlocal state
         _, gradient = loss_and_gradient(walk, to_layers(state.weights, net.layers), batch)
-        state = adam.step(state, gradient, RATE)
+        state = muon.step(state, gradient, shapes, RATE)
 
     return step
 
@@ -61,7 +62,7 @@ def pytorch(net: lsr.RRDBNet, batch: Batch, threads: int, channels_last: bool) -
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
         torch.nn.functional.l1_loss(twin(low), high).backward()
-        torch.nn.utils.clip_grad_norm_(twin.parameters(), adam.CLIP)
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), CLIP)
         optimiser.step()
 
     return step

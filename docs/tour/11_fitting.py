@@ -177,11 +177,9 @@ def moments_of(name, images):
     seen = {}
 
     def compute(each, x):
-        out = run[each](x)
         if each == name:
-            where = np.random.default_rng(0).choice(out[..., 0].size, 8192, replace=False)
-            seen[name] = patch_moments(x, out, np.sort(where))
-        return out
+            seen[name] = patch_moments(x, run[each])
+        return run[each](x)
 
     forward(net.architecture, images, compute)
     return seen[name]
@@ -238,6 +236,12 @@ plt.show()
 # of the kernels; the same with fitted biases; and fitted factors. :func:`lowrank_sr.compression.fit.factorised` fits
 # the layers in turn, first to last. Each sees what the compressed layers before it give, and is fitted towards what it
 # gives in the dense network. So it also corrects a part of the errors made before it :cite:p:`zhang2015`.
+#
+# One thing more: not every channel of an output matters to the picture as much as every other. Let :math:`e` be the
+# error of an output at a pixel, and :math:`M` the mean of :math:`J^\top J` over the pixels, :math:`J` the Jacobian of
+# the picture by the output there. To first order :math:`e^\top M e` is what the error does to the picture, and that is
+# what the fit makes small. One walk back through the network measures :math:`M` of every layer
+# (:mod:`lowrank_sr.training.output_metric`).
 
 names = ["trunk_conv", "upconv1", "upconv2", "HRconv"]
 chosen = {name: int(flops.break_even("svd", *net.layers[name].shape) / 2) for name in names}
@@ -248,12 +252,13 @@ def psnr(network):
     return lsr.psnr(network(low), photograph, crop=4, channels="rgb")
 
 
+seen = calibration.calibrated(net, crops, 0)  # the crops, and M of every layer
 versions = {
     "kernels alone": fit.factorised(net, "svd", chosen, None, 0, lambda: None)[0],
-    "with fitted biases": fit.factorised(net, "svd", chosen, crops, 0, lambda: None, part=fit.BIAS)[0],
+    "with fitted biases": fit.factorised(net, "svd", chosen, seen, 0, lambda: None, part=fit.BIAS)[0],
 }
 begin = perf_counter()
-versions["fitted factors"] = fit.factorised(net, "svd", chosen, crops, 0, lambda: None)[0]
+versions["fitted factors"] = fit.factorised(net, "svd", chosen, seen, 0, lambda: None)[0]
 seconds = perf_counter() - begin
 db = {name: psnr(net) - psnr(small) for name, small in versions.items()}
 for name, value in db.items():

@@ -47,12 +47,12 @@ from lowrank_sr.layers import Dense
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
-from lowrank_sr.training import adam
+from lowrank_sr.training import muon
 from lowrank_sr.training.crops import draw, photographs
 from lowrank_sr.training.dense import DenseBackward
 from lowrank_sr.training.finetune import CROPS, RATE, SIDE
 from lowrank_sr.training.loss import loss_and_gradient
-from lowrank_sr.training.parameters import arrays_of, to_layers, to_vector
+from lowrank_sr.training.parameters import arrays_of, shapes_of, to_layers, to_vector
 from lowrank_sr.training.walk import Walk
 
 TAPS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
@@ -156,28 +156,31 @@ print(f"largest difference of dW {np.abs(gradients['weight'] - dw).max():.1e}")
 # goes back through its record. :class:`lowrank_sr.training.walk.Walk` is both for the whole network. The loss is the
 # mean absolute difference between the picture and the photograph, :math:`L_1`.
 #
-# A step goes a little way against the gradient :math:`g`. *Adam* :cite:p:`kingma2015` keeps a moving mean :math:`m` of
-# the gradients and :math:`s` of their squares, and moves each weight :math:`w` by
+# A step goes a little way against the gradient. How far, for each array? *Muon* :cite:p:`jordan2024` keeps a moving
+# mean :math:`m` of an array's gradients, written as a matrix, and takes of it only the directions:
 #
 # .. math::
 #
-#    w \leftarrow w - \eta \; \frac{\hat m}{\sqrt{\hat s} + \varepsilon} ,
+#    w \leftarrow w - \eta \, \lVert w \rVert \, \frac{U}{\lVert U \rVert} , \qquad
+#    U = m \, (m^\top m)^{-1/2} .
 #
-# where the hats correct for the few steps there were so far. A weight moves by about the *rate* :math:`\eta` whatever
-# the size of its gradient. The rate rises during the first steps and falls to zero along a cosine
-# :cite:p:`loshchilov2017`, and the result is a moving average of the weights :cite:p:`polyak1992`.
+# :math:`U` has the singular vectors of :math:`m`, and all its singular values are 1. The gradient of a layer is strong
+# along the few directions in which its input varies most, and a step along it would move these again and again. A step
+# along :math:`U` moves all of them alike, by the *rate* :math:`\eta` of the array's own norm. The rate rises during the
+# first steps and falls to zero along a cosine :cite:p:`loshchilov2017`, and the result is a moving average of the
+# weights :cite:p:`polyak1992`.
 
 
 def tuned(net, pictures, crops, side, steps, seed=0):
     """Train all layers for some steps: the network, and the loss at each step."""
     rng = np.random.default_rng(seed)
     walk = Walk(net.architecture, crops, side, side)
-    state = adam.start(to_vector(arrays_of(net.layers)))  # all numbers of all layers as one vector
-    losses = []
+    state = muon.start(to_vector(arrays_of(net.layers)))  # all numbers of all layers as one vector
+    shapes, losses = shapes_of(net.layers), []
     for step in range(steps):
         batch = draw(pictures, crops, side, net.scale, rng)  # random crops, flipped and turned
         value, gradient = loss_and_gradient(walk, to_layers(state.weights, net.layers), batch)
-        state = adam.step(state, gradient, RATE * adam.schedule(step / steps))
+        state = muon.step(state, gradient, shapes, RATE * muon.schedule(step / steps))
         losses.append(value)
     return lsr.RRDBNet(to_layers(state.average, net.layers), net.method), losses
 
@@ -238,7 +241,7 @@ plt.show()
 #
 # A step takes the layers forwards, backwards to their inputs, and the correlations for their kernels: about three times
 # the FLOPs of one run. Layers of the dense blocks are computed a second time instead of being kept
-# :cite:p:`chen2016`. Some of it, Adam's pass over all weights, does not depend on the size of the crops.
+# :cite:p:`chen2016`. Some of it, the optimiser's pass over all weights, does not depend on the size of the crops.
 
 channels = {"C": 64, "N": 32}
 weight = rng.standard_normal((32, 64, 3, 3), dtype=np.float32) / 24
@@ -273,7 +276,7 @@ print(f"backwards takes {ratio:.1f} times as long as forwards, one layer of 64 t
 #
 # **2.** How much of what came back is a matter of biases alone? :func:`lowrank_sr.compression.fit.refit_biases` sets
 # them in one pass, so that each channel keeps its mean. Then train only the biases, all other gradients set to zero,
-# for eight steps of Adam. Why is that so much less?
+# for eight steps. Why is that so much less?
 #
 # .. dropdown:: Solution
 #
@@ -283,5 +286,5 @@ print(f"backwards takes {ratio:.1f} times as long as forwards, one layer of 64 t
 # ----------
 #
 # Fine-tuning after a factorisation is in :cite:p:`lebedev2014`, a teacher's output as the target in
-# :cite:p:`hinton2015`, the optimiser in :cite:p:`kingma2015`, :cite:p:`loshchilov2017` and :cite:p:`polyak1992`,
+# :cite:p:`hinton2015`, the optimiser in :cite:p:`jordan2024`, :cite:p:`loshchilov2017` and :cite:p:`polyak1992`,
 # computing again instead of keeping in :cite:p:`chen2016`.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrank_sr.commands.compress_report import describe, summary
-from lowrank_sr.commands.finetune import Request, add_photos, finetune_to
+from lowrank_sr.commands.finetune import Request, add_photos, finetune_to, state_of
 from lowrank_sr.commands.finetune import summary as finetune_summary
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
@@ -21,8 +21,8 @@ from lowrank_sr.compression import calibration
 from lowrank_sr.compression.network import compress
 from lowrank_sr.compression.ranks import TARGETS
 from lowrank_sr.errors import InputError
-from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.training.finetune import checked_length
+from lowrank_sr.network.rrdbnet import RRDBNet, load
+from lowrank_sr.training.length import checked_length
 
 RULES = ("rank", "energy", "condition", "speedup", "max_drop")
 OTHER_ARGUMENTS = ("select_condition", "layers", "seed", "target")
@@ -74,6 +74,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--finetune", type=float, metavar="MINUTES", help="of training all layers towards the dense network"
     )
     add_photos(tuning)
+    tuning.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where a run was interrupted: with what is in OUT.npz and OUT.state.npz",
+    )
     add_json(parser)
 
 
@@ -81,29 +86,40 @@ def run(options: argparse.Namespace) -> None:
     """Compress the network, fine-tune it where that is asked for, and say what that changed."""
     if (options.finetune is None) != (options.photos is None):
         raise InputError("--finetune and --photos: expected both or neither")
+    if options.resume and options.finetune is None:
+        raise InputError("--resume: expected --finetune and --photos, with which it goes on")
     length = None if options.finetune is None else checked_length(None, options.finetune)
     dense = load_network(options.weights)
-    description = compress_to(
-        options.output,
-        dense,
-        options.form,
-        options.calibrate,
-        options.calibrated,
-        **{name: getattr(options, name) for name in (*RULES, *OTHER_ARGUMENTS)},
-    )
+    rules = {name: getattr(options, name) for name in (*RULES, *OTHER_ARGUMENTS)}
+    if options.resume and options.output.exists():
+        small = _interrupted(options, dense, rules)
+    else:
+        small = compress_to(options.output, dense, options.form, options.calibrate, options.calibrated, **rules)
+    description = describe(dense, small, options.output)
     text = summary(description)
     if length is not None:
         request = Request(options.output, options.photos, length, options.seed, teacher=dense)
-        _, numbers = finetune_to(request, load_network(options.output))
+        _, numbers = finetune_to(request, small, options.resume and state_of(options.output).exists())
         description |= numbers
         text += "\n\n" + finetune_summary(numbers["curve"], options.output.name)
     report(text, description, options.json)
 
 
+def _interrupted(options: argparse.Namespace, dense: RRDBNet, rules: dict[str, Any]) -> RRDBNet:
+    """The network that a run of the same options was fine-tuning; raises InputError where it is another one's."""
+    small = load(options.output)
+    record = small.meta.get("compression", {})
+    rule = {name: rules[name] for name in RULES if rules[name] is not None}
+    asked = {"method": options.form, "rule": rule, "target": rules["target"], "seed": rules["seed"]}
+    if small.architecture != dense.architecture or any(record.get(name) != value for name, value in asked.items()):
+        raise InputError(f"{options.output}: not made by these options: expected the network of an interrupted run")
+    return small
+
+
 def compress_to(
     output: Path, net: RRDBNet, form: str, calibrate: Path | None, calibrated: bool, **rules: Any
-) -> dict[str, Any]:
-    """Compress `net` to `form`, svd or cp, into the weights file `output`; return `describe` of the two networks.
+) -> RRDBNet:
+    """Compress `net` to `form`, svd or cp, into the weights file `output`; return what that gives.
 
     The pictures are those in folder `calibrate`, the bundled ones where that is None, and none at all where
     `calibrated` is False; `rules` are the other arguments of `compress`.
@@ -118,4 +134,4 @@ def compress_to(
         pictures = calibration.read_pictures(calibrate)
     small = compress(net, form, images=pictures, **rules)
     small.save(output)
-    return describe(net, small, output)
+    return small

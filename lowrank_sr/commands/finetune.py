@@ -18,16 +18,17 @@ from lowrank_sr.commands.options import (
     network_name,
     report,
 )
-from lowrank_sr.errors import InputError
 from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.metrics import fidelity
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
 from lowrank_sr.training import finetune, folder
-from lowrank_sr.training.finetune import Length, State
+from lowrank_sr.training.finetune import State
+from lowrank_sr.training.length import Length, checked_length
 from lowrank_sr.training.state import identity, load_state, save_state
 
 PAUSE = 60  # seconds of training between two validations, after each of which the state is saved
@@ -62,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, metavar="M", help="of training on this machine")
-    length.add_argument("--steps", type=int, metavar="N", help=f"of {finetune.CROPS} crops")
+    length.add_argument("--steps", type=int, metavar="N", help=f"of {finetune.CROPS} crops each")
     add_seed(parser, "the crops")
     parser.add_argument(
         "--validate",
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
     request = Request(
         options.output,
         options.photos,
-        finetune.checked_length(options.steps, options.minutes),
+        checked_length(options.steps, options.minutes),
         options.seed,
         None if options.teacher is None else load(options.teacher),
         options.validate,
@@ -96,29 +97,34 @@ def run(options: argparse.Namespace) -> None:
     report(summary(numbers["curve"], network_name(options.weights)), numbers, options.json)
 
 
+def state_of(output: Path) -> Path:
+    """The file that keeps the state of a run until it has ended."""
+    return output.with_suffix(".state.npz")
+
+
 def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet, dict[str, Any]]:
     """Fine-tune `net` into the weights file `request.output`; return the network, and its record and curve.
 
     Every minute of training its PSNR is measured and the state saved, to OUT.state.npz. After Ctrl-C both files have
     what was reached, and the KeyboardInterrupt goes on to the caller.
 
-    Raises InputError as `training.finetune.finetune` does, after writing what was last measured where a run diverges;
-    where `request.output` cannot be written; and for a state of another run.
+    Raises InputError as `training.finetune.finetune` does, where `request.output` cannot be written, and for a state of
+    another run.
     """
     check_weights_output(request.output)
     finetune.check_networks(net, request.teacher)
-    pairs = [pair.read_images(net.scale) for pair in find_pairs(request.validate)]
+    validation = Validation.read(request, net.scale)
     pictures = folder.read(folder.choose(request.photos), net.scale, finetune.SIDE, request.teacher is not None)
     about = finetune.about(pictures, request.teacher, request.length, request.seed)
     run_of = {**about, **identity(net, request.teacher)}
-    state_file = request.output.with_suffix(".state.npz")
+    state_file = state_of(request.output)
     start, curve = load_state(state_file, run_of) if resume else (finetune.first_state(net, request.seed), [])
     state = measured = start  # measured: the last state whose PSNR is known
     with progress(1, "finetune", "run") as bar:
 
         def measure() -> None:
             nonlocal measured
-            curve.append(_row(state, finetune.result(net, state, about), net.scale, pairs))
+            curve.append(validation.row(state, finetune.result(net, state, about)))
             bar.write(_line(curve[-1]), file=sys.stderr)
             measured = state
             save_state(state_file, state, run_of, curve)
@@ -126,16 +132,13 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
         try:
             if not resume:
                 measure()
-            for state in finetune.training(net, pictures, request.teacher, request.length, start):
-                bar.update(min(1.0, request.length.done(state)) - bar.n)
-                bar.set_postfix_str(f"loss {state.loss:.4f}")
+            for state in finetune.training(net, pictures, request.teacher, request.length, request.seed, start):
+                bar.update(min(1.0, finetune.done(state, request.length, net, request.teacher)) - bar.n)
+                bar.set_postfix_str(_now(state, net))
                 if state.seconds - measured.seconds >= PAUSE:
                     measure()
             if state is not measured:
                 measure()
-        except InputError:
-            finetune.result(net, measured, about).save(request.output)
-            raise
         except KeyboardInterrupt:
             save_state(state_file, state, run_of, curve)
             finetune.result(net, state, about).save(request.output)
@@ -146,31 +149,62 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
     return tuned, {"finetuning": tuned.meta["finetuning"], "curve": curve}
 
 
-def _row(state: State, net: RRDBNet, scale: int, pairs: Sequence[tuple[Image, Image]]) -> Row:
-    """A point of the curve: mean PSNR on luma, and the loss of the step before it.
+class Validation(NamedTuple):
+    """Pictures at both resolutions, and what the teacher, where there is one, makes of those of low resolution."""
 
-    Raises InputError where the network gives values that are not finite.
-    """
-    values = []
-    for low, high in pairs:
-        estimate = enlarge(net, low.pixels)
-        if not np.isfinite(estimate).all():
-            raise InputError(f"step {state.adam.steps}: the output is not finite: the run has diverged")
-        values.append(measure_quality(estimate, high, scale)["psnr_y"])
-    return {
-        "step": state.adam.steps,
-        "seconds": round(state.seconds, 1),
-        "loss": state.loss,
-        "psnr_y": float(np.mean(values)),
-    }
+    pairs: Sequence[tuple[Image, Image]]
+    references: Sequence[np.ndarray]
+
+    @classmethod
+    def read(cls, request: Request, scale: int) -> "Validation":
+        """Those of the folder that is asked for; raises InputError as `find_pairs` does."""
+        pairs = [pair.read_images(scale) for pair in find_pairs(request.validate)]
+        teacher = request.teacher
+        return cls(pairs, [] if teacher is None else [enlarge(teacher, low.pixels) for low, _ in pairs])
+
+    def row(self, state: State, net: RRDBNet) -> Row:
+        """A point of the curve: mean fidelity to the teacher and PSNR on luma, and the loss of the step before it."""
+        estimates = [enlarge(net, low.pixels) for low, _ in self.pairs]
+        quality = [
+            measure_quality(estimate, high, net.scale)
+            for estimate, (_, high) in zip(estimates, self.pairs, strict=True)
+        ]
+        close = [fidelity(*pictures) for pictures in zip(estimates, self.references, strict=False)]
+        return {
+            "blocks": state.blocks,
+            "step": state.muon.steps,
+            "seconds": round(state.seconds, 1),
+            "loss": state.loss,
+            "fidelity": float(np.mean(close)) if close else None,
+            "psnr_y": float(np.mean([each["psnr_y"] for each in quality])),
+        }
+
+
+def _now(state: State, net: RRDBNet) -> str:
+    """What the bar says."""
+    if state.blocks > 0 and state.muon.steps == 0:
+        return f"RRDB {state.blocks} of {net.architecture.num_block} alone, loss {state.loss:.4f}"
+    return f"loss {state.loss:.4f}, fidelity {state.fidelity:.2f} dB"
 
 
 def _line(row: Row) -> str:
-    return f"step {row['step']}, {row['seconds'] / 60:.1f} min: PSNR Y {row['psnr_y']:.3f} dB"
+    close = "" if row["fidelity"] is None else f"fidelity {row['fidelity']:.2f} dB, "
+    return f"{_place(row)}, {row['seconds'] / 60:.1f} min: {close}PSNR Y {row['psnr_y']:.3f} dB"
+
+
+def _place(row: Row) -> str:
+    """Where a run is: at a step of all layers together, or at a block before that."""
+    return f"RRDB {row['blocks']}" if row["blocks"] and not row["step"] else f"step {row['step']}"
 
 
 def summary(curve: Sequence[Row], name: str) -> str:
     """The curve as a table, and what was gained."""
-    rows = [[str(row["step"]), f"{row['seconds'] / 60:.1f}", f"{row['psnr_y']:.3f}"] for row in curve]
-    gained = curve[-1]["psnr_y"] - curve[0]["psnr_y"]
-    return f"{table(['step', 'minutes', 'PSNR Y (dB)'], rows)}\n\n{name}: {gained:+.3f} dB"
+    measures = {"fidelity": "fidelity (dB)", "psnr_y": "PSNR Y (dB)"}
+    measures = {key: title for key, title in measures.items() if curve[0][key] is not None}
+    rows = [
+        [_place(row), f"{row['seconds'] / 60:.1f}", *(f"{row[measure]:.3f}" for measure in measures)] for row in curve
+    ]
+    gained = ", ".join(
+        f"{title.removesuffix(' (dB)')} {curve[-1][key] - curve[0][key]:+.3f} dB" for key, title in measures.items()
+    )
+    return f"{table(['after', 'minutes', *measures.values()], rows)}\n\n{name}: {gained}"

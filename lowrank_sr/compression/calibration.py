@@ -1,20 +1,22 @@
 """Calibration pictures as crops: what the network is shown while its layers are fitted, and the truth beside it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.rounding import ceil_div
+from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.images import images_in, read_image
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import CALIBRATION
+from lowrank_sr.training.output_metric import output_metrics
 
 CROP_SIDE = 64  # of a crop, in pixels of low resolution
 SMALL_CROP_SIDE = 32  # where there are more pictures than crops of the other size: each is to have one
-MOST_PIXELS = 2**18  # of all crops, at low resolution: 400 MB for what conv5 of a dense block of both networks reads
+MOST_PIXELS = 40 * CROP_SIDE**2  # of all crops: every one of them counts in the fit of every layer
 MOST_PICTURES = MOST_PIXELS // SMALL_CROP_SIDE**2
 LEAST_CROP_SIDE = 16
 LEAST_PIXELS = 4096  # of reduced pictures
@@ -31,6 +33,18 @@ class Crops(NamedTuple):
     low: np.ndarray
     reduced: np.ndarray
     high: np.ndarray
+
+
+class Calibration(NamedTuple):
+    """Crops `low`, (B, h, h, 3) float32, and the metric M of every layer's output, (N, N) float64, by name."""
+
+    low: np.ndarray
+    metrics: Mapping[str, np.ndarray]
+
+
+def calibrated(net: RRDBNet, low: np.ndarray, seed: int) -> Calibration:
+    """Crops with the metrics of a dense network's layers on them; `seed` draws signs."""
+    return Calibration(low, output_metrics(net, low, seed))
 
 
 def read_pictures(folder: str | os.PathLike[str] = CALIBRATION) -> list[np.ndarray]:

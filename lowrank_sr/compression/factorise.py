@@ -10,11 +10,12 @@ from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable, random_layer
 from lowrank_sr.lowrank import cp_als, refit_cp, refit_svd, svd
-from lowrank_sr.lowrank.data_norm import target_kernel
+from lowrank_sr.lowrank.data_norm import add_ridge, target_kernel
 from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 FORMS = ("svd", "cp")
+METRIC_RIDGE = 0.03  # of a metric's mean eigenvalue: an output that does nothing here may do something elsewhere
 FIT_ROUNDS = {"svd": 4, "cp": 8}  # the pair starts near its optimum, CP from the kernel alone
 
 
@@ -77,24 +78,38 @@ def _cp(kernel: np.ndarray, rank: int, seed: int) -> refit_cp.Factors:
     return cp_als.decompose(kernel, rank, seed=seed)[0]
 
 
-def to_outputs(layer: Dense, form: str, rank: int, moments: Moments, seed: int = 0) -> tuple[Separable | CP, float]:
+def to_outputs(
+    layer: Dense, form: str, rank: int, moments: Moments, metric: np.ndarray, seed: int = 0
+) -> tuple[Separable | CP, float]:
     """The factors that come closest to given outputs on given inputs, and the error relative to the outputs.
 
-    minimise E‖t - W' p - b'‖²:  W' fits the dense kernel that does so best, in the norm of G; b' = E[t] - W' E[p].
+    minimise E[eᵀ M e], e = t - W' p - b', M the `metric` (N, N) of `output_metric.py`. With M = S² that is E‖S e‖²: the
+    factors of S W', W' the dense kernel that comes closest, in the norm of G, and S⁻¹ times those of the output's side.
+    b' = E[t] - W' E[p].
     The error is √(E‖t - W' p - b'‖² / V), V = Σ_n Var[t_n], with E‖t - W' p - b'‖² = V - 2 tr(B W'ᵀ) + tr(W' G W'ᵀ).
     Of rank 0 b' = E[t] is all, and the error is 1.
 
     Raises InputError where the kernel has no pair of this rank.
     """
     with serial_blas(layer.shape):
-        target = target_kernel(layer.weight, moments.covariance, moments.cross)
-        factors = _refit(target, form, rank, moments.covariance, seed)
+        scale = np.trace(metric) / len(metric)
+        S, S_inverse = roots(metric / scale if scale > 0 else np.eye(len(metric)))
+        target = np.tensordot(S, target_kernel(layer.weight, moments.covariance, moments.cross), axes=1)
+        *inner, outer = _refit(target, form, rank, moments.covariance, seed)
+        factors = (*inner, np.tensordot(S_inverse, outer, axes=1))
         weight = _layer(form, factors, layer.bias).kernel().reshape(len(layer.bias), -1).astype(np.float64)
         bias = moments.output_mean - weight @ moments.mean
         variance = moments.output_variance.sum()
         explained = 2 * np.vdot(moments.cross, weight) - np.vdot(weight @ moments.covariance, weight)
     error = np.sqrt(max(variance - explained, 0) / max(variance, np.finfo(float).tiny))
     return _layer(form, factors, bias), float(error)
+
+
+def roots(metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """S and S⁻¹, symmetric, of M + λ I = S², λ a METRIC_RIDGE of the mean eigenvalue."""
+    values, vectors = np.linalg.eigh(add_ridge(metric.copy(), METRIC_RIDGE))
+    root = np.sqrt(values)
+    return vectors * root @ vectors.T, vectors / root @ vectors.T
 
 
 def _refit(kernel: np.ndarray, form: str, rank: int, covariance: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:

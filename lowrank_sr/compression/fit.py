@@ -8,8 +8,9 @@ Or the bias alone is fitted, b' = E[t] - W' E[p], to factors W' of the kernel.
 
 The crops go through the network in stacks, layer after layer, the dense network and the compressed one side by side:
 a stack is (2, B, H, W, C). Memory: what conv5 of a dense block reads, for all crops and both networks, 8 (num_feat + 4
-num_grow_ch) bytes for each of their pixels, and what the convolution of one stack takes. The tail, whose maps are up to
-16 times as large, is fitted to the crops of the first stacks alone: to as many pixels as the trunk.
+num_grow_ch) bytes for each of their pixels, half as much again with its border, and what the convolution of one stack
+takes. Before each enlargement the middle of every crop is cut out, so that maps do not grow, and the tail is fitted to
+as many pixels, of as many pictures, as the trunk.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -18,71 +19,76 @@ from dataclasses import replace
 import numpy as np
 
 from lowrank_sr.compression import factorise
-from lowrank_sr.compression.patch_statistics import LayerMoments
-from lowrank_sr.compression.serial_blas import serial_blas
+from lowrank_sr.compression.calibration import Calibration
+from lowrank_sr.compression.patch_statistics import LayerMoments, bordered
 from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.layers import Dense, Layer
-from lowrank_sr.machine.rounding import ceil_div
 from lowrank_sr.network.architecture import CONVOLUTIONS
 from lowrank_sr.network.esrgan import BETA, SLOPE, generator, leaky_relu
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.unshuffle import pixel_unshuffle
 
 FACTORS, BIAS = "factors", "bias"  # what is fitted: factors and bias, or the bias alone, to factors of the kernel
-FIT_PATCHES = 65536  # a layer: 38 for each of the 1728 numbers in a patch of 192 channels
 STACK_CROPS = 4
 
 Maps = list[np.ndarray]
 """A feature map of all crops, in stacks (2, B, H, W, C)."""
 
-FitLayer = Callable[[str, Dense, Maps], Layer]
-"""fit(name, layer, maps): what takes the place of a dense layer in the compressed network, given its input."""
+FitLayer = Callable[[str, Dense, Maps, Maps], Layer]
+"""fit(name, layer, inputs, targets): what takes the place of a dense layer in the compressed network.
+
+`inputs` are what it reads there, with a border of zeros; `targets` what the layer gives in the dense network, border
+included.
+"""
 
 
 def factorised(
     net: RRDBNet,
     form: str,
     ranks: Mapping[str, int],
-    low: np.ndarray | None,
+    seen: Calibration | None,
     seed: int,
     report: Callable[[], object],
     part: str = FACTORS,
 ) -> tuple[RRDBNet, dict[str, float]]:
     """`net` with layers of these `ranks` in `form`, and their errors by name.
 
-    They, or the biases alone as `part` says, are fitted to crops `low`, (B, h, h, 3) float32, where there are some;
-    `report` is called after each layer.
+    They, or the biases alone as `part` says, are fitted to what is `seen`, where that is something; `report` is called
+    after each layer.
     """
     dense = factorise.dense_layers(net)
     fitted: Mapping[str, Layer]
-    if low is not None and part == FACTORS:
-        fitted, errors = _fit(net, form, ranks, low, seed, report)
+    if seen is not None and part == FACTORS:
+        fitted, errors = _fit(net, form, ranks, seen, seed, report)
     else:
         of_kernels = factorise.from_kernels(dense, form, ranks, seed, report)
         fitted = {name: layer for name, (layer, _) in of_kernels.items()}
         errors = {name: error for name, (_, error) in of_kernels.items()}
     small = RRDBNet({**dense, **fitted}, net.method, net.meta)
-    if low is not None and part == BIAS:
-        small = refit_biases(net, small, low)
+    if seen is not None and part == BIAS:
+        small = refit_biases(net, small, seen.low)
     return small, errors
 
 
 def _fit(
-    net: RRDBNet, form: str, ranks: Mapping[str, int], low: np.ndarray, seed: int, report: Callable[[], object]
+    net: RRDBNet,
+    form: str,
+    ranks: Mapping[str, int],
+    seen: Calibration,
+    seed: int,
+    report: Callable[[], object],
 ) -> tuple[dict[str, Layer], dict[str, float]]:
     """The layers of these `ranks`, and their errors, by name."""
-    moments = LayerMoments(FIT_PATCHES, seed)
+    moments = LayerMoments()
     errors: dict[str, float] = {}
 
-    def fit(name: str, layer: Dense, maps: Maps) -> Layer:
-        dense = on_stacks(layer, net.method)
-        with serial_blas(layer.shape):
-            seen = moments.measure(name, [x[1] for x in maps], (dense(x[0]) for x in maps))
-        fitted, errors[name] = factorise.to_outputs(layer, form, ranks[name], seen, seed)
+    def fit(name: str, layer: Dense, inputs: Maps, targets: Maps) -> Layer:
+        measured = moments.measure(name, inputs, targets)
+        fitted, errors[name] = factorise.to_outputs(layer, form, ranks[name], measured, seen.metrics[name], seed)
         report()
         return fitted
 
-    return _fitted(net, ranks, low, fit), errors
+    return _fitted(net, ranks, seen.low, fit), errors
 
 
 def refit_biases(net: RRDBNet, small: RRDBNet, low: np.ndarray) -> RRDBNet:
@@ -92,10 +98,11 @@ def refit_biases(net: RRDBNet, small: RRDBNet, low: np.ndarray) -> RRDBNet:
     """
     low_rank = {name: layer for name, layer in small.layers.items() if layer.rank is not None}
 
-    def fit(name: str, layer: Dense, maps: Maps) -> Layer:
-        dense, run = on_stacks(layer, net.method), on_stacks(low_rank[name], net.method)
-        differences = [(dense(x[0]) - run(x[1])).mean(axis=(0, 1, 2), dtype=np.float64) for x in maps]
-        difference = np.average(differences, axis=0, weights=[x.shape[1] for x in maps]).astype(np.float32)
+    def fit(name: str, layer: Dense, inputs: Maps, targets: Maps) -> Layer:
+        run = on_stacks(low_rank[name], net.method)
+        errors = (t - run(x) for x, t in zip(inputs, targets, strict=True))
+        differences = [e[:, 1:-1, 1:-1].mean(axis=(0, 1, 2), dtype=np.float64) for e in errors]  # no border
+        difference = np.average(differences, axis=0, weights=[len(x) for x in inputs]).astype(np.float32)
         return replace(low_rank[name], bias=low_rank[name].bias + difference)
 
     return RRDBNet({**small.layers, **_fitted(net, low_rank, low, fit)}, small.method, small.meta)
@@ -121,11 +128,9 @@ class _InStacks:
         self.fitted: dict[str, Layer] = {}
 
     def conv(self, name: str, x: Maps, *, factor: int = 1, slope: float = 1, skip: Maps | None = None) -> Maps:
-        """skip + LeakyReLU(layer(x)), x enlarged by `factor`: for as many stacks as have the pixels of all of x."""
+        """skip + LeakyReLU(layer(x)); where x is enlarged by `factor`, its middle, as large as x when that is done."""
         if factor > 1:
-            x = [
-                maps.repeat(factor, axis=-3).repeat(factor, axis=-2) for maps in x[: ceil_div(len(x), factor**2)]
-            ]  # (2, B, factor H, factor W, C)
+            x = [_middle(maps, factor).repeat(factor, axis=-3).repeat(factor, axis=-2) for maps in x]
         y = [leaky_relu(maps, slope) for maps in self._convolve(name, x)]  # (2, B, factor H, factor W, N)
         return y if skip is None else [a + b for a, b in zip(skip, y, strict=True)]
 
@@ -141,8 +146,17 @@ class _InStacks:
 
     def _convolve(self, name: str, maps: Maps) -> Maps:
         layer = self.dense[name]
-        dense = small = on_stacks(layer, self.method)
-        if name in self.names:
-            self.fitted[name] = self.fit(name, layer, maps)
-            small = on_stacks(self.fitted[name], self.method)
-        return [np.stack([dense(x[0]), small(x[1])]) for x in maps]
+        dense = on_stacks(layer, self.method)
+        if name not in self.names:
+            return [dense(x) for x in maps]
+        targets = [dense(bordered(x[0])) for x in maps]  # (B, H + 2, W + 2, N)
+        self.fitted[name] = self.fit(name, layer, [bordered(x[1]) for x in maps], targets)
+        small = on_stacks(self.fitted[name], self.method)
+        return [np.stack([t[:, 1:-1, 1:-1], small(x[1])]) for x, t in zip(maps, targets, strict=True)]
+
+
+def _middle(maps: np.ndarray, factor: int) -> np.ndarray:
+    """The middle 1 / factor of the height and of the width of maps (..., H, W, C)."""
+    height, width = maps.shape[-3:-1]
+    top, left = ((side - side // factor) // 2 for side in (height, width))
+    return maps[..., top : top + height // factor, left : left + width // factor, :]

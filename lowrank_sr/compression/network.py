@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from lowrank_sr.compression import calibration, fit, record
-from lowrank_sr.compression.calibration import Crops
+from lowrank_sr.compression.calibration import Calibration, Crops, calibrated
 from lowrank_sr.compression.factorise import FORMS, dense_layers
 from lowrank_sr.compression.ranks import TARGETS, Candidates, Target, by_rule, candidates, within_cost, within_loss
 from lowrank_sr.compression.sensitivity import sensitivities
@@ -107,24 +107,24 @@ def compress(
     conditions = _condition_numbers(dense)
     selected = _select(conditions, layers, select_condition)
     crops = _crops(net, images, seed)
-    low = None if crops is None else crops.low
-    if fitted == fit.BIAS and low is None:
+    if fitted == fit.BIAS and crops is None:
         raise InputError("a bias is fitted to calibration pictures: expected some")
+    seen = None if crops is None else calibrated(net, crops.low, seed)
 
-    passes = {"speedup": 3, "max_drop": 2 + ATTEMPTS}.get(rule, 1) if crops is not None else 1
+    passes = {"speedup": 2, "max_drop": 1 + ATTEMPTS}.get(rule, 1) if crops is not None else 1
     with progress(passes * len(selected), f"compress ({form})", "layer") as bar:
         if rule == "max_drop":
             if crops is None:
                 raise InputError("max_drop is measured on calibration pictures: expected some")
-            every = _candidates(net, selected, form, TARGETS[target], low, seed, bar.update)
-            small, errors = _within_drop(net, form, every, value, crops, seed, bar.update, fitted)
+            every = _candidates(net, selected, form, TARGETS[target], seen, bar.update)
+            small, errors = _within_drop(net, form, every, value, crops, seen, seed, bar.update, fitted)
         else:
             if rule == "speedup":
-                ranks = within_cost(_candidates(net, selected, form, TARGETS[target], low, seed, bar.update), value)
+                ranks = within_cost(_candidates(net, selected, form, TARGETS[target], seen, bar.update), value)
             else:
                 choices = {name: dense[name] for name in selected}
                 ranks = by_rule(net, choices, form, TARGETS[target].costs, rule, value)
-            small, errors = fit.factorised(net, form, ranks, low, seed, bar.update, fitted)
+            small, errors = fit.factorised(net, form, ranks, seen, seed, bar.update, fitted)
 
     small.meta["compression"] = {
         "method": form,
@@ -181,14 +181,13 @@ def _candidates(
     selected: Collection[str],
     form: str,
     target: Target,
-    low: np.ndarray | None,
-    seed: int,
+    seen: Calibration | None,
     report: Callable[[], object],
 ) -> dict[str, Candidates]:
     """What each layer can become, with sensitivities where there are pictures to measure them with."""
-    if low is None:
+    if seen is None:
         return candidates(net, dict.fromkeys(selected), form, target)
-    return candidates(net, sensitivities(net, low, selected, seed, report), form, target)
+    return candidates(net, sensitivities(net, seen, selected, report), form, target)
 
 
 def _within_drop(
@@ -197,6 +196,7 @@ def _within_drop(
     every: Mapping[str, Candidates],
     drop: float,
     crops: Crops,
+    seen: Calibration | None,
     seed: int,
     report: Callable[[], object],
     fitted: str,
@@ -215,7 +215,7 @@ def _within_drop(
         ranks = within_loss(every, estimate)
         if not ranks:
             break
-        small, errors = fit.factorised(net, form, ranks, crops.low, seed, report, fitted)
+        small, errors = fit.factorised(net, form, ranks, seen, seed, report, fitted)
         lost = _square_error(small, crops) - before
         if lost <= allowed and (best is None or small.flops_per_pixel < best[0].flops_per_pixel):
             best = small, errors

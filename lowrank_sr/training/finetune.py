@@ -1,12 +1,18 @@
-"""Fine-tuning: all parameters of a network, dense or low-rank, moved together towards the picture.
+"""Fine-tuning: all parameters of a network, dense or low-rank, moved towards the picture.
 
-    each step:   16 crops, 24 x 24 pixels at low resolution        `crops.py`
-                 what they should become: the photograph, or what a teacher makes of them (Hinton et al. 2015)
-                 the loss, and its gradient                        `loss.py`, `walk.py`
-                 a step of Adam, its rate on a cosine to zero      `adam.py`
+    towards a teacher of the same architecture, first each RRDB alone              `blocks.py`
+    then all layers together, each step on
+        9 crops, 32 x 32 pixels at low resolution                                  `crops.py`
+        what they should become: the photograph, or what a teacher makes of them   (Hinton et al. 2015)
+        the loss, and its gradient                                                 `loss.py`, `walk.py`
+        a step of Muon, its rate on a cosine to zero                               `muon.py`
 
 After a factorisation it wins back what the factors lost: they were fitted layer by layer, each to its own output
 (Lebedev et al. 2014, section 4, fine-tune CP so).
+
+A few crops are set aside. Every CHECK steps the *fidelity* of the network to its target is measured on them, the PSNR
+between the two. Where it is below that of the network that went in, the steps since the last check are taken back and
+the rate is halved. So a run never ends below where it began, whatever the network, and the rate finds itself.
 """
 
 import math
@@ -20,40 +26,33 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import progress
-from lowrank_sr.training import adam
-from lowrank_sr.training.adam import Adam
+from lowrank_sr.training import blocks, muon
 from lowrank_sr.training.crops import Batch, Photograph, draw, photographs
 from lowrank_sr.training.layer import prepare
+from lowrank_sr.training.length import Length, checked_length
 from lowrank_sr.training.loss import loss_and_gradient
-from lowrank_sr.training.parameters import arrays_of, to_layers, to_vector
+from lowrank_sr.training.muon import Muon
+from lowrank_sr.training.parameters import arrays_of, shapes_of, to_layers, to_vector
 from lowrank_sr.training.walk import Walk
 
-CROPS = 16
-SIDE = 24  # pixels of low resolution: whole tiles of Winograd's algorithm
-RATE = 2e-4
-
-
-class Length(NamedTuple):
-    """How long to train: a number of steps, or minutes of them on this machine."""
-
-    steps: int | None
-    minutes: float | None
-
-    def done(self, state: "State") -> float:
-        """The part that is done: 1 at the end."""
-        if self.steps is not None:
-            return state.adam.steps / self.steps
-        assert self.minutes is not None
-        return state.seconds / (60 * self.minutes)
+CROPS = 9
+SIDE = 32  # pixels of low resolution
+RATE = 0.001  # of the norm of an array, a step
+CHECK = 10  # steps between two looks at the fidelity
+BLOCKS_SHARE = 0.4  # of the whole length, each RRDB alone
 
 
 class State(NamedTuple):
-    """All that a run is, between two steps."""
+    """All that a run is, between two steps of the network or two of its blocks."""
 
-    adam: Adam
+    muon: Muon
     random: Mapping[str, Any]  # the state of the generator that draws the crops
-    seconds: float = 0.0  # spent in steps
+    rate: float
+    seconds: float = 0.0  # spent in all
     loss: float = math.nan  # of the last step
+    fidelity: float = math.nan  # at the last check, in dB
+    blocks: int = 0  # that were trained alone
+    alone: float = 0.0  # seconds spent on them
 
 
 def finetune(
@@ -76,19 +75,21 @@ def finetune(
     teacher : RRDBNet, optional
         The network whose output is to be reached, of the same scale; by default it is the photograph.
     steps, minutes : int, float
-        The length of the run, exactly one of them. The learning rate falls to zero over it.
+        The length of the run, exactly one of them: minutes in all, or steps of all layers together. The learning rate
+        falls to zero over it.
     seed : int
         Of the crops. The same seed and steps give the same network, to the bit on one number of threads.
 
     Returns
     -------
-    RRDBNet, the moving average of the weights; `meta["finetuning"]` says how it was made
+    RRDBNet, the moving average of the weights; `meta["finetuning"]` says how it was made. On crops that are set aside
+    it is not further from the target than `net`.
 
     Raises
     ------
     InputError
         For photographs that are too small or too few, a teacher that does not fit, an impossible length, and where the
-        loss is not finite.
+        output of `net` is not finite.
     """
     length = checked_length(steps, minutes)
     check_networks(net, teacher)
@@ -100,24 +101,13 @@ def trained(
 ) -> RRDBNet:
     """The network after a run on photographs that are prepared already, with a bar that says how much is done.
 
-    Raises InputError where the loss is not finite.
+    Raises InputError where the output of `net` is not finite.
     """
     state = start = first_state(net, seed)
     with progress(1, "finetune", "run") as bar:
-        for state in training(net, pictures, teacher, length, start):
-            bar.update(min(1.0, length.done(state)) - bar.n)
+        for state in training(net, pictures, teacher, length, seed, start):
+            bar.update(min(1.0, done(state, length, net, teacher)) - bar.n)
     return result(net, state, about(pictures, teacher, length, seed))
-
-
-def checked_length(steps: int | None, minutes: float | None) -> Length:
-    """The length of a run; raises InputError unless exactly one is given, and it is more than none."""
-    if (steps is None) == (minutes is None):
-        raise InputError("steps and minutes: expected exactly one of them")
-    if steps is not None and steps < 1:
-        raise InputError(f"{steps} steps: expected at least 1")
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise InputError(f"{minutes:g} minutes: expected more than 0")
-    return Length(steps, minutes)
 
 
 def check_networks(net: RRDBNet, teacher: RRDBNet | None) -> None:
@@ -131,39 +121,133 @@ def check_networks(net: RRDBNet, teacher: RRDBNet | None) -> None:
 
 def first_state(net: RRDBNet, seed: int) -> State:
     """The state before the first step."""
-    return State(adam.start(to_vector(arrays_of(net.layers))), np.random.default_rng(seed).bit_generator.state)
+    return State(muon.start(to_vector(arrays_of(net.layers))), np.random.default_rng(seed).bit_generator.state, RATE)
+
+
+def done(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) -> float:
+    """The part of a run that is done at `state`: 1 at the end."""
+    if length.steps is None:
+        return length.done(0, state.seconds)
+    if not _by_blocks(net, teacher):
+        return length.done(state.muon.steps, 0)
+    together = _length_together(state, length, net, teacher).done(state.muon.steps, 0)
+    return BLOCKS_SHARE * state.blocks / net.architecture.num_block + (1 - BLOCKS_SHARE) * together
 
 
 def training(
-    net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet | None, length: Length, start: State
+    net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet | None, length: Length, seed: int, start: State
 ) -> Iterator[State]:
-    """Yield the state after each step that follows `start`, until `length` is done.
+    """Yield the state after each block, then after each step, that follows `start`, until `length` is done.
 
-    Raises InputError where the loss or its gradient is not finite: the state before stands as it was.
+    Raises InputError where the output of `net` on the crops that are set aside is not finite.
     """
-    state = start
-    walk = Walk(net.architecture, CROPS, SIDE, SIDE)
-    if teacher is not None:
-        teacher_walk, teacher_layers = Walk(teacher.architecture, CROPS, SIDE, SIDE), prepare(teacher.layers)
+    state, check = start, _Check(net, pictures, teacher, seed)
+    if teacher is not None and _by_blocks(net, teacher):
+        if state.blocks < net.architecture.num_block:
+            for state in _each_block_alone(net, pictures, teacher, length, seed, start):
+                yield state
+        if state.muon.steps == 0 and check.fidelity(state.muon) < check.start:
+            state = state._replace(muon=first_state(net, seed).muon)
+    yield from _all_together(net, pictures, teacher, _length_together(state, length, net, teacher), check, state)
+
+
+def _by_blocks(net: RRDBNet, teacher: RRDBNet | None) -> bool:
+    """Whether a teacher has the blocks that those of a compressed network should become."""
+    if teacher is None or teacher.architecture != net.architecture:
+        return False
+    return any(layer.rank is not None for layer in net.layers.values()) and all(
+        layer.rank is None for layer in teacher.layers.values()
+    )
+
+
+def _length_together(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) -> Length:
+    """What all layers together get of a length, once the blocks are done: all steps, or what is left of the minutes."""
+    if length.minutes is None or not _by_blocks(net, teacher):
+        return length
+    return Length(None, max(length.minutes - state.alone / 60, 1e-9))
+
+
+def _each_block_alone(
+    net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet, length: Length, seed: int, start: State
+) -> Iterator[State]:
+    begin = time.perf_counter()
+    low = draw(pictures, blocks.CROPS, SIDE, net.scale, np.random.default_rng(seed)).low
+    layers = to_layers(start.muon.weights, net.layers)
+    alone = length.times(BLOCKS_SHARE if length.steps is None else BLOCKS_SHARE / (1 - BLOCKS_SHARE))
+    for each in blocks.train_blocks(layers, start.blocks, teacher, low, alone, seed):
+        seconds = start.seconds + time.perf_counter() - begin
+        now = muon.start(to_vector(arrays_of(each.layers)))
+        yield start._replace(muon=now, seconds=seconds, loss=each.after, blocks=each.block + 1, alone=seconds)
+
+
+def _all_together(
+    net: RRDBNet,
+    pictures: Sequence[Photograph],
+    teacher: RRDBNet | None,
+    length: Length,
+    check: "_Check",
+    start: State,
+) -> Iterator[State]:
+    state = good = start
+    walk, target, shapes = Walk(net.architecture, CROPS, SIDE, SIDE), _Target(teacher, CROPS), shapes_of(net.layers)
     rng = np.random.default_rng()
     rng.bit_generator.state = state.random
-    while length.done(state) < 1:
+    while (progress := length.done(state.muon.steps, state.seconds - state.alone)) < 1:
         begin = time.perf_counter()
-        batch = draw(pictures, CROPS, SIDE, net.scale, rng)
-        if teacher is not None:
-            batch = Batch(batch.low, teacher_walk.forward(teacher_layers, batch.low).out)
-        loss, gradient = loss_and_gradient(walk, to_layers(state.adam.weights, net.layers), batch)
-        if not (math.isfinite(loss) and np.isfinite(gradient).all()):
-            raise InputError(f"step {state.adam.steps + 1}: the loss is not finite: the run has diverged")
-        after = adam.step(state.adam, gradient, RATE * adam.schedule(length.done(state)))
-        state = State(after, rng.bit_generator.state, state.seconds + time.perf_counter() - begin, loss)
+        batch = target.batch(draw(pictures, CROPS, SIDE, net.scale, rng))
+        loss, gradient = loss_and_gradient(walk, to_layers(state.muon.weights, net.layers), batch)
+        better = math.isfinite(loss) and bool(np.isfinite(gradient).all())
+        if better:
+            after = muon.step(state.muon, gradient, shapes, state.rate * muon.schedule(progress))
+            state = state._replace(muon=after, loss=loss)
+            if after.steps % CHECK == 0 or after.steps == 1:
+                state = state._replace(fidelity=check.fidelity(after))
+                better = state.fidelity >= check.start
+                good = state if better else good
+        if not better:
+            state = good = good._replace(rate=good.rate / 2)
+        seconds = state.seconds if better else start.seconds
+        state = state._replace(random=rng.bit_generator.state, seconds=seconds + time.perf_counter() - begin)
         yield state
+    if check.fidelity(state.muon) < check.start:
+        yield good
+
+
+class _Target:
+    """What crops are to become: the photographs', or what a teacher makes of them."""
+
+    def __init__(self, teacher: RRDBNet | None, crops: int) -> None:
+        self.teacher = teacher
+        if teacher is not None:
+            self.walk, self.layers = Walk(teacher.architecture, crops, SIDE, SIDE), prepare(teacher.layers)
+
+    def batch(self, drawn: Batch) -> Batch:
+        return drawn if self.teacher is None else Batch(drawn.low, self.walk.forward(self.layers, drawn.low).out)
+
+
+class _Check:
+    """The fidelity to the target on crops that are set aside, and that of the network that went in."""
+
+    def __init__(self, net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet | None, seed: int) -> None:
+        drawn = draw(pictures, CROPS, SIDE, net.scale, np.random.default_rng([seed, 1]))
+        self.like = net.layers
+        self.walk = Walk(net.architecture, CROPS, SIDE, SIDE)
+        self.set_aside = _Target(teacher, CROPS).batch(drawn)
+        self.start = self.fidelity(first_state(net, seed).muon)
+        if math.isnan(self.start):
+            raise InputError("the network's output is not finite: expected one that can be trained")
+
+    def fidelity(self, now: Muon) -> float:
+        """PSNR in dB of the average's output, the target being the reference; infinite where they are equal."""
+        out = self.walk.forward(prepare(to_layers(now.average, self.like)), self.set_aside.low).out
+        error = float(np.square(out - self.set_aside.high, dtype=np.float64).mean())
+        return -10 * math.log10(error) if error > 0 else math.inf if error == 0 else error
 
 
 def result(net: RRDBNet, state: State, description: Mapping[str, Any]) -> RRDBNet:
     """The network of the moving average, of the layers' forms in `net`, with what made it in `meta["finetuning"]`."""
-    layers: dict[str, Layer] = to_layers(state.adam.average, net.layers)
-    done = {"steps": state.adam.steps, "seconds": round(state.seconds, 1)}
+    layers: dict[str, Layer] = to_layers(state.muon.average, net.layers)
+    done = {"blocks": state.blocks, "steps": state.muon.steps, "seconds": round(state.seconds, 1)}
     return RRDBNet(layers, net.method, {**net.meta, "finetuning": {**description, **done}})
 
 

@@ -28,3 +28,8 @@ def to_layers(vector: np.ndarray, like: Mapping[str, Layer]) -> dict[str, Layer]
             start += array.size
         layers[name] = type(layer)(**fields)
     return layers
+
+
+def shapes_of(layers: Mapping[str, Layer]) -> list[tuple[int, ...]]:
+    """The shapes of all arrays, in the order of `to_vector`."""
+    return [array.shape for layer in layers.values() for array in layer.arrays().values()]

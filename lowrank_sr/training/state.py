@@ -1,7 +1,7 @@
 """The state of a run as a file, so that it can go on after an interruption as if there had been none.
 
-An `.npz` of plain arrays, never a pickle, replaced as a whole: `weights`, `average`, `mean` and `square`, the vectors
-of Adam, and `about`, a JSON string with everything else, the state of the random generator included.
+An `.npz` of plain arrays, never a pickle, replaced as a whole: `weights`, `average` and `momentum`, the vectors of
+Muon, and `about`, a JSON string with everything else, the state of the random generator included.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,19 @@ import numpy as np
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.training.adam import Adam
 from lowrank_sr.training.finetune import State
+from lowrank_sr.training.muon import Muon
 from lowrank_sr.training.parameters import arrays_of, to_vector
 
-_VECTORS = ("weights", "average", "mean", "square")
+_VECTORS = ("weights", "average", "momentum")
+_NUMBERS: dict[str, Callable[[Any], Any]] = {
+    "seconds": float,
+    "loss": float,
+    "fidelity": float,
+    "rate": float,
+    "blocks": int,
+    "alone": float,
+}
 _DAMAGE = (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)  # of files that are no such state
 
 
@@ -39,10 +47,10 @@ def _digest(content: bytes) -> str:
 
 def save_state(path: str | os.PathLike[str], state: State, run: Mapping[str, Any], curve: list[dict[str, Any]]) -> None:
     """Write a state, with `run`, which says what run it belongs to, and the curve so far."""
-    numbers = {"steps": state.adam.steps, "random": state.random, "seconds": state.seconds, "loss": state.loss}
+    numbers = {"steps": state.muon.steps, **{name: getattr(state, name) for name in ("random", *_NUMBERS)}}
     about = json.dumps({**numbers, "run": run, "curve": curve})
     with replacing(path) as temporary:
-        np.savez(temporary, about=np.array(about), **{name: getattr(state.adam, name) for name in _VECTORS})
+        np.savez(temporary, about=np.array(about), **{name: getattr(state.muon, name) for name in _VECTORS})
 
 
 def load_state(path: str | os.PathLike[str], run: Mapping[str, Any]) -> tuple[State, list[dict[str, Any]]]:
@@ -58,9 +66,8 @@ def load_state(path: str | os.PathLike[str], run: Mapping[str, Any]) -> tuple[St
             vectors = {name: archive[name] for name in _VECTORS}
             about = json.loads(str(archive["about"]))
         saved, curve = dict(about["run"]), list(about["curve"])
-        state = State(
-            Adam(int(about["steps"]), **vectors), about["random"], float(about["seconds"]), float(about["loss"])
-        )
+        numbers = {name: kind(about[name]) for name, kind in _NUMBERS.items()}
+        state = State(Muon(int(about["steps"]), **vectors), about["random"], **numbers)
         if any(v.dtype != np.float32 or v.shape != vectors["weights"].shape or v.ndim != 1 for v in vectors.values()):
             raise ValueError
     except OSError as error:

@@ -5,49 +5,74 @@ import contextlib
 import numpy as np
 import pytest
 import threadpoolctl
+from hypothesis import given
+from hypothesis import strategies as st
 from reference import EPS
 
 from lowrank_sr import layers
 from lowrank_sr.compression import factorise, patch_statistics, serial_blas, stacks
+from lowrank_sr.compression.patch_statistics import Moments
 from lowrank_sr.errors import InputError
+
+
+def patches_of(inputs):
+    """Every patch that touches the maps, (pixels, C d²), in float64."""
+    padded = np.pad(inputs.astype(float), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(-1, 9 * inputs.shape[3])
+
+
+def moments_by_hand(inputs, outputs):
+    patches, values = patches_of(inputs), outputs.reshape(-1, outputs.shape[3])
+    joint, size = np.cov(np.hstack([patches, values]).T, bias=True), patches.shape[1]
+    return Moments(
+        patches.mean(axis=0),
+        joint[:size, :size],
+        values.mean(axis=0, dtype=float),
+        np.diag(joint)[size:],
+        joint[size:, :size],
+    )
+
+
+def assert_same_moments(found, expected):
+    """Sums in float32 of numbers below 10: each product is below 100, and n of them, divided by n, differ by n eps."""
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == np.float64
+        np.testing.assert_allclose(one, other, rtol=0, atol=100 * 50 * EPS)
+
+
+def maps(rng, shape, offset=0.0):
+    return (rng.uniform(-4, 4, shape) + offset).astype(np.float32)
 
 
 def test_moments_are_those_of_the_patches():
     rng = np.random.default_rng(1)
-    inputs, outputs = rng.standard_normal((3, 8, 9, 4)) + 5, rng.standard_normal((3, 8, 9, 2)) - 3
-    inputs, outputs = inputs.astype(np.float32), outputs.astype(np.float32)
-    where = patch_statistics.positions(inputs, 50, seed=0)
-    assert len(set(where)) == 50
-    padded = np.pad(inputs.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)))
-    patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(-1, 36)[where]
-    found = patch_statistics.patch_moments(inputs, outputs, where)
-    joint = np.cov(np.hstack([patches, outputs.reshape(-1, 2)[where]]).T, bias=True)
-    # sums of 50 products in float32, each below 10^2 once the mean is off: 50 eps 100, divided by 50
-    close = {"rtol": 0, "atol": 100 * EPS}
-    np.testing.assert_allclose(found.mean, patches.mean(axis=0), **close)
-    np.testing.assert_allclose(found.covariance, joint[:36, :36], **close)
-    np.testing.assert_allclose(found.cross, joint[36:, :36], **close)
-    np.testing.assert_allclose(found.output_variance, np.diag(joint)[36:], **close)
-    part = patch_statistics.patch_moments(inputs[..., :3], outputs, where)
-    grown = patch_statistics.patch_moments(inputs, outputs, where, part)
-    for one, other in zip(grown, found, strict=True):
-        np.testing.assert_allclose(one, other, **close)
+    inputs, outputs = maps(rng, (3, 8, 9, 4), 5), maps(rng, (3, 10, 11, 2), -3)
+    found = patch_statistics.patch_moments(inputs, lambda x: outputs)
+    assert_same_moments(found, moments_by_hand(inputs, outputs))
+
+
+@given(height=st.integers(1, 6), width=st.integers(1, 6), channels=st.integers(1, 5), seed=st.integers(0, 99))
+def test_moments_of_maps_of_any_size(height, width, channels, seed):
+    rng = np.random.default_rng(seed)
+    inputs, outputs = maps(rng, (2, height, width, channels)), maps(rng, (2, height + 2, width + 2, 3))
+    found = patch_statistics.patch_moments(inputs, lambda x: outputs)
+    assert_same_moments(found, moments_by_hand(inputs, outputs))
 
 
 def test_what_is_known_of_a_dense_block_is_used_within_it_alone(monkeypatch):
     """Layers of different inputs in turn, some not measured: the moments are those of each layer by itself."""
     rng = np.random.default_rng(4)
-    blocks = {f"RRDB_trunk.{i}.RDB3": rng.random((2, 6, 7, 5), dtype=np.float32) for i in range(2)}
-    outputs = rng.random((2, 6, 7, 2), dtype=np.float32)
+    blocks = {f"RRDB_trunk.{i}.RDB3": maps(rng, (2, 6, 7, 5)) for i in range(2)}
+    outputs = maps(rng, (2, 8, 9, 2))
     reused = []
+    sums = patch_statistics._sums
 
-    class Counted(patch_statistics.PatchSums):
-        def __init__(self, known):
-            reused.append(0 if known is None else len(known.mean) // 9)
-            super().__init__(known)
+    def counted(inputs, outputs, old):
+        reused.append(old)
+        return sums(inputs, outputs, old)
 
-    patch_moments = patch_statistics.patch_moments
-    moments = patch_statistics.LayerMoments(count=50, seed=1)
+    monkeypatch.setattr(patch_statistics, "_sums", counted)
+    moments = patch_statistics.LayerMoments()
     first, second = blocks
     layers_in_turn = {
         "conv_first": blocks[first][..., :2],
@@ -58,35 +83,19 @@ def test_what_is_known_of_a_dense_block_is_used_within_it_alone(monkeypatch):
         "trunk_conv": blocks[first],
         "HRconv": blocks[second],
     }
-    expected = {
-        name: patch_moments(inputs, outputs, patch_statistics.positions(inputs, 50, seed=1))
-        for name, inputs in layers_in_turn.items()
-    }
-    monkeypatch.setattr(patch_statistics, "PatchSums", Counted)
     for name, inputs in layers_in_turn.items():
-        for one, other in zip(moments.measure(name, [inputs], [outputs]), expected[name], strict=True):
-            np.testing.assert_allclose(one, other, rtol=0, atol=84 * EPS)  # 84 terms below 1
+        found = moments.measure(name, [patch_statistics.bordered(inputs)], [outputs])
+        assert_same_moments(found, moments_by_hand(inputs, outputs))
     assert reused == [0, 0, 3, 0, 4, 0, 0]
 
 
 def test_moments_of_several_stacks_are_those_of_all_their_pixels():
     rng = np.random.default_rng(5)
-    inputs, outputs = (rng.random((4, 6, 7, n), dtype=np.float32) for n in (3, 2))
-    inputs[2:] += 1  # another mean than that of the first stack, which all products are relative to
-    together = patch_statistics.patch_moments(inputs, outputs, np.arange(168))
-    moments = patch_statistics.LayerMoments(count=168, seed=0)
-    found = moments.measure("HRconv", [inputs[:2], inputs[2:]], iter([outputs[:2], outputs[2:]]))
-    for one, other in zip(found, together, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=4 * 168 * EPS)  # 168 terms, each below 2 squared
-
-
-def test_moments_over_several_blocks(monkeypatch):
-    rng = np.random.default_rng(2)
-    inputs, outputs = (rng.random((2, 6, 7, n), dtype=np.float32) for n in (3, 2))
-    whole = patch_statistics.patch_moments(inputs, outputs, np.arange(84))
-    monkeypatch.setattr(patch_statistics, "BLOCK_PATCHES", 25)
-    for one, other in zip(patch_statistics.patch_moments(inputs, outputs, np.arange(84)), whole, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=84 * EPS)  # 84 terms below 1
+    inputs, outputs = maps(rng, (4, 6, 7, 3)), maps(rng, (4, 8, 9, 2))
+    inputs[2:] += 1
+    stacks_of = (patch_statistics.bordered(inputs[part]) for part in (slice(0, 3), slice(3, 4)))
+    found = patch_statistics.LayerMoments().measure("HRconv", stacks_of, iter([outputs[:3], outputs[3:]]))
+    assert_same_moments(found, moments_by_hand(inputs, outputs))
 
 
 @pytest.mark.parametrize(("form", "rank"), [("svd", 15), ("cp", 60), ("svd", 4), ("cp", 12)])
@@ -96,17 +105,35 @@ def test_a_fit_finds_the_layer_that_made_the_outputs(form, rank):
     x = rng.standard_normal((2, 24, 24, 5), dtype=np.float32)
     kernel = rng.standard_normal((6, 5, 3, 3), dtype=np.float32)
     truth = layers.Dense(kernel, rng.standard_normal(6, dtype=np.float32))
-    outputs = stacks.on_stacks(truth, "im2col")(x)
     start = layers.Dense(kernel + 0.1 * rng.standard_normal(kernel.shape, dtype=np.float32), np.zeros(6, np.float32))
-    seen = patch_statistics.patch_moments(x, outputs, np.arange(2 * 24 * 24))
-    found, error = factorise.to_outputs(start, form, rank, seen)
+    outputs = stacks.on_stacks(truth, "im2col")
+    seen = patch_statistics.patch_moments(x, outputs)
+    found, error = factorise.to_outputs(start, form, rank, seen, np.eye(6))
     if rank >= 15:
         assert error < {"svd": 0.001, "cp": 0.02}[form]  # CP is not convex: 8 rounds leave a little
-    left = outputs - stacks.on_stacks(found, "im2col")(x)
+    around = patch_statistics.bordered(x)
+    left = outputs(around) - stacks.on_stacks(found, "im2col")(around)
     # its square is a difference of sums in float32, each within a few eps of 1
-    expected = np.square(left).mean() / outputs.var(axis=(0, 1, 2)).mean()
+    expected = np.square(left).mean() / outputs(around).var(axis=(0, 1, 2)).mean()
     assert error**2 == pytest.approx(expected, rel=1e-3, abs=10 * EPS)
     np.testing.assert_allclose(left.mean(axis=(0, 1, 2)), 0, atol=1e-5)  # the bias takes the mean: float32 rounding
+
+
+@pytest.mark.parametrize("form", ["svd", "cp"])
+def test_a_fit_spares_the_outputs_that_the_picture_sees(form):
+    """Of two halves of the outputs one is worth a hundred times as much: it gets the better part of the rank."""
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((2, 24, 24, 5), dtype=np.float32)
+    layer = layers.Dense(rng.standard_normal((6, 5, 3, 3), dtype=np.float32), np.zeros(6, np.float32))
+    output = stacks.on_stacks(layer, "im2col")
+    seen = patch_statistics.patch_moments(x, output)
+    losses = {}
+    for name, metric in (("alike", np.eye(6)), ("weighted", np.diag([100.0] * 3 + [1.0] * 3))):
+        found, _ = factorise.to_outputs(layer, form, 6, seen, metric)
+        e = (output(x) - stacks.on_stacks(found, "im2col")(x)).reshape(-1, 6)
+        losses[name] = np.square(e[:, :3]).mean(), np.square(e).mean()
+    assert losses["weighted"][0] < 0.5 * losses["alike"][0]
+    assert losses["alike"][1] < losses["weighted"][1]
 
 
 @pytest.mark.parametrize("form", ["svd", "cp"])

@@ -182,7 +182,7 @@ def test_photographs_join_a_study_and_leave_it(root, report, tmp_path, photos, m
     before, text = (tmp_path / "report" / name for name in ("results.json", "report.md"))
     first, first_text = json.loads(before.read_text(encoding="utf-8")), text.read_text(encoding="utf-8")
     with monkeypatch.context() as patch:
-        patch.setattr(finetune.adam, "step", interrupted)
+        patch.setattr(finetune.muon, "step", interrupted)
         assert main(command) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
     assert main(command) == 0

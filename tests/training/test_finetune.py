@@ -10,7 +10,8 @@ import lowrank_sr as lsr
 from lowrank_sr.errors import InputError
 from lowrank_sr.training import finetune as loop
 from lowrank_sr.training.crops import photographs
-from lowrank_sr.training.finetune import Length, first_state, training
+from lowrank_sr.training.finetune import first_state, training
+from lowrank_sr.training.length import Length
 from lowrank_sr.training.state import identity, load_state, save_state
 
 PICTURES = [np.random.default_rng(seed).random((40, 48, 3), dtype=np.float32) for seed in range(3)]
@@ -40,7 +41,7 @@ def distance(net, other):
 @pytest.mark.parametrize("form", [None, "svd", "cp"])
 def test_a_network_learns_what_its_teacher_does(net, form, monkeypatch):
     """Low-rank and dense ones; towards a teacher, because what it does can be reached."""
-    monkeypatch.setattr(loop, "RATE", 2e-3)
+    monkeypatch.setattr(loop, "RATE", 5e-2 if form == "cp" else 1e-2)
     if form is None:
         rng = np.random.default_rng(1)
         layers = {
@@ -51,7 +52,7 @@ def test_a_network_learns_what_its_teacher_does(net, form, monkeypatch):
     else:
         start = lsr.compress(net, form, speedup=1.2, images=())
     tuned = lsr.finetune(start, PICTURES, net, steps=40)
-    assert distance(tuned, net) < 0.7 * distance(start, net)
+    assert distance(tuned, net) < (0.85 if form == "cp" else 0.7) * distance(start, net)  # CP of noise comes less near
     assert {type(layer) for layer in tuned.layers.values()} == {type(layer) for layer in start.layers.values()}
     assert tuned.meta["finetuning"]["steps"] == 40
     assert tuned.meta["finetuning"]["target"] == "teacher"
@@ -59,7 +60,7 @@ def test_a_network_learns_what_its_teacher_does(net, form, monkeypatch):
 
 def test_photographs_are_a_target_too(net):
     pictures = photographs(PICTURES, 4, 8, with_teacher=False)
-    losses = [state.loss for state in training(net, pictures, None, Length(60, None), first_state(net, 0))]
+    losses = [state.loss for state in training(net, pictures, None, Length(60, None), 0, first_state(net, 0))]
     assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
 
 
@@ -79,15 +80,15 @@ def test_the_seed_decides(net):
 
 def test_an_interrupted_run_goes_on_to_the_bit(net, tmp_path):
     pictures, length, path = photographs(PICTURES, 4, 8, False), Length(7, None), tmp_path / "run.state.npz"
-    *_, whole = training(net, pictures, None, length, first_state(net, 5))
-    *_, half = islice(training(net, pictures, None, length, first_state(net, 5)), 3)
+    *_, whole = training(net, pictures, None, length, 5, first_state(net, 5))
+    *_, half = islice(training(net, pictures, None, length, 5, first_state(net, 5)), 3)
     save_state(path, half, identity(net, None), [{"step": 0}])
     loaded, curve = load_state(path, identity(net, None))
     assert curve == [{"step": 0}]
-    *_, resumed = training(net, pictures, None, length, loaded)
-    assert resumed.adam.steps == whole.adam.steps == 7
+    *_, resumed = training(net, pictures, None, length, 5, loaded)
+    assert resumed.muon.steps == whole.muon.steps == 7
     assert resumed.random == whole.random
-    for a, b in zip(resumed.adam[1:], whole.adam[1:], strict=True):
+    for a, b in zip(resumed.muon[1:], whole.muon[1:], strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -97,14 +98,57 @@ def test_minutes_end_a_run(net):
     assert tuned.meta["finetuning"]["steps"] >= 1
 
 
-def test_a_diverging_run_stops_and_leaves_the_state_before(net, monkeypatch):
-    monkeypatch.setattr(loop, "RATE", 1e18)
-    states = []
-    run = training(net, photographs(PICTURES, 4, 8, False), None, Length(50, None), first_state(net, 0))
-    with pytest.raises(InputError, match=r"step \d+: the loss is not finite: the run has diverged"):
-        states.extend(run)
-    assert len(states) < 50
-    assert all(np.isfinite(state.adam.average).all() for state in states)
+def run_of(net, teacher=None, steps=50, start=None):
+    pictures = photographs(PICTURES, 4, 8, teacher is not None)
+    return training(net, pictures, teacher, Length(steps, None), 0, start or first_state(net, 0))
+
+
+def test_steps_that_lead_away_are_taken_back(net, monkeypatch):
+    """At a rate that throws the weights about: it is halved until steps help, and no state that stays is worse."""
+    monkeypatch.setattr(loop, "RATE", 100.0)
+    start = first_state(net, 0)._replace(rate=100.0)
+    states = list(run_of(net, start=start))
+    assert states[-1].rate < 100
+    check = loop._Check(net, photographs(PICTURES, 4, 8, False), None, 0)
+    assert check.fidelity(states[-1].muon) >= check.start
+    assert np.isfinite(states[-1].muon.average).all()
+
+
+def test_a_loss_that_is_not_finite_is_a_step_taken_back(net, monkeypatch):
+    real, calls = loop.loss_and_gradient, []
+
+    def sometimes_infinite(walk, layers, batch):
+        loss, gradient = real(walk, layers, batch)
+        calls.append(loss)
+        return (np.inf, gradient) if len(calls) == 3 else (loss, gradient)
+
+    monkeypatch.setattr(loop, "loss_and_gradient", sometimes_infinite)
+    *_, last = run_of(net, steps=5)
+    assert last.rate == loop.RATE / 2
+    assert last.muon.steps == 5  # two steps were lost, and made again
+
+
+def test_a_network_that_gives_no_numbers_is_refused(net):
+    layer = net.layers["conv_last"]
+    broken = lsr.RRDBNet({**net.layers, "conv_last": dataclasses.replace(layer, bias=np.full(3, np.nan))}, "im2col")
+    with pytest.raises(InputError, match="the network's output is not finite"):
+        next(run_of(broken))
+
+
+def test_blocks_are_trained_alone_before_all_layers_together(net, tmp_path):
+    start, length = lsr.compress(net, "svd", speedup=1.5, images=()), Length(12, None)
+    states = list(run_of(start, net, 12))
+    assert [state.blocks for state in states] == [1] * len(states)  # the network has one
+    assert states[0].muon.steps == 0
+    assert states[0].loss < 1
+    assert states[-1].muon.steps == 12
+    done = [loop.done(state, length, start, net) for state in states]
+    assert done == sorted(done)
+    assert done[-1] == 1
+    # interrupted after the block: the same to the bit
+    save_state(tmp_path / "run.state.npz", states[0], {}, [])
+    *_, resumed = run_of(start, net, 12, load_state(tmp_path / "run.state.npz", {})[0])
+    np.testing.assert_array_equal(resumed.muon.average, states[-1].muon.average)
 
 
 @pytest.mark.parametrize(

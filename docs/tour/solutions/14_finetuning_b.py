@@ -1,8 +1,8 @@
 """Biases alone: set in one pass, and trained.
 
-The biases of `psnr-small` are off by far more than a few steps can mend: Adam moves a number by about its rate
-in each step, 0.0002 here, whatever its gradient. The many numbers of the kernels, all moved by so little, together
-change an output by much more than its one bias does.
+The biases of `psnr-small` are off by far more than a few steps can mend: each moves an array by a part of its own norm,
+0.003 here, whatever the gradient. The many numbers of the kernels, all moved by so little, together change an output by
+much more than its one bias does.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from lowrank_sr.compression import calibration
 from lowrank_sr.compression.fit import refit_biases
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES
-from lowrank_sr.training import adam
+from lowrank_sr.training import muon
 from lowrank_sr.training.crops import draw, photographs
 from lowrank_sr.training.finetune import RATE
 from lowrank_sr.training.loss import loss_and_gradient
-from lowrank_sr.training.parameters import arrays_of, to_layers, to_vector
+from lowrank_sr.training.parameters import arrays_of, shapes_of, to_layers, to_vector
 from lowrank_sr.training.walk import Walk
 
 net = lsr.load("psnr-small", method="winograd")
@@ -34,12 +34,12 @@ is_bias = to_vector(
 )
 rng = np.random.default_rng(0)
 walk = Walk(net.architecture, count, side, side)
-state = adam.start(to_vector(arrays_of(low_rank.layers)))
+state = muon.start(to_vector(arrays_of(low_rank.layers)))
 start = state.weights
 for step in range(steps):
     layers = to_layers(state.weights, low_rank.layers)
     _, gradient = loss_and_gradient(walk, layers, draw(pictures, count, side, net.scale, rng))
-    state = adam.step(state, gradient * is_bias, RATE * adam.schedule(step / steps))
+    state = muon.step(state, gradient * is_bias, shapes_of(low_rank.layers), RATE * muon.schedule(step / steps))
 trained = lsr.RRDBNet(to_layers(state.weights, low_rank.layers), net.method)
 
 photograph = read_image(IMAGES / "chelsea.png").pixels[60:188, 130:258]

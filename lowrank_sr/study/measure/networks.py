@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lowrank_sr.compression import calibration, fit
-from lowrank_sr.compression.calibration import Crops
+from lowrank_sr.compression.calibration import Calibration, Crops, calibrated
 from lowrank_sr.compression.network import ENDS
 from lowrank_sr.compression.ranks import TARGETS, candidates, within_cost
 from lowrank_sr.compression.sensitivity import Sensitivity, sensitivities
@@ -26,7 +26,7 @@ from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, DIRECT, FITTED, KERNEL, MARKED, TUNED, WINOGRAD, Technique
 from lowrank_sr.text import complain
 from lowrank_sr.training import finetune, folder
-from lowrank_sr.training.finetune import Length
+from lowrank_sr.training.length import Length
 
 TABLE1_SPEEDUP = 2  # theoretical, of the low-rank networks in Table 1 and the figures
 DENSE_BLOCKS = "RRDB_trunk."  # what the names of their layers begin with
@@ -184,9 +184,9 @@ def factorised(study: Study, form: str, ranks: Mapping[str, int], factors: str) 
 
     The fit runs by Winograd's algorithm rather than `auto`, so that every run with the same seed gives the same.
     """
-    low, part = None if factors == KERNEL else crops(study).low, fit.BIAS if factors == BIAS else fit.FACTORS
+    seen, part = None if factors == KERNEL else calibration_of(study), fit.BIAS if factors == BIAS else fit.FACTORS
     dense, seed = study.net.with_method(WINOGRAD), study.settings.seed
-    return fit.factorised(dense, form, ranks, low, seed, lambda: None, part)[0]
+    return fit.factorised(dense, form, ranks, seen, seed, lambda: None, part)[0]
 
 
 @lru_cache(maxsize=1)
@@ -197,10 +197,16 @@ def crops(study: Study) -> Crops:
 
 
 @lru_cache(maxsize=1)
+def calibration_of(study: Study) -> Calibration:
+    """The crops, and what an error in each layer does to the picture on them."""
+    return calibrated(study.net.with_method(WINOGRAD), crops(study).low, study.settings.seed)
+
+
+@lru_cache(maxsize=1)
 def measured_sensitivities(study: Study) -> dict[str, Sensitivity]:
     """Those of every layer that may be factorised, by name."""
     dense = study.net.with_method(WINOGRAD)
-    return sensitivities(dense, crops(study).low, inner_layers(dense), study.settings.seed, lambda: None)
+    return sensitivities(dense, calibration_of(study), inner_layers(dense), lambda: None)
 
 
 def inner_singular_values(net: RRDBNet) -> dict[str, np.ndarray]:
