@@ -10,12 +10,12 @@ from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable, random_layer
 from lowrank_sr.lowrank import cp_als, refit_cp, refit_svd, svd
-from lowrank_sr.lowrank.data_norm import add_ridge, target_kernel
+from lowrank_sr.lowrank.data_norm import target_kernel
 from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.training.output_metric import ridged
 
 FORMS = ("svd", "cp")
-METRIC_RIDGE = 0.03  # of a metric's mean eigenvalue: an output that does nothing here may do something elsewhere
 FIT_ROUNDS = {"svd": 4, "cp": 8}  # the pair starts near its optimum, CP from the kernel alone
 
 
@@ -106,10 +106,11 @@ def to_outputs(
 
 
 def roots(metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """S and S⁻¹, symmetric, of M + λ I = S², λ a METRIC_RIDGE of the mean eigenvalue."""
-    values, vectors = np.linalg.eigh(add_ridge(metric.copy(), METRIC_RIDGE))
+    """S and S⁻¹, symmetric, of S² = M with its ridge; S is 0 and S⁻¹ 0 for a metric of zeros."""
+    values, vectors = np.linalg.eigh(ridged(metric))
     root = np.sqrt(values)
-    return vectors * root @ vectors.T, vectors / root @ vectors.T
+    inverse = np.divide(1, root, out=np.zeros_like(root), where=root > 0)
+    return vectors * root @ vectors.T, vectors * inverse @ vectors.T
 
 
 def _refit(kernel: np.ndarray, form: str, rank: int, covariance: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:

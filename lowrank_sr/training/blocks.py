@@ -28,7 +28,7 @@ from lowrank_sr.training import muon
 from lowrank_sr.training.layer import TrainedLayer, prepare
 from lowrank_sr.training.length import Length
 from lowrank_sr.training.maps import Pool, Value
-from lowrank_sr.training.output_metric import output_metrics
+from lowrank_sr.training.output_metric import output_metrics, ridged
 from lowrank_sr.training.parameters import arrays_of, shapes_of, to_layers, to_vector
 from lowrank_sr.training.stack import Stack
 from lowrank_sr.training.tape import Gradients, Tape
@@ -38,7 +38,6 @@ VALIDATION = 16  # crops
 CROPS = 144  # that every block sees: the first of them validate
 SIDE = 32  # pixels of low resolution
 RATE = 0.05  # of the error √loss: a step moves an array by as much of its norm, and may not move outputs by more
-METRIC_RIDGE = 0.03  # of a metric's mean eigenvalue, as in a fit
 
 Operation = Callable[[Value, Tape], Value]
 
@@ -130,10 +129,10 @@ def _loss_and_gradients(
 
 
 def _in_units_of(target: np.ndarray, metric: np.ndarray) -> np.ndarray:
-    """The metric, with a ridge, by which the variance of `target` is 1."""
+    """The metric, with its ridge, by which the variance of `target` is 1."""
     values = (target - target.mean(axis=(0, 1, 2))).reshape(-1, len(metric))
-    ridged = metric + METRIC_RIDGE * np.trace(metric) / len(metric) * np.eye(len(metric))
-    return np.asarray(ridged / np.vdot(values.T @ values / len(values), ridged))
+    weights = ridged(metric)
+    return np.asarray(weights / np.vdot(values.T @ values / len(values), weights))
 
 
 def _conv_first(x: Value, tape: Tape) -> Value:

@@ -37,6 +37,7 @@ from lowrank_sr.training.walk import Walk
 METRIC_CROPS = 64  # a few of them have most of the metric: where an edge of the picture depends on little
 METRIC_SIDE = 32  # of their middles, in pixels of low resolution
 STACK_CROPS = 16
+METRIC_RIDGE = 0.03  # of a metric's mean eigenvalue: an output that does nothing here may do something elsewhere
 
 
 def output_metrics(net: RRDBNet, low: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -60,6 +61,12 @@ def output_metrics(net: RRDBNet, low: np.ndarray, seed: int) -> dict[str, np.nda
             sums[name] += moments[name]["output"]
     values = len(crops) * run.out[0].size
     return {name: total / values for name, total in sums.items()}
+
+
+def ridged(metric: np.ndarray) -> np.ndarray:
+    """M + λ I, λ a METRIC_RIDGE of the mean eigenvalue: what errors are weighed by."""
+    n = len(metric)
+    return np.asarray(metric + METRIC_RIDGE * np.trace(metric) / n * np.eye(n))
 
 
 class _Observed(TrainedLayer):

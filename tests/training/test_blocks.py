@@ -8,7 +8,7 @@ from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.network.esrgan import OnArrays, rrdb
 from lowrank_sr.training import blocks
 from lowrank_sr.training.length import Length
-from lowrank_sr.training.output_metric import output_metrics
+from lowrank_sr.training.output_metric import output_metrics, ridged
 
 STEPS = Length(8, None)
 
@@ -58,8 +58,7 @@ def test_the_loss_is_that_of_the_output_in_its_metric(dense, small, low):
     each = next(blocks.train_blocks(small.layers, 1, dense, low, STEPS, 0))  # the first block as it is
     assert each.block == 1
     target = of_blocks(dense, low, 2)
-    metric = output_metrics(dense, low, 0)["RRDB_trunk.1.RDB3.conv5"]
-    metric = metric + blocks.METRIC_RIDGE * np.trace(metric) / 8 * np.eye(8)
+    metric = ridged(output_metrics(dense, low, 0)["RRDB_trunk.1.RDB3.conv5"])
     errors = (of_blocks(small, low[:2], 2) - target[:2]).reshape(-1, 8).astype(float)
     variance = np.trace(np.cov(target.reshape(-1, 8).T, bias=True) @ metric)
     expected = np.einsum("pa,ab,pb->p", errors, metric, errors).mean() / variance
