@@ -16,6 +16,7 @@ from lowrank_sr.text import progress, table
 _TIMING_SIDE = 64  # pixels, of the image that both networks are timed with
 _TIMING_ROUNDS = 7
 _FASTER = 1.05  # less is within what two runs of one network differ by
+_UNSAFE = 1.0  # of a block: its mean would be nearer
 _INSTEAD = {
     "flops": "--target multiplications --speedup 1.4",
     "multiplications": "--target measured --speedup 1.4",
@@ -82,7 +83,19 @@ def summary(description: dict[str, Any]) -> str:
     ).format(**description["totals"])
     if description["vanished"]:
         totals += f"\ndense blocks that have vanished, being worth less than they cost: {len(description['vanished'])}"
-    return "\n\n".join([table(header, rows), totals, *_advice(description)])
+    return "\n\n".join([table(header, rows), totals, *_on_other_pictures(description), *_advice(description)])
+
+
+def _on_other_pictures(description: dict[str, Any]) -> list[str]:
+    """How far the blocks are from the dense ones on crops that were not fitted to, and which of them are unsafe."""
+    errors: dict[str, float] | None = description["held_out"]
+    if not errors:
+        return []
+    least, most = min(errors.values()), max(errors.values())
+    lines = [f"RRDBs err by {least:.0%} to {most:.0%} of their output on crops that were not fitted to."]
+    if unsafe := [name for name, error in errors.items() if error > _UNSAFE]:
+        lines.append(f"Unsafe: {', '.join(unsafe)}, more than the output varies. Try more pictures, by --calibrate.")
+    return ["\n".join(lines)]
 
 
 def _advice(description: dict[str, Any]) -> list[str]:

@@ -15,22 +15,26 @@ from lowrank_sr.resources import CALIBRATION
 from lowrank_sr.training.output_metric import output_metrics
 
 CROP_SIDE = 64  # of a crop, in pixels of low resolution
-SMALL_CROP_SIDE = 32  # where there are more pictures than crops of the other size: each is to have one
-MOST_PIXELS = 40 * CROP_SIDE**2  # of all crops: every one of them counts in the fit of every layer
+SMALL_CROP_SIDE = 32  # where there are many pictures: each is to have one
+MOST_CROPS = 40  # of that size: each pixel counts in the fit of every layer, and that takes its time
+MOST_PIXELS = 2**18  # of smaller crops, all together
 MOST_PICTURES = MOST_PIXELS // SMALL_CROP_SIDE**2
 LEAST_CROP_SIDE = 16
 LEAST_PIXELS = 4096  # of reduced pictures
+HELD_OUT = 8  # crops at most
 WITH_TRUTH = 8  # crops at most: what they should become is 16 times as large, and takes the whole network to compare
 
 
 class Crops(NamedTuple):
     """Squares cut from pictures: `low` (B, h, h, 3), what the network may be given, in random order, and pairs.
 
+    `held_out`, (A, h, h, 3), are crops of the same kind that are not fitted to: none where there are few.
     Some crops are of reduced pictures, some of pictures as they are. `reduced` (M, h, h, 3) are a few of the former,
     with what they should become in `high` (M, scale h, scale h, 3). All float32, 0..1.
     """
 
     low: np.ndarray
+    held_out: np.ndarray
     reduced: np.ndarray
     high: np.ndarray
 
@@ -63,7 +67,7 @@ def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
     People enlarge both: pictures that were reduced, sharp to the pixel, and pictures as a camera made them. Low
     resolution is `imresize(picture, 1 / scale)`, rounded to 8 bit, as `Pair.read_images` makes it. Crops are tiles of
     CROP_SIDE x CROP_SIDE pixels, of SMALL_CROP_SIDE where there are very many pictures, or of the smallest one's
-    shorter side; each picture gives its share of MOST_PIXELS, drawn by `seed`.
+    shorter side; each picture gives its share of MOST_CROPS, or of MOST_PIXELS, drawn by `seed`.
 
     Raises InputError for arrays that are no pictures and for pictures that are too small or too few.
     """
@@ -71,10 +75,10 @@ def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
         if np.ndim(picture) != 3 or np.shape(picture)[2] != 3 or np.asarray(picture).dtype.kind != "f":
             raise InputError(f"calibration picture of shape {np.shape(picture)}: expected (H, W, 3) floats, 0..1")
     side = _side(pictures, scale)
-    most = MOST_PIXELS // side**2
-    rng, share = np.random.default_rng(seed), ceil_div(most, 2 * len(pictures))
+    most = MOST_CROPS if side == CROP_SIDE else MOST_PIXELS // side**2
+    rng, share = np.random.default_rng(seed), ceil_div(most + HELD_OUT, 2 * len(pictures))
     pairs, plain = [], []
-    for picture in pictures[:most]:
+    for picture in pictures:
         high = np.asarray(picture, np.float32)
         low = _to_8_bit(imresize(_whole(high, scale), 1 / scale))
         pairs += [(_cut(low, at, side, 1), _cut(high, at, side, scale)) for at in _tiles(low, side, share, rng)]
@@ -85,8 +89,10 @@ def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
         )
     every = np.stack([*(low for low, _ in pairs), *plain])
     chosen = [pairs[i] for i in rng.permutation(len(pairs))[:WITH_TRUTH]]
+    apart, drawn = min(HELD_OUT, len(every) // 8), rng.permutation(len(every))
     return Crops(
-        every[rng.permutation(len(every))[:most]],
+        every[drawn[apart : apart + most]],
+        every[drawn[:apart]],
         np.stack([low for low, _ in chosen]),
         np.stack([high for _, high in chosen]),
     )
@@ -94,7 +100,7 @@ def crops(pictures: Sequence[np.ndarray], scale: int, seed: int = 0) -> Crops:
 
 def _side(pictures: Sequence[np.ndarray], scale: int) -> int:
     """Of the crops; raises InputError for pictures that are too small."""
-    largest = CROP_SIDE if len(pictures) <= MOST_PIXELS // CROP_SIDE**2 else SMALL_CROP_SIDE
+    largest = CROP_SIDE if len(pictures) <= 2 * MOST_CROPS else SMALL_CROP_SIDE
     shortest = min(min(picture.shape[:2]) for picture in pictures) // scale
     side = min(largest, shortest - shortest % 4)  # whole blocks for a network that unshuffles its input
     if side < LEAST_CROP_SIDE:

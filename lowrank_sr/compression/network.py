@@ -16,6 +16,7 @@ import numpy as np
 from lowrank_sr.compression import calibration, fit, record
 from lowrank_sr.compression.calibration import Calibration, Crops, calibrated
 from lowrank_sr.compression.factorise import FORMS, dense_layers
+from lowrank_sr.compression.held_out import block_errors
 from lowrank_sr.compression.ranks import TARGETS, Candidates, Target, by_rule, candidates, within_cost, within_loss
 from lowrank_sr.compression.sensitivity import sensitivities
 from lowrank_sr.errors import InputError
@@ -135,6 +136,7 @@ def compress(
         "fitted": fitted if crops is not None else None,
         "seed": seed,
         "calibration": _about(crops, images),
+        "held_out": None if crops is None or not len(crops.held_out) else block_errors(net, small, crops.held_out),
         **record.describe(net, small, conditions, errors),
     }
     return small

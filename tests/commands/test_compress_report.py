@@ -15,8 +15,9 @@ LAYER = {
 }  # fmt: skip
 
 
-def said(target, **totals):
-    return summary({"target": target, "vanished": ["RRDB_trunk.0.RDB1"], "layers": [LAYER], "totals": TOTALS | totals})
+def said(target, held_out=None, **totals):
+    about = {"target": target, "vanished": ["RRDB_trunk.0.RDB1"], "held_out": held_out}
+    return summary({**about, "layers": [LAYER], "totals": TOTALS | totals})
 
 
 def test_every_speedup_says_beside_what():
@@ -39,3 +40,11 @@ def test_a_network_that_is_not_faster_than_an_exact_one_says_so(target, option):
         target
     )
     assert "not faster" not in said(target, measured_speedup=1.3)
+
+
+def test_what_errs_on_other_pictures_is_named():
+    text = said("flops", {"RRDB_trunk.0": 0.12, "RRDB_trunk.1": 1.6})
+    assert "RRDBs err by 12% to 160% of their output on crops that were not fitted to." in text
+    assert "Unsafe: RRDB_trunk.1, more than the output varies. Try more pictures, by --calibrate." in text
+    assert "Unsafe" not in said("flops", {"RRDB_trunk.0": 0.12})
+    assert "not fitted" not in said("flops")

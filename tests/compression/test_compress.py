@@ -278,11 +278,14 @@ def test_calibration_crops_are_of_reduced_pictures_and_of_pictures_as_they_are()
     assert len(crops.reduced) == 5  # four tiles of the large one, and one
     at = [i for i, high in enumerate(crops.high) if np.array_equal(high, small)]
     np.testing.assert_allclose(crops.reduced[at[0]], lsr.imresize(small, 1 / 4).clip(0, 1), **close)
-    # all tiles of both views: 4 + 1, and those of 64 x 64 pixels as they are up to each picture's share of 16
-    assert crops.low.shape == (5 + 16 + 16, 64, 64, 3)
+    # all tiles of reduced pictures, 4 + 1, and of each picture as it is its share of 48 crops, 12; an eighth held out
+    every = np.concatenate([crops.low, crops.held_out])
+    assert every.shape == (5 + 12 + 12, 64, 64, 3)
+    assert len(crops.held_out) == 29 // 8
     tiles = small.reshape(4, 64, 4, 64, 3).swapaxes(1, 2).reshape(16, 64, 64, 3)
-    for tile in [*tiles, *crops.reduced]:
-        assert np.abs(crops.low - tile).max(axis=(1, 2, 3)).min() <= 0.5 / 255 + EPS
+    found = [np.abs(every - tile).max(axis=(1, 2, 3)).min() <= 0.5 / 255 + EPS for tile in [*crops.reduced, *tiles]]
+    assert all(found[:5])
+    assert sum(found[5:]) == 12
 
 
 def test_every_calibration_picture_is_seen_however_many_there_are():
@@ -290,6 +293,7 @@ def test_every_calibration_picture_is_seen_however_many_there_are():
     crops = calibration.crops(pictures, 1)
     assert crops.low.shape[1:] == (32, 32, 3)
     assert crops.low.shape[0] * 32**2 == calibration.MOST_PIXELS
+    assert len(crops.held_out) == calibration.HELD_OUT
     assert len(set(np.rint(255 * crops.low[:, 0, 0, 0]))) > 150
     assert len(crops.high) == calibration.WITH_TRUTH
 
