@@ -69,9 +69,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="count FLOPs by the paper's formulas; or, for a speed-up over the best exact method, count the"
         " multiplications that are really done, or time the layers on this machine (default: %(default)s)",
     )
-    tuning = parser.add_argument_group("fine-tune afterwards (give both)")
+    tuning = parser.add_argument_group("fine-tune afterwards (give --finetune and --photos)")
     tuning.add_argument(
-        "--finetune", type=float, metavar="MINUTES", help="of training all layers towards the dense network"
+        "--finetune",
+        type=float,
+        metavar="MINUTES",
+        help="of training towards the dense network: each RRDB alone, then all layers",
     )
     add_photos(tuning)
     tuning.add_argument(
@@ -110,7 +113,10 @@ def _interrupted(options: argparse.Namespace, dense: RRDBNet, rules: dict[str, A
     small = load(options.output)
     record = small.meta.get("compression", {})
     rule = {name: rules[name] for name in RULES if rules[name] is not None}
-    asked = {"method": options.form, "rule": rule, "target": rules["target"], "seed": rules["seed"]}
+    asked = {"method": options.form, "rule": rule, "pattern": rules["layers"]}
+    asked |= {name: rules[name] for name in ("select_condition", "target", "seed")}
+    if "finetuning" in small.meta and not state_of(options.output).exists():
+        raise InputError(f"{options.output}: fine-tuned to its end: expected the network of an interrupted run")
     if small.architecture != dense.architecture or any(record.get(name) != value for name, value in asked.items()):
         raise InputError(f"{options.output}: not made by these options: expected the network of an interrupted run")
     return small

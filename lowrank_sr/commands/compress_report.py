@@ -88,7 +88,7 @@ def summary(description: dict[str, Any]) -> str:
 
 def _on_other_pictures(description: dict[str, Any]) -> list[str]:
     """How far the blocks are from the dense ones on crops that were not fitted to, and which of them are unsafe."""
-    errors: dict[str, float] | None = description["held_out"]
+    errors: dict[str, float] | None = description.get("held_out")
     if not errors:
         return []
     least, most = min(errors.values()), max(errors.values())

@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, metavar="M", help="of training on this machine")
-    length.add_argument("--steps", type=int, metavar="N", help=f"of {finetune.CROPS} crops each")
+    length.add_argument("--steps", type=int, metavar="N", help=f"of all layers, {finetune.CROPS} crops each")
     add_seed(parser, "the crops")
     parser.add_argument(
         "--validate",
@@ -119,7 +119,7 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
     run_of = {**about, **identity(net, request.teacher)}
     state_file = state_of(request.output)
     start, curve = load_state(state_file, run_of) if resume else (finetune.first_state(net, request.seed), [])
-    state = measured = start  # measured: the last state whose PSNR is known
+    state = measured = checked = start  # measured: the last state whose PSNR is known
     with progress(1, "finetune", "run") as bar:
 
         def measure() -> None:
@@ -135,13 +135,14 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
             for state in finetune.training(net, pictures, request.teacher, request.length, request.seed, start):
                 bar.update(min(1.0, finetune.done(state, request.length, net, request.teacher)) - bar.n)
                 bar.set_postfix_str(_now(state, net))
-                if state.seconds - measured.seconds >= PAUSE:
+                checked = state if state.checked else checked
+                if state.checked and state.seconds - measured.seconds >= PAUSE:
                     measure()
             if state is not measured:
                 measure()
         except KeyboardInterrupt:
-            save_state(state_file, state, run_of, curve)
-            finetune.result(net, state, about).save(request.output)
+            save_state(state_file, checked, run_of, curve)
+            finetune.result(net, checked, about).save(request.output)
             raise
     tuned = finetune.result(net, state, about)
     tuned.save(request.output)

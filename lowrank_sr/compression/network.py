@@ -72,7 +72,7 @@ def compress(
     images : list of (H, W, 3) arrays of floats, 0..1, optional
         High-resolution photographs to calibrate with; by default the bundled ones, () for none.
     seed : int
-        Of CP's start and of the crops and patches drawn.
+        Of CP's start, of the crops, and of the signs that measure what the picture sees.
     target : "flops", "multiplications" or "measured"
         What a layer costs: FLOPs by the paper's formulas, the multiplications that are really done, after Winograd, or
         seconds on this machine. The last two cost a dense layer by its best exact method.

@@ -223,8 +223,8 @@ def candidates(
         else:
             losses = np.append(0.0, _losses(sensitivity, np.array(ranks) / break_even, net.layers[name].shape))
         vanishing = None
-        if sensitivity is not None and all(sensitivities.get(each) for each in blocks.get(name, [""])):
-            vanishing = Vanishing(blocks[name], sensitivity.weight)  # without its output, but for the mean
+        if sensitivity is not None and sensitivity.vanished is not None:
+            vanishing = Vanishing(blocks[name], sensitivity.vanished)
         by_name[name] = Candidates([None, *ranks], costs.tolist(), losses.tolist(), vanishing)
     return by_name
 

@@ -132,7 +132,7 @@ def _in_units_of(target: np.ndarray, metric: np.ndarray) -> np.ndarray:
     """The metric, with its ridge, by which the variance of `target` is 1."""
     values = (target - target.mean(axis=(0, 1, 2))).reshape(-1, len(metric))
     weights = ridged(metric)
-    return np.asarray(weights / np.vdot(values.T @ values / len(values), weights))
+    return np.asarray(weights / max(np.vdot(values.T @ values / len(values), weights), np.finfo(float).tiny))
 
 
 def _conv_first(x: Value, tape: Tape) -> Value:

@@ -10,9 +10,10 @@
 After a factorisation it wins back what the factors lost: they were fitted layer by layer, each to its own output
 (Lebedev et al. 2014, section 4, fine-tune CP so).
 
-A few crops are set aside. Every CHECK steps the *fidelity* of the network to its target is measured on them, the PSNR
-between the two. Where it is below that of the network that went in, the steps since the last check are taken back and
-the rate is halved. So a run never ends below where it began, whatever the network, and the rate finds itself.
+A few crops of the photographs are always the same. Every CHECK steps the *fidelity* of the network to its target is
+measured on them, the PSNR between the two. Where it is below that of the network that went in, the steps since the last
+check are taken back and the rate is halved. So a run never ends below where it began, whatever the network, and the
+rate finds itself.
 """
 
 import math
@@ -38,6 +39,7 @@ from lowrank_sr.training.walk import Walk
 CROPS = 9
 SIDE = 32  # pixels of low resolution
 RATE = 0.001  # of the norm of an array, a step
+LEAST_RATE = RATE / 2**20  # at which float32 does not move: nothing is better than the network that went in
 CHECK = 10  # steps between two looks at the fidelity
 BLOCKS_SHARE = 0.4  # of the whole length, each RRDB alone
 
@@ -45,14 +47,16 @@ BLOCKS_SHARE = 0.4  # of the whole length, each RRDB alone
 class State(NamedTuple):
     """All that a run is, between two steps of the network or two of its blocks."""
 
+    first: np.ndarray  # the weights of the network that went in
     muon: Muon
     random: Mapping[str, Any]  # the state of the generator that draws the crops
     rate: float
     seconds: float = 0.0  # spent in all
-    loss: float = math.nan  # of the last step
+    loss: float = math.nan  # of the last step on its crops, or of the last block in its metric
     fidelity: float = math.nan  # at the last check, in dB
     blocks: int = 0  # that were trained alone
     alone: float = 0.0  # seconds spent on them
+    checked: bool = True  # whether it is known to be no worse than the first, as far as that is looked at
 
 
 def finetune(
@@ -121,7 +125,8 @@ def check_networks(net: RRDBNet, teacher: RRDBNet | None) -> None:
 
 def first_state(net: RRDBNet, seed: int) -> State:
     """The state before the first step."""
-    return State(muon.start(to_vector(arrays_of(net.layers))), np.random.default_rng(seed).bit_generator.state, RATE)
+    weights = to_vector(arrays_of(net.layers))
+    return State(weights, muon.start(weights), np.random.default_rng(seed).bit_generator.state, RATE)
 
 
 def done(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) -> float:
@@ -139,15 +144,17 @@ def training(
 ) -> Iterator[State]:
     """Yield the state after each block, then after each step, that follows `start`, until `length` is done.
 
-    Raises InputError where the output of `net` on the crops that are set aside is not finite.
+    The same to the bit from any `start` that is `checked`, on one number of threads, where the length is in steps.
+
+    Raises InputError where the output of `net` on these crops is not finite.
     """
-    state, check = start, _Check(net, pictures, teacher, seed)
+    state, check = start, _Check(net, start.first, pictures, teacher, seed)
     if teacher is not None and _by_blocks(net, teacher):
         if state.blocks < net.architecture.num_block:
             for state in _each_block_alone(net, pictures, teacher, length, seed, start):
                 yield state
-        if state.muon.steps == 0 and check.fidelity(state.muon) < check.start:
-            state = state._replace(muon=first_state(net, seed).muon)
+        if state.muon.steps == 0 and not check.fidelity(state.muon) >= check.start:
+            state = state._replace(muon=muon.start(state.first))
     yield from _all_together(net, pictures, teacher, _length_together(state, length, net, teacher), check, state)
 
 
@@ -189,66 +196,69 @@ def _all_together(
     start: State,
 ) -> Iterator[State]:
     state = good = start
-    walk, target, shapes = Walk(net.architecture, CROPS, SIDE, SIDE), _Target(teacher, CROPS), shapes_of(net.layers)
+    target, shapes = _Target(teacher), shapes_of(net.layers)
     rng = np.random.default_rng()
     rng.bit_generator.state = state.random
-    while (progress := length.done(state.muon.steps, state.seconds - state.alone)) < 1:
-        begin = time.perf_counter()
+    while (part := length.done(state.muon.steps, state.seconds - state.alone)) < 1 and state.rate > LEAST_RATE:
+        begin, seconds = time.perf_counter(), state.seconds
         batch = target.batch(draw(pictures, CROPS, SIDE, net.scale, rng))
-        loss, gradient = loss_and_gradient(walk, to_layers(state.muon.weights, net.layers), batch)
+        loss, gradient = loss_and_gradient(check.walk, to_layers(state.muon.weights, net.layers), batch)
         better = math.isfinite(loss) and bool(np.isfinite(gradient).all())
         if better:
-            after = muon.step(state.muon, gradient, shapes, state.rate * muon.schedule(progress))
-            state = state._replace(muon=after, loss=loss)
+            after = muon.step(state.muon, gradient, shapes, state.rate * muon.schedule(part))
+            state = state._replace(muon=after, loss=loss, checked=False)
             if after.steps % CHECK == 0 or after.steps == 1:
-                state = state._replace(fidelity=check.fidelity(after))
+                state = state._replace(fidelity=check.fidelity(after), checked=True)
                 better = state.fidelity >= check.start
                 good = state if better else good
         if not better:
             state = good = good._replace(rate=good.rate / 2)
-        seconds = state.seconds if better else start.seconds
         state = state._replace(random=rng.bit_generator.state, seconds=seconds + time.perf_counter() - begin)
         yield state
-    if check.fidelity(state.muon) < check.start:
-        yield good
+    if not state.checked:
+        end = state._replace(fidelity=check.fidelity(state.muon), checked=True)
+        yield end if end.fidelity >= check.start else good._replace(seconds=state.seconds)
 
 
 class _Target:
     """What crops are to become: the photographs', or what a teacher makes of them."""
 
-    def __init__(self, teacher: RRDBNet | None, crops: int) -> None:
+    def __init__(self, teacher: RRDBNet | None) -> None:
         self.teacher = teacher
         if teacher is not None:
-            self.walk, self.layers = Walk(teacher.architecture, crops, SIDE, SIDE), prepare(teacher.layers)
+            self.walk, self.layers = Walk(teacher.architecture, CROPS, SIDE, SIDE), prepare(teacher.layers)
 
     def batch(self, drawn: Batch) -> Batch:
+        """Crops with their target."""
         return drawn if self.teacher is None else Batch(drawn.low, self.walk.forward(self.layers, drawn.low).out)
 
 
 class _Check:
-    """The fidelity to the target on crops that are set aside, and that of the network that went in."""
+    """The fidelity to the target on a few crops, always the same, and that of the network that went in."""
 
-    def __init__(self, net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet | None, seed: int) -> None:
+    def __init__(
+        self, net: RRDBNet, first: np.ndarray, pictures: Sequence[Photograph], teacher: RRDBNet | None, seed: int
+    ) -> None:
         drawn = draw(pictures, CROPS, SIDE, net.scale, np.random.default_rng([seed, 1]))
         self.like = net.layers
         self.walk = Walk(net.architecture, CROPS, SIDE, SIDE)
-        self.set_aside = _Target(teacher, CROPS).batch(drawn)
-        self.start = self.fidelity(first_state(net, seed).muon)
-        if math.isnan(self.start):
+        self.crops = _Target(teacher).batch(drawn)
+        self.start = self.fidelity(muon.start(first))
+        if not self.start > -math.inf:
             raise InputError("the network's output is not finite: expected one that can be trained")
 
     def fidelity(self, now: Muon) -> float:
         """PSNR in dB of the average's output, the target being the reference; infinite where they are equal."""
-        out = self.walk.forward(prepare(to_layers(now.average, self.like)), self.set_aside.low).out
-        error = float(np.square(out - self.set_aside.high, dtype=np.float64).mean())
+        out = self.walk.forward(prepare(to_layers(now.average, self.like)), self.crops.low).out
+        error = float(np.square(out - self.crops.high, dtype=np.float64).mean())
         return -10 * math.log10(error) if error > 0 else math.inf if error == 0 else error
 
 
 def result(net: RRDBNet, state: State, description: Mapping[str, Any]) -> RRDBNet:
     """The network of the moving average, of the layers' forms in `net`, with what made it in `meta["finetuning"]`."""
     layers: dict[str, Layer] = to_layers(state.muon.average, net.layers)
-    done = {"blocks": state.blocks, "steps": state.muon.steps, "seconds": round(state.seconds, 1)}
-    return RRDBNet(layers, net.method, {**net.meta, "finetuning": {**description, **done}})
+    counts = {"blocks": state.blocks, "steps": state.muon.steps, "seconds": round(state.seconds, 1)}
+    return RRDBNet(layers, net.method, {**net.meta, "finetuning": {**description, **counts}})
 
 
 def about(pictures: Sequence[Photograph], teacher: RRDBNet | None, length: Length, seed: int) -> dict[str, Any]:

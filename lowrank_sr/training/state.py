@@ -1,7 +1,8 @@
 """The state of a run as a file, so that it can go on after an interruption as if there had been none.
 
-An `.npz` of plain arrays, never a pickle, replaced as a whole: `weights`, `average` and `momentum`, the vectors of
-Muon, and `about`, a JSON string with everything else, the state of the random generator included.
+An `.npz` of plain arrays, never a pickle, replaced as a whole: `first`, the weights of the network that went in;
+`weights`, `average` and `momentum`, the vectors of Muon; and `about`, a JSON string with everything else, the state of
+the random generator included.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from lowrank_sr.training.finetune import State
 from lowrank_sr.training.muon import Muon
 from lowrank_sr.training.parameters import arrays_of, to_vector
 
-_VECTORS = ("weights", "average", "momentum")
+_VECTORS = ("first", "weights", "average", "momentum")
 _NUMBERS: dict[str, Callable[[Any], Any]] = {
     "seconds": float,
     "loss": float,
@@ -50,7 +51,11 @@ def save_state(path: str | os.PathLike[str], state: State, run: Mapping[str, Any
     numbers = {"steps": state.muon.steps, **{name: getattr(state, name) for name in ("random", *_NUMBERS)}}
     about = json.dumps({**numbers, "run": run, "curve": curve})
     with replacing(path) as temporary:
-        np.savez(temporary, about=np.array(about), **{name: getattr(state.muon, name) for name in _VECTORS})
+        np.savez(temporary, about=np.array(about), **_vectors(state))
+
+
+def _vectors(state: State) -> dict[str, Any]:
+    return {"first": state.first} | {name: getattr(state.muon, name) for name in _VECTORS[1:]}
 
 
 def load_state(path: str | os.PathLike[str], run: Mapping[str, Any]) -> tuple[State, list[dict[str, Any]]]:
@@ -67,7 +72,8 @@ def load_state(path: str | os.PathLike[str], run: Mapping[str, Any]) -> tuple[St
             about = json.loads(str(archive["about"]))
         saved, curve = dict(about["run"]), list(about["curve"])
         numbers = {name: kind(about[name]) for name, kind in _NUMBERS.items()}
-        state = State(Muon(int(about["steps"]), **vectors), about["random"], **numbers)
+        first, *of_muon = vectors.values()
+        state = State(first, Muon(int(about["steps"]), *of_muon), about["random"], **numbers)
         if any(v.dtype != np.float32 or v.shape != vectors["weights"].shape or v.ndim != 1 for v in vectors.values()):
             raise ValueError
     except OSError as error:

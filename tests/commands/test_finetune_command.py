@@ -8,15 +8,19 @@ import pytest
 
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
+from lowrank_sr.commands import compress as compress_command
 from lowrank_sr.commands import finetune as command
 from lowrank_sr.pictures.images import Image, write_image
+from lowrank_sr.training import blocks
 from lowrank_sr.training import finetune as loop
+from lowrank_sr.training.length import Length
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     monkeypatch.setattr(loop, "CROPS", 2)
     monkeypatch.setattr(loop, "SIDE", 8)
+    monkeypatch.setattr(loop, "CHECK", 1)
     monkeypatch.setattr(command, "PAUSE", 0.0)  # after every step
 
 
@@ -100,10 +104,47 @@ def test_an_interrupted_run_keeps_what_it_reached_and_goes_on_to_the_bit(folder,
 
 
 def test_a_rate_that_throws_everything_about_is_halved_until_it_does_not(folder, monkeypatch):
-    monkeypatch.setattr(loop, "RATE", 1e6)
-    assert run(folder, "out.npz", "--steps", 3) == 0
-    assert lsr.load(folder / "out.npz").meta["finetuning"]["steps"] <= 3  # the last good ones
+    """Towards a teacher on the pictures that it trains on: what comes out is nearer to it than what went in."""
+    monkeypatch.setattr(loop, "RATE", 1e3)
+    assert run(folder, "out.npz", "--steps", 3, "--teacher", folder / "teacher.npz", "--json", folder / "out.json") == 0
+    curve = json.loads((folder / "out.json").read_text())["curve"]
+    assert curve[-1]["step"] == 3
     assert all(np.isfinite(array).all() for array in arrays(folder / "out.npz").values())
+    assert min(row["fidelity"] for row in curve) > curve[0]["fidelity"] - 1
+
+
+def test_a_compression_that_was_interrupted_goes_on_from_where_it_was(folder, monkeypatch, capsys):
+    """In the blocks, then in the steps of all layers: the same network as of a run without a break."""
+    monkeypatch.setattr(blocks, "VALIDATION", 2)
+
+    def compress(output, *rest):
+        monkeypatch.setattr(compress_command, "checked_length", lambda *_: Length(4, None))
+        arguments = ["compress", folder / "net.npz", "-o", folder / output, "--rank", "3", "--no-calibration"]
+        arguments += ["--finetune", "1", "--photos", folder / "photos", *rest]
+        return main([str(argument) for argument in arguments])
+
+    assert compress("whole.npz") == 0
+    assert compress("part.npz", "--resume") == 0  # nothing is there: from the start
+    assert_equal_weights(folder / "part.npz", folder / "whole.npz")
+    assert compress("part.npz", "--resume") == 2
+    assert "part.npz: fine-tuned to its end" in capsys.readouterr().err
+    (folder / "part.npz").unlink()
+    for after in (1, 3):  # steps of Muon: within the first block, and among those of all layers
+        count, step = [], loop.muon.step
+
+        def interrupted(*arguments, count=count, step=step, after=after):
+            if len(count) == after:
+                raise KeyboardInterrupt
+            count.append(1)
+            return step(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.muon, "step", interrupted)
+            assert compress("part.npz", "--resume") == 130
+    assert (folder / "part.state.npz").exists()
+    assert compress("part.npz", "--resume") == 0
+    assert_equal_weights(folder / "part.npz", folder / "whole.npz")
+    assert compress("part.npz", "--resume", "--layers", "*conv5") == 2
 
 
 def test_a_teacher_takes_pictures_that_are_too_small_otherwise(folder, capsys):

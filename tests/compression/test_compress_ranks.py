@@ -208,8 +208,8 @@ def test_budgets_over_given_costs():
 def without_blocks(net, losses):
     """Sensitivities of all inner layers alike, but for what the dense blocks of these names are worth."""
     curve = np.linspace(1, 0, 193)
-    last = {names[-1]: losses[block] for block, names in net.architecture.dense_blocks().items() if block in losses}
-    return {name: Sensitivity(curve, last.get(name, 1.0)) for name in inner(net)}
+    last = {names[-1]: losses.get(block) for block, names in net.architecture.dense_blocks().items()}
+    return {name: Sensitivity(curve, 1.0, last.get(name)) for name in inner(net)}
 
 
 @pytest.mark.parametrize("target", ["flops", "multiplications"])
@@ -231,9 +231,7 @@ def test_a_dense_block_vanishes_where_that_costs_the_picture_least(target):
 
 def test_more_than_factors_allow_is_reached_without_dense_blocks():
     net = lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8, method="im2col")
-    factors = ranks.candidates(
-        net, dict.fromkeys(inner(net)), "svd", TARGETS["flops"]
-    )  # none is known to be worth little
+    factors = ranks.candidates(net, without_blocks(net, {}), "svd", TARGETS["flops"])
     most = cost(factors, {}) / sum(min(layer.costs) for layer in factors.values())
     with pytest.raises(InputError, match="expected at most"):
         ranks.within_cost(factors, 1.001 * most)

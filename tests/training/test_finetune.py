@@ -21,6 +21,7 @@ PICTURES = [np.random.default_rng(seed).random((40, 48, 3), dtype=np.float32) fo
 def small_batches(monkeypatch):
     monkeypatch.setattr(loop, "CROPS", 2)
     monkeypatch.setattr(loop, "SIDE", 8)
+    monkeypatch.setattr(loop, "CHECK", 3)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_steps_that_lead_away_are_taken_back(net, monkeypatch):
     start = first_state(net, 0)._replace(rate=100.0)
     states = list(run_of(net, start=start))
     assert states[-1].rate < 100
-    check = loop._Check(net, photographs(PICTURES, 4, 8, False), None, 0)
+    check = loop._Check(net, start.first, photographs(PICTURES, 4, 8, False), None, 0)
     assert check.fidelity(states[-1].muon) >= check.start
     assert np.isfinite(states[-1].muon.average).all()
 
@@ -126,6 +127,20 @@ def test_a_loss_that_is_not_finite_is_a_step_taken_back(net, monkeypatch):
     *_, last = run_of(net, steps=5)
     assert last.rate == loop.RATE / 2
     assert last.muon.steps == 5  # two steps were lost, and made again
+
+
+def test_what_cannot_be_bettered_stays_as_it_is(net):
+    """A network taught by itself: every step is taken back, and the run ends."""
+    tuned = lsr.finetune(net, PICTURES, net, steps=3)
+    for key, a in arrays(net).items():
+        np.testing.assert_array_equal(arrays(tuned)[key], a)
+
+
+def test_a_step_taken_back_takes_its_time(net, monkeypatch):
+    monkeypatch.setattr(loop, "RATE", 100.0)
+    seconds = [state.seconds for state in run_of(net, steps=5, start=first_state(net, 0)._replace(seconds=7.0))]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 7
 
 
 def test_a_network_that_gives_no_numbers_is_refused(net):
