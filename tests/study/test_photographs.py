@@ -204,7 +204,9 @@ def test_photographs_join_a_study_and_leave_it(root, report, tmp_path, photos, m
     for ending in (".png", ".svg", "-narrow.svg"):
         assert (tmp_path / "report" / "figures" / f"tuned{ending}").exists()
     tuned = lsr.load(tmp_path / "report" / "networks" / "cp-tuned.npz")
-    assert second["steps"]["fine-tuning/cp tuned"]["measured"]["steps"] == tuned.meta["finetuning"]["steps"] == 1
+    assert (
+        second["steps"]["fine-tuning/cp tuned"]["measured"]["steps"] == tuned.meta["finetuning"]["steps"] <= 1
+    )  # 0: taken back
     for name, target in (("svd-tuned", "teacher"), ("direct-tuned", "photographs")):
         assert lsr.load(tmp_path / "report" / "networks" / f"{name}.npz").meta["finetuning"]["target"] == target
     assert main(plain) == 0
