@@ -94,10 +94,10 @@ def train(
     pool, rng, shapes = Pool(), np.random.default_rng(seed), shapes_of(layers)
     state, begin = muon.start(to_vector(arrays_of(layers))), time.perf_counter()
     before = _validated(task, layers, pool)
-    rate = RATE * min(1.0, math.sqrt(before))
+    rate = RATE * min(1.0, math.sqrt(max(before, 0.0)))  # rounding may make it less than 0
     while (done := length.done(state.steps, time.perf_counter() - begin)) < 1:
         batch = VALIDATION + rng.permutation(len(task.x) - VALIDATION)[:BATCH]
-        _, gradients = _loss_and_gradients(task, prepare(to_layers(state.weights, layers)), batch, pool)
+        gradients = _gradients(task, prepare(to_layers(state.weights, layers)), batch, pool)
         gradient = to_vector({name: gradients[name] for name in layers})
         if not np.isfinite(gradient).all():
             break
@@ -107,25 +107,38 @@ def train(
     return (trained, before, after) if after < before else (layers, before, before)
 
 
-def _validated(task: Task, layers: Mapping[str, Layer], pool: Pool) -> float:
-    return _loss_and_gradients(task, prepare(layers), np.arange(VALIDATION), pool)[0]
+class Pass(NamedTuple):
+    """A way through a block: its tape, its output, M e at each pixel, and the mean of eᵀ M e."""
+
+    tape: Tape
+    y: Value
+    weighted: np.ndarray  # (B, h, h, num_feat)
+    loss: float
 
 
-def _loss_and_gradients(
-    task: Task, layers: Mapping[str, TrainedLayer], batch: np.ndarray, pool: Pool
-) -> tuple[float, Gradients]:
+def _forward(task: Task, layers: Mapping[str, TrainedLayer], crops: np.ndarray, pool: Pool) -> Pass:
+    """Of the crops of these numbers."""
     pool.give_back_all()
-    tape, x = Tape(layers, pool), _value(task.x[batch], pool)
-    y = task.block(x, tape)
-    e = y.stack.take(y.map) - task.target[batch]  # (B, h, h, num_feat)
-    pixels = e[..., 0].size
+    tape = Tape(layers, pool)
+    y = task.block(_value(task.x[crops], pool), tape)
+    e = y.stack.take(y.map) - task.target[crops]
     weighted = e @ task.metric.astype(DTYPE)
+    return Pass(tape, y, weighted, float(np.vdot(e, weighted)) / e[..., 0].size)
+
+
+def _validated(task: Task, layers: Mapping[str, Layer], pool: Pool) -> float:
+    return _forward(task, prepare(layers), np.arange(VALIDATION), pool).loss
+
+
+def _gradients(task: Task, layers: Mapping[str, TrainedLayer], crops: np.ndarray, pool: Pool) -> Gradients:
+    """Of the loss with respect to every array of the block: 2 M e at each pixel goes back."""
+    tape, y, weighted, _ = _forward(task, layers, crops, pool)
     d_y = pool.take(y.stack, y.map.channels)
-    y.stack.put(weighted * DTYPE(2 / pixels), d_y)
+    y.stack.put(weighted * DTYPE(2 / weighted[..., 0].size), d_y)
     y.gradients.append(d_y)
     with blas_threads(1):
         tape.backward()
-    return float(np.vdot(e, weighted)) / pixels, tape.gradients
+    return tape.gradients
 
 
 def _in_units_of(target: np.ndarray, metric: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ from lowrank_sr.training.walk import Walk
 
 METRIC_CROPS = 64  # a few of them have most of the metric: where an edge of the picture depends on little
 METRIC_SIDE = 32  # of their middles, in pixels of low resolution
-STACK_CROPS = 16
+WALK_CROPS = 16
 METRIC_RIDGE = 0.03  # of a metric's mean eigenvalue: an output that does nothing here may do something elsewhere
 
 
@@ -52,8 +52,8 @@ def output_metrics(net: RRDBNet, low: np.ndarray, seed: int) -> dict[str, np.nda
     rng = np.random.default_rng(seed)
     layers = {name: _Observed(*layer) for name, layer in prepare(net.layers).items()}
     sums = {name: np.zeros((layer.shape[0],) * 2) for name, layer in net.layers.items()}
-    for first in range(0, len(crops), STACK_CROPS):
-        stack = crops[first : first + STACK_CROPS]
+    for first in range(0, len(crops), WALK_CROPS):
+        stack = crops[first : first + WALK_CROPS]
         walk = walks.setdefault(len(stack), Walk(net.architecture, *stack.shape[:3]))
         run = walk.forward(layers, stack)
         moments, _ = run.backward(rng.choice(np.array([-1, 1], DTYPE), run.out.shape))
