@@ -66,7 +66,8 @@ from lowrank_sr import flops
 from lowrank_sr.compression import calibration
 from lowrank_sr.compression.factorise import from_kernel
 from lowrank_sr.compression.fit import refit_biases
-from lowrank_sr.compression.ranks import TARGETS, candidates, within_cost
+from lowrank_sr.compression.prices import TARGETS
+from lowrank_sr.compression.ranks import candidates, within_cost
 from lowrank_sr.compression.sensitivity import Sensitivity
 from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.layers import Separable

@@ -19,7 +19,7 @@ from lowrank_sr.commands.options import (
 )
 from lowrank_sr.compression import calibration
 from lowrank_sr.compression.network import compress
-from lowrank_sr.compression.ranks import TARGETS
+from lowrank_sr.compression.prices import TARGETS
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.training.length import checked_length

@@ -17,7 +17,8 @@ from lowrank_sr.compression import calibration, fit, record
 from lowrank_sr.compression.calibration import Calibration, Crops, calibrated
 from lowrank_sr.compression.factorise import FORMS, dense_layers
 from lowrank_sr.compression.held_out import block_errors
-from lowrank_sr.compression.ranks import TARGETS, Candidates, Target, by_rule, candidates, within_cost, within_loss
+from lowrank_sr.compression.prices import TARGETS, Target
+from lowrank_sr.compression.ranks import Candidates, by_rule, candidates, within_cost, within_loss
 from lowrank_sr.compression.sensitivity import sensitivities
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense

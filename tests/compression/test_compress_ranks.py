@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
-from lowrank_sr.compression import ranks
+from lowrank_sr.compression import prices, ranks
 from lowrank_sr.compression.network import ENDS
-from lowrank_sr.compression.ranks import TARGETS, Target
+from lowrank_sr.compression.prices import TARGETS, Target
 from lowrank_sr.compression.sensitivity import Sensitivity
 from lowrank_sr.conv import timing
 from lowrank_sr.errors import InputError
@@ -39,28 +39,28 @@ def test_ranks_by_what_is_counted_are_the_same_on_every_machine(monkeypatch, for
     net = lsr.RRDBNet.random(num_block=1, method="im2col")
     every = []
     for lanes in (4, 8, 16, 32):
-        monkeypatch.setattr(ranks, "LANES", lanes)
+        monkeypatch.setattr(prices, "LANES", lanes)
         every.append(ranks.candidates(net, inner(net), form, TARGETS[target]))
     assert all(one == every[0] for one in every)
     for name, layer in every[0].items():
-        assert all(rank % ranks.RANK_STEP == 0 for rank in layer.ranks[2:])
+        assert all(rank % prices.RANK_STEP == 0 for rank in layer.ranks[2:])
         if name not in ENDS:
             break_even = flops.break_even(form, *net.layers[name].shape)
-            assert layer.ranks[1] <= break_even * ranks.LEAST_SHARE + ranks.RANK_STEP
-            assert break_even - layer.ranks[-1] <= ranks.RANK_STEP
+            assert layer.ranks[1] <= break_even * ranks.LEAST_SHARE + prices.RANK_STEP
+            assert break_even - layer.ranks[-1] <= prices.RANK_STEP
 
 
 @pytest.mark.parametrize("lanes", [4, 8, 16])
 def test_ranks_by_time_are_whole_vectors(monkeypatch, lanes):
-    monkeypatch.setattr(ranks, "LANES", lanes)
-    assert ranks.vector_ranks(96) == list(range(lanes, 96, lanes))
-    assert ranks.vector_ranks(5.5) == [1, 2, 3, 4, 5]
+    monkeypatch.setattr(prices, "LANES", lanes)
+    assert prices.vector_ranks(96) == list(range(lanes, 96, lanes))
+    assert prices.vector_ranks(5.5) == [1, 2, 3, 4, 5]
 
 
 def test_ranks_of_narrow_layers_are_one_apart():
-    assert ranks.fixed_ranks(16) == list(range(1, 16))
-    assert ranks.fixed_ranks(1) == []
-    assert ranks.fixed_ranks(40) == [4, 8, 16, 24, 32]
+    assert prices.fixed_ranks(16) == list(range(1, 16))
+    assert prices.fixed_ranks(1) == []
+    assert prices.fixed_ranks(40) == [4, 8, 16, 24, 32]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -126,7 +126,7 @@ def test_seconds_as_cost(monkeypatch):
         times = {name: 1.0 if net.layers[name].shape[1] > 20 else 0.5 for name in ranks}
         return {name: [1.0, *[times[name]] * len(ranks[name])] for name in ranks}
 
-    monkeypatch.setitem(TARGETS, "measured", Target(costs, ranks.vector_ranks))
+    monkeypatch.setitem(TARGETS, "measured", Target(costs, prices.vector_ranks))
     small = lsr.compress(net, rank=2, images=(), target="measured")
     for name, layer in small.layers.items():
         assert (layer.rank is None) == (layer.shape[1] > 20 or name in ENDS)
@@ -138,19 +138,19 @@ def test_seconds_are_measured_once_for_each_number_of_threads(monkeypatch):
     net, measured = lsr.RRDBNet.random(num_feat=8, num_block=2, num_grow_ch=4), []
 
     def least_seconds(contestants):
-        measured.append(ranks.thread_count())
-        return dict.fromkeys(contestants, float(ranks.thread_count()))
+        measured.append(prices.thread_count())
+        return dict.fromkeys(contestants, float(prices.thread_count()))
 
-    monkeypatch.setattr(ranks.timing, "least_seconds", least_seconds)
-    monkeypatch.setattr(ranks, "of_dense_block", lambda layers, method: ["im2col"] * len(layers))
-    monkeypatch.setattr(ranks, "thread_count", lambda: threads)
-    ranks._seconds.cache_clear()
+    monkeypatch.setattr(prices.timing, "least_seconds", least_seconds)
+    monkeypatch.setattr(prices, "of_dense_block", lambda layers, method: ["im2col"] * len(layers))
+    monkeypatch.setattr(prices, "thread_count", lambda: threads)
+    prices._seconds.cache_clear()
     for threads in (1, 2, 1, 2):
-        seconds = ranks.in_seconds(net, "cp", {"upconv1": [4, 8]})
+        seconds = prices.in_seconds(net, "cp", {"upconv1": [4, 8]})
         assert seconds == {"upconv1": [threads / timing.SIDE**2] * 3}
     # conv_first, a dense block, trunk_conv, upconv1 with its ranks, upconv2 as HRconv, conv_last
     assert measured == [1] * 6 + [2] * 6
-    ranks._seconds.cache_clear()
+    prices._seconds.cache_clear()
 
 
 def test_layers_of_a_dense_block_are_timed_in_their_block(monkeypatch):
@@ -165,15 +165,15 @@ def test_layers_of_a_dense_block_are_timed_in_their_block(monkeypatch):
 
         return {name: seconds(each.layers) for name, each in contestants.items()}
 
-    monkeypatch.setattr(ranks.timing, "least_seconds", least_seconds)
-    monkeypatch.setattr(ranks, "of_dense_block", lambda layers, method: ["winograd"] * len(layers))
-    ranks._seconds.cache_clear()
+    monkeypatch.setattr(prices.timing, "least_seconds", least_seconds)
+    monkeypatch.setattr(prices, "of_dense_block", lambda layers, method: ["winograd"] * len(layers))
+    prices._seconds.cache_clear()
     names = next(iter(net.architecture.dense_blocks().values()))
     given = dict(zip(names, ([8], [8, 16], [8, 16, 24], [], [8, 16, 24, 32, 40]), strict=True))
-    seconds = ranks.in_seconds(net, "svd", given)
+    seconds = prices.in_seconds(net, "svd", given)
     for k, (name, row) in enumerate(seconds.items()):
         assert row == pytest.approx([2**k / 2 * share / timing.SIDE**2 for share in (1, *(r / 8 for r in given[name]))])
-    ranks._seconds.cache_clear()
+    prices._seconds.cache_clear()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -7,7 +7,7 @@ from tiny_study import opened
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
-from lowrank_sr.compression.ranks import RANK_STEP
+from lowrank_sr.compression.prices import RANK_STEP
 from lowrank_sr.study.measure import (
     ablation,
     crops,

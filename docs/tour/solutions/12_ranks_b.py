@@ -6,7 +6,8 @@ at s = 1 - λ / 2. The dense cost c has cancelled: s is the same for every layer
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
-from lowrank_sr.compression.ranks import TARGETS, candidates, within_cost
+from lowrank_sr.compression.prices import TARGETS
+from lowrank_sr.compression.ranks import candidates, within_cost
 
 net = lsr.load("psnr-small", method="direct")
 names = [name for name in net.layers if name not in ("conv_first", "conv_last")]

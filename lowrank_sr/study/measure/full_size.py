@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowrank_sr import flops
-from lowrank_sr.compression.ranks import RANK_STEP
+from lowrank_sr.compression.prices import RANK_STEP
 from lowrank_sr.layers import Layer, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO

@@ -15,7 +15,8 @@ import numpy as np
 from lowrank_sr.compression import calibration, fit
 from lowrank_sr.compression.calibration import Calibration, Crops, calibrated
 from lowrank_sr.compression.network import ENDS
-from lowrank_sr.compression.ranks import TARGETS, candidates, within_cost
+from lowrank_sr.compression.prices import TARGETS
+from lowrank_sr.compression.ranks import candidates, within_cost
 from lowrank_sr.compression.sensitivity import Sensitivity, sensitivities
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
