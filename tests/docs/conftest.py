@@ -29,8 +29,8 @@ def reader(tmp_path, monkeypatch):
         ("photo.png", 120, 160, 12),
         ("pictures/eye.png", 100, 100, 48),
         ("pictures/nose.png", 160, 160, 48),
-        ("photos/hut.png", 80, 80, 120),
-        ("photos/sea.png", 120, 200, 112),
+        ("photos/hut.png", 80, 80, 136),
+        ("photos/sea.png", 120, 200, 128),
     ):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
