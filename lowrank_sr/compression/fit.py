@@ -1,7 +1,8 @@
 """Every layer's factors: those of its kernel alone, or fitted in turn to what the layer sees and should give.
 
-    minimise E‖t - W' p - b'‖²,   p  a patch of the layer's input in the network compressed so far
-                                  t  the layer's output there in the dense network
+    minimise E[eᵀ M e],   e = t - W' p - b',   p  a patch of the layer's input in the network compressed so far
+                                               t  the layer's output there in the dense network
+                                               M  what an error there does to the picture
 
 so that errors of earlier layers are corrected by later ones instead of piling up (Zhang et al. 2015, section 3.3).
 Or the bias alone is fitted, b' = E[t] - W' E[p], to factors W' of the kernel.
@@ -131,7 +132,7 @@ class _InStacks:
         """skip + LeakyReLU(layer(x)); where x is enlarged by `factor`, its middle, as large as x when that is done."""
         if factor > 1:
             x = [_middle(maps, factor).repeat(factor, axis=-3).repeat(factor, axis=-2) for maps in x]
-        y = [leaky_relu(maps, slope) for maps in self._convolve(name, x)]  # (2, B, factor H, factor W, N)
+        y = [leaky_relu(maps, slope) for maps in self._convolve(name, x)]  # (2, B, H, W, N)
         return y if skip is None else [a + b for a, b in zip(skip, y, strict=True)]
 
     def dense_block(self, name: str, x: Maps, *, outer: Maps | None = None) -> Maps:

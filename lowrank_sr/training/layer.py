@@ -34,11 +34,12 @@ def _derivative(layer: Layer) -> Backward:
 class TrainedLayer(NamedTuple):
     """A layer, and its convolution with the kernel in the order in which the loops read it.
 
-    `terms` are those of `conv.epilogue.Epilogue` besides the bias.
+    `terms` are those of `conv.epilogue.Epilogue` besides the bias. `derivative_of` makes what goes back through it.
     """
 
     layer: Layer
     convolve: Convolution
+    derivative_of: Callable[[Layer], Backward] = _derivative
 
     def forward(self, stack: Stack, x: FeatureMap, y: FeatureMap, **terms: Any) -> None:
         """Write the layer's output for `x`, with `terms`, into `y`."""
@@ -47,7 +48,7 @@ class TrainedLayer(NamedTuple):
 
     def forward_again(self, stack: Stack, x: FeatureMap, y: FeatureMap, **terms: Any) -> Backward:
         """`forward`, and the derivative at `x`: an SVD pair keeps for it what it would compute once more."""
-        backward = _derivative(self.layer)
+        backward = self.derivative_of(self.layer)
         if isinstance(backward, SeparableBackward):
             backward.forward(x, y, Epilogue(self.layer.bias, **terms))
             stack.clear_gaps(y)
@@ -66,7 +67,7 @@ class TrainedLayer(NamedTuple):
         **terms: Any,
     ) -> dict[str, np.ndarray]:
         """The gradients of the layer's arrays, where y is `scale` times its output; write that of `x` into `d_x`."""
-        derivative = derivative or _derivative(self.layer)
+        derivative = derivative or self.derivative_of(self.layer)
         no_bias = np.zeros(self.layer.shape[1], DTYPE)
         gradients = derivative(x, d_y, d_x, Epilogue(no_bias, scale=scale, **terms))
         stack.clear_gaps(d_x)

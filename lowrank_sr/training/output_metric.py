@@ -21,17 +21,16 @@ share of the curvature as a product of what it reads and what comes back to it).
 Hutchinson, "A stochastic estimator of the trace", Communications in Statistics 19, 1990 (random signs).
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from lowrank_sr.conv.epilogue import Epilogue
 from lowrank_sr.conv.feature_map import DTYPE, FeatureMap
-from lowrank_sr.layers import Dense
+from lowrank_sr.layers import Dense, Layer
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.training.dense import DenseBackward
-from lowrank_sr.training.layer import Backward, TrainedLayer, prepare
-from lowrank_sr.training.stack import Stack
+from lowrank_sr.training.layer import prepare
 from lowrank_sr.training.walk import Walk
 
 METRIC_CROPS = 64  # a few of them have most of the metric: where an edge of the picture depends on little
@@ -48,13 +47,13 @@ def output_metrics(net: RRDBNet, low: np.ndarray, seed: int) -> dict[str, np.nda
     """
     margin = max(0, low.shape[1] - METRIC_SIDE) // 2
     crops = low[:METRIC_CROPS, margin : low.shape[1] - margin, margin : low.shape[2] - margin]
-    walks: dict[int, Walk] = {}
     rng = np.random.default_rng(seed)
-    layers = {name: _Observed(*layer) for name, layer in prepare(net.layers).items()}
+    layers = {name: layer._replace(derivative_of=_OutputMoments) for name, layer in prepare(net.layers).items()}
     sums = {name: np.zeros((layer.shape[0],) * 2) for name, layer in net.layers.items()}
     for first in range(0, len(crops), WALK_CROPS):
         stack = crops[first : first + WALK_CROPS]
-        walk = walks.setdefault(len(stack), Walk(net.architecture, *stack.shape[:3]))
+        if first == 0 or len(stack) < WALK_CROPS:  # the last may be smaller
+            walk = Walk(net.architecture, *stack.shape[:3])
         run = walk.forward(layers, stack)
         moments, _ = run.backward(rng.choice(np.array([-1, 1], DTYPE), run.out.shape))
         for name in sums:
@@ -69,23 +68,15 @@ def ridged(metric: np.ndarray) -> np.ndarray:
     return np.asarray(metric + METRIC_RIDGE * np.trace(metric) / n * np.eye(n))
 
 
-class _Observed(TrainedLayer):
-    """A dense layer that says on the way back what comes back to it, not what its arrays should become."""
+class _OutputMoments:
+    """The derivative of a dense layer, with what comes back to its output in place of its arrays' gradients."""
 
-    def backward(
-        self,
-        stack: Stack,
-        x: FeatureMap,
-        d_y: FeatureMap,
-        d_x: FeatureMap,
-        derivative: Backward | None = None,
-        scale: float = 1.0,
-        **terms: Any,
-    ) -> dict[str, np.ndarray]:
-        """Write the gradient of the input into `d_x`; return Σ_p g_p g_pᵀ, g_p that of the output at pixel p."""
-        assert isinstance(self.layer, Dense)
-        back = derivative if isinstance(derivative, DenseBackward) else DenseBackward(self.layer)
-        back.convolve_turned(d_y, d_x, Epilogue(np.zeros(x.channels, DTYPE), scale=scale, **terms))
-        stack.clear_gaps(d_x)
-        g = scale * stack.take(d_y).reshape(-1, d_y.channels)
-        return {"output": (g.T @ g).astype(np.float64)}
+    def __init__(self, layer: Layer) -> None:
+        assert isinstance(layer, Dense)
+        self.convolve_turned = DenseBackward(layer).convolve_turned
+
+    def __call__(self, x: FeatureMap, d_y: FeatureMap, d_x: FeatureMap, epilogue: Epilogue) -> Mapping[str, np.ndarray]:
+        """Write the gradient of the input into `d_x`; return Σ_p g_p g_pᵀ / scale, g = scale d_y that of the output."""
+        self.convolve_turned(d_y, d_x, epilogue)
+        g = d_y.array.reshape(-1, d_y.channels)  # zero between the crops
+        return {"output": epilogue.scale * (g.T @ g)}
