@@ -26,7 +26,7 @@ from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
-from lowrank_sr.training import finetune, folder
+from lowrank_sr.training import blocks, finetune, folder
 from lowrank_sr.training.finetune import State
 from lowrank_sr.training.length import Length, checked_length
 from lowrank_sr.training.state import identity, load_state, save_state
@@ -172,7 +172,7 @@ class Validation(NamedTuple):
         ]
         close = [fidelity(*pictures) for pictures in zip(estimates, self.references, strict=False)]
         return {
-            "blocks": state.blocks,
+            "parts": state.parts,
             "step": state.muon.steps,
             "seconds": round(state.seconds, 1),
             "loss": state.loss,
@@ -183,8 +183,8 @@ class Validation(NamedTuple):
 
 def _now(state: State, net: RRDBNet) -> str:
     """What the bar says."""
-    if state.blocks > 0 and state.muon.steps == 0:
-        return f"RRDB {state.blocks} of {net.architecture.num_block} alone, loss {state.loss:.4f}"
+    if state.parts > 0 and state.muon.steps == 0:
+        return f"part {state.parts} of {blocks.count(net.architecture)} alone, loss {state.loss:.4f}"
     return f"loss {state.loss:.4f}, fidelity {state.fidelity:.2f} dB"
 
 
@@ -194,8 +194,8 @@ def _line(row: Row) -> str:
 
 
 def _place(row: Row) -> str:
-    """Where a run is: at a step of all layers together, or at a block before that."""
-    return f"RRDB {row['blocks']}" if row["blocks"] and not row["step"] else f"step {row['step']}"
+    """Where a run is: at a step of all layers together, or at a part alone before that."""
+    return f"part {row['parts']}" if row["parts"] and not row["step"] else f"step {row['step']}"
 
 
 def summary(curve: Sequence[Row], name: str) -> str:

@@ -105,6 +105,16 @@ def to_outputs(
     return _layer(form, factors, bias), float(error)
 
 
+def dense_to_outputs(layer: Dense, moments: Moments) -> Dense:
+    """The dense layer that comes closest to given outputs on given inputs: W' of `target_kernel`, b' = E[t] - W' E[p].
+
+    A layer that stays dense costs the same with any kernel, so it may correct what the layers before it have lost.
+    """
+    weight = target_kernel(layer.weight, moments.covariance, moments.cross)
+    bias = moments.output_mean - weight.reshape(len(weight), -1) @ moments.mean
+    return Dense(np.ascontiguousarray(weight, np.float32), bias.astype(np.float32))
+
+
 def roots(metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """S and S⁻¹, symmetric, of S² = M with its ridge; S is 0 and S⁻¹ 0 for a metric of zeros."""
     values, vectors = np.linalg.eigh(ridged(metric))

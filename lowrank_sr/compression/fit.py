@@ -5,6 +5,7 @@
                                                M  what an error there does to the picture
 
 so that errors of earlier layers are corrected by later ones instead of piling up (Zhang et al. 2015, section 3.3).
+Layers that stay dense take part in that, from the first factorised one on: another kernel costs them nothing.
 Or the bias alone is fitted, b' = E[t] - W' E[p], to factors W' of the kernel.
 
 The crops go through the network in stacks, layer after layer, the dense network and the compressed one side by side:
@@ -54,8 +55,8 @@ def factorised(
 ) -> tuple[RRDBNet, dict[str, float]]:
     """`net` with layers of these `ranks` in `form`, and their errors by name.
 
-    They, or the biases alone as `part` says, are fitted to what is `seen`, where that is something; `report` is called
-    after each layer.
+    They and the dense layers after the first of them, or the biases alone as `part` says, are fitted to what is `seen`,
+    where that is something; `report` is called after each layer with a rank.
     """
     dense = factorise.dense_layers(net)
     fitted: Mapping[str, Layer]
@@ -79,17 +80,21 @@ def _fit(
     seed: int,
     report: Callable[[], object],
 ) -> tuple[dict[str, Layer], dict[str, float]]:
-    """The layers of these `ranks`, and their errors, by name."""
+    """All layers, and the errors of those with a rank, by name."""
     moments = LayerMoments()
     errors: dict[str, float] = {}
 
     def fit(name: str, layer: Dense, inputs: Maps, targets: Maps) -> Layer:
+        if name not in ranks and not errors:
+            return layer  # before the first: nothing is lost yet
         measured = moments.measure(name, inputs, targets)
+        if name not in ranks:
+            return factorise.dense_to_outputs(layer, measured)
         fitted, errors[name] = factorise.to_outputs(layer, form, ranks[name], measured, seen.metrics[name], seed)
         report()
         return fitted
 
-    return _fitted(net, ranks, seen.low, fit), errors
+    return _fitted(net, net.layers, seen.low, fit), errors
 
 
 def refit_biases(net: RRDBNet, small: RRDBNet, low: np.ndarray) -> RRDBNet:

@@ -36,6 +36,11 @@ def generator(design: Architecture, image: M, net: "Operations[M]") -> M:
     x = features
     for i in range(design.num_block):
         x = rrdb(f"RRDB_trunk.{i}", x, net)  # (h, w, num_feat)
+    return after_blocks(design, x, features, net)
+
+
+def after_blocks(design: Architecture, x: M, features: M, net: "Operations[M]") -> M:
+    """The picture, from what the last block gives and what conv_first gives."""
     features = net.conv("trunk_conv", x, skip=features)  # (h, w, num_feat)
     for i in range(1, design.upsamplings + 1):
         features = net.conv(f"upconv{i}", features, factor=2, slope=SLOPE)  # (2^i h, 2^i w, num_feat)

@@ -1,18 +1,26 @@
-"""Each RRDB alone, first to last, towards what the dense network's gives: the second of three steps.
+"""Each part of the network alone, towards what the dense network's gives: the second of three steps.
 
-    minimise E[eᵀ M e]      e = RRDB'(x') - RRDB(x) at every pixel, x' what the blocks before it make of the crops
-                            x  what they are in the dense network, M the metric of the block's output
+    minimise E[eᵀ M e]      e  the error of the part's output at every pixel, M the metric of that output
 
-The gradient needs one block: its maps, its time, a signal at each of its pixels. So the same minutes give every layer
-as many steps as training all layers together would, each of far less noise, and no error travels through 23 blocks
-before it is seen. What the blocks before it have lost a block can correct, as in the fit (`compression/fit.py`).
+First the RRDBs, every one on what the dense network gives it,
 
-Memory: three maps of all crops, 12 num_feat bytes for each of their pixels, and a tape of one block (`tape.py`).
+    e = RRDB'(x) - RRDB(x)                       x what the block reads in the dense network
+
+so that what a block adds to the error of the whole becomes small, whatever the others do. Then all layers after them,
+on what the compressed blocks make of the crops,
+
+    e = after_blocks'(x', features') - picture   which corrects a part of what the blocks have lost together
+
+The gradient needs one part: its maps, its time, a signal at each of its pixels. So the same minutes give every layer as
+many steps as training all layers together would, each of far less noise.
+
+Memory: three maps of all crops, 12 num_feat bytes for each of their pixels, the pictures that the teacher makes of
+them, and a tape of one part for BATCH crops (`tape.py`).
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -21,7 +29,8 @@ import numpy as np
 from lowrank_sr.conv.feature_map import DTYPE
 from lowrank_sr.layers import Layer
 from lowrank_sr.machine.threads import blas_threads
-from lowrank_sr.network.esrgan import rrdb
+from lowrank_sr.network.architecture import Architecture
+from lowrank_sr.network.esrgan import after_blocks, rrdb
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.unshuffle import pixel_unshuffle
 from lowrank_sr.training import muon
@@ -35,68 +44,108 @@ from lowrank_sr.training.tape import Gradients, Tape
 
 BATCH = 4
 VALIDATION = 16  # crops
-CROPS = 144  # that every block sees: the first of them validate
+CROPS = 144  # that every part sees: the first of them validate
 SIDE = 32  # pixels of low resolution
-RATE = 0.05  # of the error √loss: a step moves an array by as much of its norm, and may not move outputs by more
+AFTER_BLOCKS = 4  # times as long as a block: the picture's fidelity hangs on them, and a step costs a few blocks' steps
+RATE = 0.02  # of the error √loss: a step moves an array by as much of its norm, and may not move outputs by more
+RATE_AFTER_BLOCKS = 0.0125  # likewise: few layers, each of which all of the picture goes through
 
-Operation = Callable[[Value, Tape], Value]
+Part = Callable[[Sequence[Value], Tape], Value]
+"""part(inputs, tape): the output of a part of the network."""
 
 
 class Trained(NamedTuple):
-    """What is known after a block: all layers so far; `before` and `after`, its loss on the crops that validate.
+    """What is known after a part: all layers so far; `before` and `after`, its loss on the crops that validate.
 
-    A loss of 1 is that of the block's mean in the place of its output.
+    `part` is its number: that of the block, or num_block for the layers after them. A loss of 1 is that of the mean in
+    the place of the part's output.
     """
 
     layers: dict[str, Layer]
-    block: int
+    part: int
     before: float
     after: float
 
 
 class Task(NamedTuple):
-    """A block, its input `x` in the network so far, (B, h, h, num_feat), and its `target`, the dense block's output."""
+    """A part, its `inputs`, (B, h, h, C) each, the `target` that its output should be, and the metric of errors."""
 
-    block: Operation
-    x: np.ndarray
+    part: Part
+    inputs: Sequence[np.ndarray]
     target: np.ndarray
-    metric: np.ndarray  # (num_feat, num_feat)
+    metric: np.ndarray  # (channels of target,) * 2
 
 
-def train_blocks(
+def count(design: Architecture) -> int:
+    """Of the parts: the blocks, and the layers after them."""
+    return design.num_block + 1
+
+
+def train_parts(
     layers: Mapping[str, Layer], first: int, teacher: RRDBNet, low: np.ndarray, length: Length, seed: int
 ) -> Iterator[Trained]:
-    """Train the blocks from number `first` on, those before it being trained, on crops `low` (B, h, h, 3).
+    """Train the parts from number `first` on, those before it being trained, on crops `low` (B, h, h, 3).
 
-    `layers` are those of a network of the dense teacher's architecture. Each block gets the same part of the length.
+    `layers` are those of a network of the dense teacher's architecture.
     """
     design, all_layers = teacher.architecture, dict(layers)
+    of_each = length.of_each(design.num_block + AFTER_BLOCKS)
+    for i, task in enumerate(_blocks(teacher, low, first, seed), first):
+        old = {name: layer for name, layer in all_layers.items() if name.startswith(f"{_name(i)}.")}
+        own, before, after = train(task, old, of_each, RATE, seed)
+        all_layers |= own
+        yield Trained(dict(all_layers), i, before, after)
+    task = _after_blocks(teacher, all_layers, low)
+    old = {name: layer for name, layer in all_layers.items() if not name.startswith(("conv_first", "RRDB_trunk."))}
+    own, before, after = train(task, old, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed)
+    yield Trained(all_layers | own, design.num_block, before, after)
+
+
+def _blocks(teacher: RRDBNet, low: np.ndarray, first: int, seed: int) -> Iterator[Task]:
+    """The tasks of the blocks from number `first` on."""
+    design = teacher.architecture
+    if first == design.num_block:
+        return
     metrics = output_metrics(teacher, low, seed)
-    crops = pixel_unshuffle(low, design.unshuffle)
-    x, target = (_through(_conv_first, each, crops) for each in (all_layers, teacher.layers))
+    x = _through(_conv_first, teacher.layers, [pixel_unshuffle(low, design.unshuffle)])
     for i in range(design.num_block):
-        name = f"RRDB_trunk.{i}"
-        block = partial(_rrdb, name)
-        target = _through(block, teacher.layers, target)
+        block = partial(_rrdb, _name(i))
+        y = _through(block, teacher.layers, [x])
         if i >= first:
-            task = Task(block, x, target, _in_units_of(target, metrics[f"{name}.RDB3.conv5"]))
-            old = {each: layer for each, layer in all_layers.items() if each.startswith(f"{name}.")}
-            own, before, after = train(task, old, length.of_each(design.num_block), seed)
-            all_layers |= own
-            yield Trained(dict(all_layers), i, before, after)
-        x = _through(block, all_layers, x)
+            yield Task(block, [x], y, _in_units_of(y, ridged(metrics[f"{_name(i)}.RDB3.conv5"])))
+        x = y
+
+
+def _after_blocks(teacher: RRDBNet, layers: Mapping[str, Layer], low: np.ndarray) -> Task:
+    """The task of the layers after the blocks, whose error is the picture's."""
+    design = teacher.architecture
+    part = partial(_picture, design)
+    target = _through(part, teacher.layers, _read_after_blocks(teacher.layers, design, low))
+    inputs = _read_after_blocks(layers, design, low)
+    return Task(part, inputs, target, _in_units_of(target, np.eye(target.shape[3])))
+
+
+def _read_after_blocks(layers: Mapping[str, Layer], design: Architecture, low: np.ndarray) -> list[np.ndarray]:
+    """What the last block gives, and conv_first."""
+    x = features = _through(_conv_first, layers, [pixel_unshuffle(low, design.unshuffle)])
+    for i in range(design.num_block):
+        x = _through(partial(_rrdb, _name(i)), layers, [x])
+    return [x, features]
 
 
 def train(
-    task: Task, layers: Mapping[str, Layer], length: Length, seed: int
+    task: Task, layers: Mapping[str, Layer], length: Length, rate: float, seed: int
 ) -> tuple[Mapping[str, Layer], float, float]:
-    """The block's layers after so long a run, and its loss before and after: as they were where it has not fallen."""
+    """The part's layers after so long a run, and its loss before and after: as they were where it has not fallen.
+
+    `rate` is that of the first step for an error √loss of 1, the loss being that before.
+    """
     pool, rng, shapes = Pool(), np.random.default_rng(seed), shapes_of(layers)
     state, begin = muon.start(to_vector(arrays_of(layers))), time.perf_counter()
     before = _validated(task, layers, pool)
-    rate = RATE * min(1.0, math.sqrt(max(before, 0.0)))  # rounding may make it less than 0
+    rate *= min(1.0, math.sqrt(max(before, 0.0)))  # rounding may make it less than 0
     while (done := length.done(state.steps, time.perf_counter() - begin)) < 1:
-        batch = VALIDATION + rng.permutation(len(task.x) - VALIDATION)[:BATCH]
+        batch = VALIDATION + rng.permutation(len(task.target) - VALIDATION)[:BATCH]
         gradients = _gradients(task, prepare(to_layers(state.weights, layers)), batch, pool)
         gradient = to_vector({name: gradients[name] for name in layers})
         if not np.isfinite(gradient).all():
@@ -108,30 +157,30 @@ def train(
 
 
 class Pass(NamedTuple):
-    """A way through a block: its tape, its output, M e at each pixel, and the mean of eᵀ M e."""
+    """A way through a part: its tape, its output, M e at each pixel, and the mean of eᵀ M e."""
 
     tape: Tape
     y: Value
-    weighted: np.ndarray  # (B, h, h, num_feat)
+    weighted: np.ndarray  # as the target
     loss: float
 
 
 def _forward(task: Task, layers: Mapping[str, TrainedLayer], crops: np.ndarray, pool: Pool) -> Pass:
     """Of the crops of these numbers."""
-    pool.give_back_all()
-    tape = Tape(layers, pool)
-    y = task.block(_value(task.x[crops], pool), tape)
+    tape, y = _apply(task.part, layers, [x[crops] for x in task.inputs], pool)
     e = y.stack.take(y.map) - task.target[crops]
     weighted = e @ task.metric.astype(DTYPE)
     return Pass(tape, y, weighted, float(np.vdot(e, weighted)) / e[..., 0].size)
 
 
 def _validated(task: Task, layers: Mapping[str, Layer], pool: Pool) -> float:
-    return _forward(task, prepare(layers), np.arange(VALIDATION), pool).loss
+    prepared, crops = prepare(layers), np.arange(VALIDATION)
+    batches = [crops[first : first + BATCH] for first in range(0, VALIDATION, BATCH)]
+    return sum(len(batch) * _forward(task, prepared, batch, pool).loss for batch in batches) / VALIDATION
 
 
 def _gradients(task: Task, layers: Mapping[str, TrainedLayer], crops: np.ndarray, pool: Pool) -> Gradients:
-    """Of the loss with respect to every array of the block: 2 M e at each pixel goes back."""
+    """Of the loss with respect to every array of the part: 2 M e at each pixel goes back."""
     tape, y, weighted, _ = _forward(task, layers, crops, pool)
     d_y = pool.take(y.stack, y.map.channels)
     y.stack.put(weighted * DTYPE(2 / weighted[..., 0].size), d_y)
@@ -142,28 +191,46 @@ def _gradients(task: Task, layers: Mapping[str, TrainedLayer], crops: np.ndarray
 
 
 def _in_units_of(target: np.ndarray, metric: np.ndarray) -> np.ndarray:
-    """The metric, with its ridge, by which the variance of `target` is 1."""
+    """The metric by which the variance of `target` is 1."""
     values = (target - target.mean(axis=(0, 1, 2))).reshape(-1, len(metric))
-    weights = ridged(metric)
-    return np.asarray(weights / max(np.vdot(values.T @ values / len(values), weights), np.finfo(float).tiny))
+    return np.asarray(metric / max(np.vdot(values.T @ values / len(values), metric), np.finfo(float).tiny))
 
 
-def _conv_first(x: Value, tape: Tape) -> Value:
-    return tape.conv("conv_first", x)
+def _name(block: int) -> str:
+    return f"RRDB_trunk.{block}"
 
 
-def _rrdb(name: str, x: Value, tape: Tape) -> Value:
+def _conv_first(inputs: Sequence[Value], tape: Tape) -> Value:
+    (image,) = inputs
+    return tape.conv("conv_first", image)
+
+
+def _rrdb(name: str, inputs: Sequence[Value], tape: Tape) -> Value:
+    (x,) = inputs
     return rrdb(name, x, tape)
 
 
-def _through(operation: Operation, layers: Mapping[str, Layer], x: np.ndarray) -> np.ndarray:
-    """The output of a part of a network for crops (B, h, h, C): (B, h, h, num_feat)."""
+def _picture(design: Architecture, inputs: Sequence[Value], tape: Tape) -> Value:
+    x, features = inputs
+    return after_blocks(design, x, features, tape)
+
+
+def _through(part: Part, layers: Mapping[str, Layer], inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """The output of a part for crops (B, h, h, C): (B, h, h, channels)."""
     pool, prepared, out = Pool(), prepare(layers), []
-    for first in range(0, len(x), VALIDATION):
-        pool.give_back_all()
-        y = operation(_value(x[first : first + VALIDATION], pool), Tape(prepared, pool))
+    for first in range(0, len(inputs[0]), BATCH):
+        _, y = _apply(part, prepared, [x[first : first + BATCH] for x in inputs], pool)
         out.append(y.stack.take(y.map))
     return np.concatenate(out)
+
+
+def _apply(
+    part: Part, layers: Mapping[str, TrainedLayer], inputs: Sequence[np.ndarray], pool: Pool
+) -> tuple[Tape, Value]:
+    """A part on a tape, in maps of `pool`, all of which it may have."""
+    pool.give_back_all()
+    tape = Tape(layers, pool)
+    return tape, part([_value(x, pool) for x in inputs], tape)
 
 
 def _value(crops: np.ndarray, pool: Pool) -> Value:

@@ -1,6 +1,6 @@
 """Fine-tuning: all parameters of a network, dense or low-rank, moved towards the picture.
 
-    towards a teacher of the same architecture, first each RRDB alone              `blocks.py`
+    towards a teacher of the same architecture, first each part alone              `blocks.py`
     then all layers together, each step on
         9 crops, 32 x 32 pixels at low resolution                                  `crops.py`
         what they should become: the photograph, or what a teacher makes of them   (Hinton et al. 2015)
@@ -38,23 +38,23 @@ from lowrank_sr.training.walk import Walk
 
 CROPS = 9
 SIDE = 32  # pixels of low resolution
-RATE = 0.001  # of the norm of an array, a step
+RATE = 0.0003  # of the norm of an array, a step
 LEAST_RATE = RATE / 2**20  # at which float32 does not move: nothing is better than the network that went in
 CHECK = 10  # steps between two looks at the fidelity
-BLOCKS_SHARE = 0.4  # of the whole length, each RRDB alone
+ALONE_SHARE = 0.8  # of the whole length, each part alone
 
 
 class State(NamedTuple):
-    """All that a run is, between two steps of the network or two of its blocks."""
+    """All that a run is, between two steps of the network or two of its parts."""
 
     first: np.ndarray  # the weights of the network that went in
     muon: Muon
     random: Mapping[str, Any]  # the state of the generator that draws the crops
     rate: float
     seconds: float = 0.0  # spent in all
-    loss: float = math.nan  # of the last step on its crops, or of the last block in its metric
+    loss: float = math.nan  # of the last step on its crops, or of the last part in its metric
     fidelity: float = math.nan  # at the last check, in dB
-    blocks: int = 0  # that were trained alone
+    parts: int = 0  # that were trained alone: the blocks, and the layers after them
     alone: float = 0.0  # seconds spent on them
     checked: bool = True  # whether it is known to be no worse than the first, as far as that is looked at
 
@@ -133,33 +133,33 @@ def done(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) ->
     """The part of a run that is done at `state`: 1 at the end."""
     if length.steps is None:
         return length.done(0, state.seconds)
-    if not _by_blocks(net, teacher):
+    if not _by_parts(net, teacher):
         return length.done(state.muon.steps, 0)
     together = _length_together(state, length, net, teacher).done(state.muon.steps, 0)
-    return BLOCKS_SHARE * state.blocks / net.architecture.num_block + (1 - BLOCKS_SHARE) * together
+    return ALONE_SHARE * state.parts / blocks.count(net.architecture) + (1 - ALONE_SHARE) * together
 
 
 def training(
     net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet | None, length: Length, seed: int, start: State
 ) -> Iterator[State]:
-    """Yield the state after each block, then after each step, that follows `start`, until `length` is done.
+    """Yield the state after each part, then after each step, that follows `start`, until `length` is done.
 
     The same to the bit from any `start` that is `checked`, on one number of threads, where the length is in steps.
 
     Raises InputError where the output of `net` on these crops is not finite.
     """
     state, check = start, _Check(net, start.first, pictures, teacher, seed)
-    if teacher is not None and _by_blocks(net, teacher):
-        if state.blocks < net.architecture.num_block:
-            for state in _each_block_alone(net, pictures, teacher, length, seed, start):
+    if teacher is not None and _by_parts(net, teacher):
+        if state.parts < blocks.count(net.architecture):
+            for state in _each_part_alone(net, pictures, teacher, length, seed, start):
                 yield state
         if state.muon.steps == 0 and not check.fidelity(state.muon) >= check.start:
             state = state._replace(muon=muon.start(state.first))
     yield from _all_together(net, pictures, teacher, _length_together(state, length, net, teacher), check, state)
 
 
-def _by_blocks(net: RRDBNet, teacher: RRDBNet | None) -> bool:
-    """Whether a teacher has the blocks that those of a compressed network should become."""
+def _by_parts(net: RRDBNet, teacher: RRDBNet | None) -> bool:
+    """Whether a teacher has the parts that those of a compressed network should become."""
     if teacher is None or teacher.architecture != net.architecture:
         return False
     return any(layer.rank is not None for layer in net.layers.values()) and all(
@@ -168,23 +168,23 @@ def _by_blocks(net: RRDBNet, teacher: RRDBNet | None) -> bool:
 
 
 def _length_together(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) -> Length:
-    """What all layers together get of a length, once the blocks are done: all steps, or what is left of the minutes."""
-    if length.minutes is None or not _by_blocks(net, teacher):
+    """What all layers together get of a length, once the parts are done: all steps, or what is left of the minutes."""
+    if length.minutes is None or not _by_parts(net, teacher):
         return length
     return Length(None, max(length.minutes - state.alone / 60, 1e-9))
 
 
-def _each_block_alone(
+def _each_part_alone(
     net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet, length: Length, seed: int, start: State
 ) -> Iterator[State]:
     begin = time.perf_counter()
     low = draw(pictures, blocks.CROPS, SIDE, net.scale, np.random.default_rng(seed)).low
     layers = to_layers(start.muon.weights, net.layers)
-    alone = length.times(BLOCKS_SHARE if length.steps is None else BLOCKS_SHARE / (1 - BLOCKS_SHARE))
-    for each in blocks.train_blocks(layers, start.blocks, teacher, low, alone, seed):
+    alone = length.times(ALONE_SHARE if length.steps is None else ALONE_SHARE / (1 - ALONE_SHARE))
+    for each in blocks.train_parts(layers, start.parts, teacher, low, alone, seed):
         seconds = start.seconds + time.perf_counter() - begin
         now = muon.start(to_vector(arrays_of(each.layers)))
-        yield start._replace(muon=now, seconds=seconds, loss=each.after, blocks=each.block + 1, alone=seconds)
+        yield start._replace(muon=now, seconds=seconds, loss=each.after, parts=each.part + 1, alone=seconds)
 
 
 def _all_together(
@@ -257,7 +257,7 @@ class _Check:
 def result(net: RRDBNet, state: State, description: Mapping[str, Any]) -> RRDBNet:
     """The network of the moving average, of the layers' forms in `net`, with what made it in `meta["finetuning"]`."""
     layers: dict[str, Layer] = to_layers(state.muon.average, net.layers)
-    counts = {"blocks": state.blocks, "steps": state.muon.steps, "seconds": round(state.seconds, 1)}
+    counts = {"parts": state.parts, "steps": state.muon.steps, "seconds": round(state.seconds, 1)}
     return RRDBNet(layers, net.method, {**net.meta, "finetuning": {**description, **counts}})
 
 

@@ -29,7 +29,7 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {
     "loss": float,
     "fidelity": float,
     "rate": float,
-    "blocks": int,
+    "parts": int,
     "alone": float,
 }
 _DAMAGE = (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)  # of files that are no such state

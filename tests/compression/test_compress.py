@@ -148,6 +148,17 @@ def test_the_bias_alone_is_fitted(net, form):
 
 
 @pytest.mark.parametrize("method", FORMS)
+def test_layers_that_stay_dense_correct_what_the_factors_lost(net, method):
+    small = lsr.compress(net, method, rank=3, layers="*RDB2.conv2", images=PICTURES)
+    names = list(net.layers)
+    first = next(i for i, name in enumerate(names) if small.layers[name].rank is not None)
+    assert all(small.layers[name] is net.layers[name] for name in names[:first])
+    assert all(small.layers[name].rank == net.layers[name].rank for name in ("trunk_conv", "conv_last"))
+    kept = lsr.RRDBNet({name: net.layers[name] if layer.rank is None else layer for name, layer in small.layers.items()})
+    assert difference(net, small, PICTURES[0]) < difference(net, kept, PICTURES[0])
+
+
+@pytest.mark.parametrize("method", FORMS)
 def test_without_pictures_the_factors_are_the_kernels_own(net, method):
     small = lsr.compress(net, method, rank=5, images=(), layers="*conv5", seed=1)
     name = f"{BLOCK}5"

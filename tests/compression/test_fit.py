@@ -186,3 +186,18 @@ def test_the_callers_threads_are_restored():
     with serial_blas.serial_blas((64, 64, 3)):
         assert {library["num_threads"] for library in controller.info()} == {1}
     assert [library["num_threads"] for library in controller.info()] == before
+
+
+def test_a_dense_layer_is_fitted_by_least_squares():
+    """Without a ridge the kernel and bias of least squares; the ridge is 1e-3 of the inputs' variance."""
+    rng = np.random.default_rng(4)
+    inputs, outputs = maps(rng, (4, 12, 13, 3)), maps(rng, (4, 14, 15, 5))
+    layer = layers.Dense(maps(rng, (5, 3, 3, 3)), maps(rng, (5,)))
+    fitted = factorise.dense_to_outputs(layer, patch_statistics.patch_moments(inputs, lambda x: outputs))
+    patches, values = patches_of(inputs), outputs.reshape(-1, 5).astype(float)
+    mean, variance = patches.mean(axis=0), np.var(patches, axis=0).mean()
+    centred = np.vstack([patches - mean, np.sqrt(1e-3 * variance * len(patches)) * np.eye(27)])
+    wanted = np.vstack([values - values.mean(axis=0), centred[len(patches) :] @ layer.weight.reshape(5, 27).T])
+    kernel = np.linalg.lstsq(centred, wanted, rcond=None)[0].T
+    np.testing.assert_allclose(fitted.weight.reshape(5, 27), kernel, atol=1e-4 * np.abs(kernel).max())
+    np.testing.assert_allclose(fitted.bias, values.mean(axis=0) - kernel @ mean, atol=1e-3)

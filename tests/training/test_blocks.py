@@ -1,16 +1,17 @@
-"""Each RRDB alone: its loss, that it falls, and that what was trained stays as it is."""
+"""Each part alone: its loss, that it falls, and that what was trained stays as it is."""
 
 import numpy as np
 import pytest
 
 import lowrank_sr as lsr
 from lowrank_sr.compression.stacks import on_stacks
-from lowrank_sr.network.esrgan import OnArrays, rrdb
+from lowrank_sr.network.esrgan import OnArrays, after_blocks, rrdb
 from lowrank_sr.training import blocks
 from lowrank_sr.training.length import Length
 from lowrank_sr.training.output_metric import output_metrics, ridged
 
 STEPS = Length(8, None)
+BLOCKS = 2
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +21,12 @@ def small_batches(monkeypatch):
 
 @pytest.fixture(scope="module")
 def dense():
-    return lsr.RRDBNet.random(num_feat=8, num_block=2, num_grow_ch=4, method="im2col")
+    return lsr.RRDBNet.random(num_feat=8, num_block=BLOCKS, num_grow_ch=4, method="im2col")
 
 
 @pytest.fixture(scope="module")
 def low():
-    return np.random.default_rng(0).random((6, 10, 9, 3), dtype=np.float32)
+    return np.random.default_rng(0).random((7, 10, 9, 3), dtype=np.float32)
 
 
 @pytest.fixture(scope="module", params=["svd", "cp"])
@@ -33,49 +34,78 @@ def small(request, dense):
     return lsr.compress(dense, request.param, speedup=1.3, images=())
 
 
+def on_arrays(net):
+    return OnArrays(lambda name, x: on_stacks(net.layers[name], "im2col")(x))
+
+
 def of_blocks(net, images, count):
-    """What the first `count` blocks make of images, in NumPy."""
-    walk = OnArrays(lambda name, x: on_stacks(net.layers[name], "im2col")(x))
+    """What conv_first and the first `count` blocks make of images, in NumPy."""
+    walk = on_arrays(net)
     x = walk.conv("conv_first", images)
     for i in range(count):
         x = rrdb(f"RRDB_trunk.{i}", x, walk)
     return x
 
 
-def test_each_block_comes_nearer_to_the_dense_one(dense, small, low):
+def test_each_part_comes_nearer_to_the_dense_one(dense, small, low):
     layers = dict(small.layers)
-    for i, each in enumerate(blocks.train_blocks(layers, 0, dense, low, STEPS, 0)):
-        assert each.block == i
+    for i, each in enumerate(blocks.train_parts(layers, 0, dense, low, STEPS, 0)):
+        assert each.part == i
         assert each.after < each.before < 1.5
         changed = {name for name, layer in each.layers.items() if layer is not layers[name]}
-        assert changed <= {name for name in layers if name.startswith(f"RRDB_trunk.{i}.")}
+        of_part = {name for name in layers if name.startswith(f"RRDB_trunk.{i}.")}
         assert changed
+        assert changed <= (of_part or {"trunk_conv", "upconv1", "upconv2", "HRconv", "conv_last"})
         layers = each.layers
-    assert i == 1
+    assert each.part == BLOCKS == blocks.count(dense.architecture) - 1
 
 
-def test_the_loss_is_that_of_the_output_in_its_metric(dense, small, low):
-    each = next(blocks.train_blocks(small.layers, 1, dense, low, STEPS, 0))  # the first block as it is
-    assert each.block == 1
-    target = of_blocks(dense, low, 2)
-    metric = ridged(output_metrics(dense, low, 0)["RRDB_trunk.1.RDB3.conv5"])
-    errors = (of_blocks(small, low[:2], 2) - target[:2]).reshape(-1, 8).astype(float)
-    variance = np.trace(np.cov(target.reshape(-1, 8).T, bias=True) @ metric)
+def assert_loss(found, estimate, target, metric):
+    channels = target.shape[3]
+    errors = (estimate - target[: len(estimate)]).reshape(-1, channels).astype(float)
+    variance = np.trace(np.cov(target.reshape(-1, channels).T, bias=True) @ metric)
     expected = np.einsum("pa,ab,pb->p", errors, metric, errors).mean() / variance
-    assert each.before == pytest.approx(expected, rel=1e-3)  # Winograd's algorithm in float32, in two forms
+    assert found == pytest.approx(expected, rel=1e-3)  # Winograd's algorithm in float32, in two forms
 
 
-def test_a_run_goes_on_after_any_block(dense, small, low):
-    both = list(blocks.train_blocks(small.layers, 0, dense, low, STEPS, 3))
-    (second,) = blocks.train_blocks(both[0].layers, 1, dense, low, STEPS, 3)
-    for name, layer in both[1].layers.items():
+def test_a_block_is_judged_on_the_dense_network_s_maps_in_its_metric(dense, small, low):
+    each = next(blocks.train_parts(small.layers, 1, dense, low, STEPS, 0))
+    metric = ridged(output_metrics(dense, low, 0)["RRDB_trunk.1.RDB3.conv5"])
+    estimate = rrdb("RRDB_trunk.1", of_blocks(dense, low[:2], 1), on_arrays(small))
+    assert_loss(each.before, estimate, of_blocks(dense, low, 2), metric)
+
+
+def test_the_layers_after_the_blocks_are_judged_by_the_picture(dense, small, low):
+    (each,) = blocks.train_parts(small.layers, BLOCKS, dense, low, STEPS, 0)
+    estimate, target = (
+        after_blocks(dense.architecture, of_blocks(net, images, BLOCKS), of_blocks(net, images, 0), on_arrays(net))
+        for net, images in ((small, low[:2]), (dense, low))
+    )
+    assert_loss(each.before, estimate, target, np.eye(3))
+
+
+def test_the_loss_is_the_mean_over_batches_of_any_size(dense, small, low, monkeypatch):
+    monkeypatch.setattr(blocks, "VALIDATION", 6)
+    whole = []
+    for batch in (4, 6):
+        monkeypatch.setattr(blocks, "BATCH", batch)
+        whole.append(next(blocks.train_parts(small.layers, BLOCKS, dense, low, Length(1, None), 0)).before)
+    assert whole[0] == pytest.approx(whole[1], rel=1e-5)
+
+
+def test_a_run_goes_on_after_any_part(dense, small, low):
+    first, *others = blocks.train_parts(small.layers, 0, dense, low, STEPS, 3)
+    again = list(blocks.train_parts(first.layers, 1, dense, low, STEPS, 3))
+    assert len(again) == len(others) == BLOCKS
+    for name, layer in others[-1].layers.items():
         for field, array in layer.arrays().items():
-            np.testing.assert_array_equal(second.layers[name].arrays()[field], array)
+            np.testing.assert_array_equal(again[-1].layers[name].arrays()[field], array)
 
 
-def test_a_block_that_gets_no_better_stays_as_it_is(dense, low, monkeypatch):
+def test_a_part_that_gets_no_better_stays_as_it_is(dense, low, monkeypatch):
     monkeypatch.setattr(blocks, "RATE", 1e6)
+    monkeypatch.setattr(blocks, "RATE_AFTER_BLOCKS", 1e6)
     small = lsr.compress(dense, "svd", speedup=1.3, images=())
-    for each in blocks.train_blocks(small.layers, 0, dense, low, STEPS, 0):
+    for each in blocks.train_parts(small.layers, 0, dense, low, STEPS, 0):
         assert each.after == each.before
     assert all(each.layers[name] is layer for name, layer in small.layers.items())
