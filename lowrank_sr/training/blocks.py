@@ -98,7 +98,7 @@ def train_parts(
     task = _after_blocks(teacher, all_layers, low)
     old = {name: layer for name, layer in all_layers.items() if not name.startswith(("conv_first", "RRDB_trunk."))}
     own, before, after = train(task, old, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed)
-    yield Trained(all_layers | own, design.num_block, before, after)
+    yield Trained({**all_layers, **own}, design.num_block, before, after)
 
 
 def _blocks(teacher: RRDBNet, low: np.ndarray, first: int, seed: int) -> Iterator[Task]:

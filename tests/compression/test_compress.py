@@ -154,7 +154,8 @@ def test_layers_that_stay_dense_correct_what_the_factors_lost(net, method):
     first = next(i for i, name in enumerate(names) if small.layers[name].rank is not None)
     assert all(small.layers[name] is net.layers[name] for name in names[:first])
     assert all(small.layers[name].rank == net.layers[name].rank for name in ("trunk_conv", "conv_last"))
-    kept = lsr.RRDBNet({name: net.layers[name] if layer.rank is None else layer for name, layer in small.layers.items()})
+    factorised = {name: layer for name, layer in small.layers.items() if layer.rank is not None}
+    kept = lsr.RRDBNet({**net.layers, **factorised})
     assert difference(net, small, PICTURES[0]) < difference(net, kept, PICTURES[0])
 
 
