@@ -74,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--finetune",
         type=float,
         metavar="MINUTES",
-        help="of training towards the dense network: each part alone, then all layers",
+        help="of training towards the dense network: each RRDB alone, the layers after them, then all layers",
     )
     add_photos(tuning)
     tuning.add_argument(

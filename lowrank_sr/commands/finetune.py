@@ -26,7 +26,7 @@ from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
-from lowrank_sr.training import blocks, finetune, folder
+from lowrank_sr.training import finetune, folder, parts
 from lowrank_sr.training.finetune import State
 from lowrank_sr.training.length import Length, checked_length
 from lowrank_sr.training.state import identity, load_state, save_state
@@ -184,7 +184,7 @@ class Validation(NamedTuple):
 def _now(state: State, net: RRDBNet) -> str:
     """What the bar says."""
     if state.parts > 0 and state.muon.steps == 0:
-        return f"part {state.parts} of {blocks.count(net.architecture)} alone, loss {state.loss:.4f}"
+        return f"part {state.parts} of {parts.count(net.architecture)} alone, loss {state.loss:.4f}"
     return f"loss {state.loss:.4f}, fidelity {state.fidelity:.2f} dB"
 
 

@@ -108,10 +108,12 @@ def to_outputs(
 def dense_to_outputs(layer: Dense, moments: Moments) -> Dense:
     """The dense layer that comes closest to given outputs on given inputs: W' of `target_kernel`, b' = E[t] - W' E[p].
 
-    A layer that stays dense costs the same with any kernel, so it may correct what the layers before it have lost.
+    A layer that stays dense costs the same with any kernel, so it may correct what the layers before it have lost. No
+    metric: without a bound on the rank the minimum is the same in each.
     """
-    weight = target_kernel(layer.weight, moments.covariance, moments.cross)
-    bias = moments.output_mean - weight.reshape(len(weight), -1) @ moments.mean
+    with serial_blas(layer.shape):
+        weight = target_kernel(layer.weight, moments.covariance, moments.cross)
+        bias = moments.output_mean - weight.reshape(len(weight), -1) @ moments.mean
     return Dense(np.ascontiguousarray(weight, np.float32), bias.astype(np.float32))
 
 

@@ -55,8 +55,8 @@ def factorised(
 ) -> tuple[RRDBNet, dict[str, float]]:
     """`net` with layers of these `ranks` in `form`, and their errors by name.
 
-    They and the dense layers after the first of them, or the biases alone as `part` says, are fitted to what is `seen`,
-    where that is something; `report` is called after each layer with a rank.
+    They and the dense layers after the first of them, or the biases of the former alone as `part` says, are fitted to
+    what is `seen`, where that is something; `report` is called after each layer, without pictures after each of these.
     """
     dense = factorise.dense_layers(net)
     fitted: Mapping[str, Layer]
@@ -85,13 +85,13 @@ def _fit(
     errors: dict[str, float] = {}
 
     def fit(name: str, layer: Dense, inputs: Maps, targets: Maps) -> Layer:
+        report()
         if name not in ranks and not errors:
             return layer  # before the first: nothing is lost yet
         measured = moments.measure(name, inputs, targets)
         if name not in ranks:
             return factorise.dense_to_outputs(layer, measured)
         fitted, errors[name] = factorise.to_outputs(layer, form, ranks[name], measured, seen.metrics[name], seed)
-        report()
         return fitted
 
     return _fitted(net, net.layers, seen.low, fit), errors
@@ -100,7 +100,8 @@ def _fit(
 def refit_biases(net: RRDBNet, small: RRDBNet, low: np.ndarray) -> RRDBNet:
     """`small` with biases b' = E[t] - W' E[p] where its layers are not those of the dense `net`; kernels stay.
 
-    Each output channel of a factorised layer gets the mean that it has in `net` on the crops `low` (B, h, h, 3).
+    `small` has the dense layers of `net`. Each output channel of a factorised layer gets the mean that it has in `net`
+    on the crops `low` (B, h, h, 3).
     """
     low_rank = {name: layer for name, layer in small.layers.items() if layer.rank is not None}
 

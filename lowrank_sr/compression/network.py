@@ -2,7 +2,8 @@
 
     layers   those that a pattern and a condition number select
     ranks    a rule that each layer obeys by itself, or a budget for the whole network (`ranks.py`, `sensitivity.py`)
-    factors  layer after layer, first to last, fitted to what each sees in the network compressed so far (`fit.py`)
+    factors  layer after layer, first to last, and dense layers behind the first of them, fitted to what each sees in
+             the network compressed so far (`fit.py`)
 
 Without calibration pictures the factors are those of the kernel alone, as in the paper, and every layer gives up the
 same share of its cost.
@@ -69,7 +70,8 @@ def compress(
     select_condition : float, optional
         Only layers whose kernel has a condition number above this: the paper's criterion.
     layers : str
-        A glob of the names of layers; "*" means all but conv_first and conv_last.
+        A glob of the names of layers; "*" means all but conv_first and conv_last. Dense layers behind the first that is
+        factorised are fitted, too, where factors are.
     images : list of (H, W, 3) arrays of floats, 0..1, optional
         High-resolution photographs to calibrate with; by default the bundled ones, () for none.
     seed : int
@@ -78,7 +80,8 @@ def compress(
         What a layer costs: FLOPs by the paper's formulas, the multiplications that are really done, after Winograd, or
         seconds on this machine. The last two cost a dense layer by its best exact method.
     fitted : "factors" or "bias"
-        What is fitted to the calibration pictures: factors and bias, or the bias alone, to factors of the kernel.
+        What is fitted to the calibration pictures: factors, biases and the kernels of dense layers behind them, or the
+        biases of factorised layers alone, to factors of the kernel.
 
     Returns
     -------
@@ -113,8 +116,9 @@ def compress(
         raise InputError("a bias is fitted to calibration pictures: expected some")
     seen = None if crops is None else calibrated(net, crops.low, seed)
 
-    passes = {"speedup": 2, "max_drop": 1 + ATTEMPTS}.get(rule, 1) if crops is not None else 1
-    with progress(passes * len(selected), f"compress ({form})", "layer") as bar:
+    fits = (ATTEMPTS if rule == "max_drop" else 1) * len(selected if crops is None else net.layers)
+    curves = len(selected) if crops is not None and rule in ("speedup", "max_drop") else 0
+    with progress(curves + fits, f"compress ({form})", "layer") as bar:
         if rule == "max_drop":
             if crops is None:
                 raise InputError("max_drop is measured on calibration pictures: expected some")

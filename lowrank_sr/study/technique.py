@@ -41,8 +41,8 @@ class Technique:
     """The form of the layers, how their factors are found, which layers have it, and the method that computes them.
 
     `form` is None for dense layers, "svd" or "cp". `factors` minimise the error of the "kernel", or that of the layers'
-    outputs on calibration pictures, "fitted", or come out of a training of all layers together, "tuned", which begins
-    with the fitted ones; dense layers are as they are, or "tuned". `method` computes the dense layers, and the SVD
+    outputs on calibration pictures, "fitted", or come out of a training on photographs, "tuned", which begins with the
+    fitted ones; dense layers are as they are, or "tuned". `method` computes the dense layers, and the SVD
     pairs directly or, where it is "winograd", by F(6, 3). `layers` are those of this form: "all" that can have it,
     those in the dense "blocks", or the poster's recipe in its two readings: those whose condition number is above the
     threshold of Figure 2, which is ours, "marked", or those below it, "unmarked".

@@ -1,6 +1,6 @@
 """Fine-tuning: all parameters of a network, dense or low-rank, moved towards the picture.
 
-    towards a teacher of the same architecture, first each part alone              `blocks.py`
+    towards a teacher of the same architecture, first each part alone              `parts.py`
     then all layers together, each step on
         9 crops, 32 x 32 pixels at low resolution                                  `crops.py`
         what they should become: the photograph, or what a teacher makes of them   (Hinton et al. 2015)
@@ -27,7 +27,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Layer
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.text import progress
-from lowrank_sr.training import blocks, muon
+from lowrank_sr.training import muon, parts
 from lowrank_sr.training.crops import Batch, Photograph, draw, photographs
 from lowrank_sr.training.layer import prepare
 from lowrank_sr.training.length import Length, checked_length
@@ -38,7 +38,8 @@ from lowrank_sr.training.walk import Walk
 
 CROPS = 9
 SIDE = 32  # pixels of low resolution
-RATE = 0.0003  # of the norm of an array, a step
+RATE = 0.001  # of the norm of an array, a step
+RATE_AFTER_PARTS = 0.0003  # a network that is near its target: larger steps lead away from it
 LEAST_RATE = RATE / 2**20  # at which float32 does not move: nothing is better than the network that went in
 CHECK = 10  # steps between two looks at the fidelity
 ALONE_SHARE = 0.8  # of the whole length, each part alone
@@ -56,7 +57,7 @@ class State(NamedTuple):
     fidelity: float = math.nan  # at the last check, in dB
     parts: int = 0  # that were trained alone: the blocks, and the layers after them
     alone: float = 0.0  # seconds spent on them
-    checked: bool = True  # whether it is known to be no worse than the first, as far as that is looked at
+    checked: bool = True  # whether it is known to be no worse than the first; after a part only that part is
 
 
 def finetune(
@@ -80,7 +81,7 @@ def finetune(
         The network whose output is to be reached, of the same scale; by default it is the photograph.
     steps, minutes : int, float
         The length of the run, exactly one of them: minutes in all, or steps of all layers together. The learning rate
-        falls to zero over it.
+        falls to zero over it, and over each part that is trained alone.
     seed : int
         Of the crops. The same seed and steps give the same network, to the bit on one number of threads.
 
@@ -136,7 +137,7 @@ def done(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) ->
     if not _by_parts(net, teacher):
         return length.done(state.muon.steps, 0)
     together = _length_together(state, length, net, teacher).done(state.muon.steps, 0)
-    return ALONE_SHARE * state.parts / blocks.count(net.architecture) + (1 - ALONE_SHARE) * together
+    return ALONE_SHARE * state.parts / parts.count(net.architecture) + (1 - ALONE_SHARE) * together
 
 
 def training(
@@ -150,7 +151,7 @@ def training(
     """
     state, check = start, _Check(net, start.first, pictures, teacher, seed)
     if teacher is not None and _by_parts(net, teacher):
-        if state.parts < blocks.count(net.architecture):
+        if state.parts < parts.count(net.architecture):
             for state in _each_part_alone(net, pictures, teacher, length, seed, start):
                 yield state
         if state.muon.steps == 0 and not check.fidelity(state.muon) >= check.start:
@@ -177,14 +178,17 @@ def _length_together(state: State, length: Length, net: RRDBNet, teacher: RRDBNe
 def _each_part_alone(
     net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet, length: Length, seed: int, start: State
 ) -> Iterator[State]:
-    begin = time.perf_counter()
-    low = draw(pictures, blocks.CROPS, SIDE, net.scale, np.random.default_rng(seed)).low
+    seconds, begin = start.seconds, time.perf_counter()
+    low = draw(pictures, parts.CROPS, SIDE, net.scale, np.random.default_rng(seed)).low
     layers = to_layers(start.muon.weights, net.layers)
     alone = length.times(ALONE_SHARE if length.steps is None else ALONE_SHARE / (1 - ALONE_SHARE))
-    for each in blocks.train_parts(layers, start.parts, teacher, low, alone, seed):
-        seconds = start.seconds + time.perf_counter() - begin
+    for each in parts.train_parts(layers, start.parts, teacher, low, alone, seed):
+        seconds += time.perf_counter() - begin
         now = muon.start(to_vector(arrays_of(each.layers)))
-        yield start._replace(muon=now, seconds=seconds, loss=each.after, parts=each.part + 1, alone=seconds)
+        yield start._replace(
+            muon=now, rate=RATE_AFTER_PARTS, seconds=seconds, alone=seconds, loss=each.after, parts=each.parts
+        )
+        begin = time.perf_counter()
 
 
 def _all_together(
@@ -199,13 +203,13 @@ def _all_together(
     target, shapes = _Target(teacher), shapes_of(net.layers)
     rng = np.random.default_rng()
     rng.bit_generator.state = state.random
-    while (part := length.done(state.muon.steps, state.seconds - state.alone)) < 1 and state.rate > LEAST_RATE:
+    while (so_far := length.done(state.muon.steps, state.seconds - state.alone)) < 1 and state.rate > LEAST_RATE:
         begin, seconds = time.perf_counter(), state.seconds
         batch = target.batch(draw(pictures, CROPS, SIDE, net.scale, rng))
         loss, gradient = loss_and_gradient(check.walk, to_layers(state.muon.weights, net.layers), batch)
         better = math.isfinite(loss) and bool(np.isfinite(gradient).all())
         if better:
-            after = muon.step(state.muon, gradient, shapes, state.rate * muon.schedule(part))
+            after = muon.step(state.muon, gradient, shapes, state.rate * muon.schedule(so_far))
             state = state._replace(muon=after, loss=loss, checked=False)
             if after.steps % CHECK == 0 or after.steps == 1:
                 state = state._replace(fidelity=check.fidelity(after), checked=True)

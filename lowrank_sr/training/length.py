@@ -7,7 +7,7 @@ from lowrank_sr.errors import InputError
 
 
 class Length(NamedTuple):
-    """One of the two; a step is one of every layer, of all together or of its block."""
+    """One of the two; a step is one of every layer, of all together or of its part."""
 
     steps: int | None
     minutes: float | None
@@ -27,7 +27,7 @@ class Length(NamedTuple):
         return Length(None, factor * self.minutes)
 
     def of_each(self, count: int) -> "Length":
-        """What each of so many parts of a network gets: all the steps, its part of the minutes."""
+        """What has one of so many shares gets: all the steps, its share of the minutes."""
         return self if self.minutes is None else Length(None, self.minutes / count)
 
 

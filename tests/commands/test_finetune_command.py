@@ -11,8 +11,8 @@ from lowrank_sr.cli import main
 from lowrank_sr.commands import compress as compress_command
 from lowrank_sr.commands import finetune as command
 from lowrank_sr.pictures.images import Image, write_image
-from lowrank_sr.training import blocks
 from lowrank_sr.training import finetune as loop
+from lowrank_sr.training import parts
 from lowrank_sr.training.length import Length
 
 
@@ -68,7 +68,7 @@ def test_it_writes_a_network_a_curve_and_where_they_come_from(folder, capsys):
         "crops": 2,
         "side": 8,
         "rate": loop.RATE,
-        "blocks": 0,
+        "parts": 0,
         "steps": 3,
         "seconds": 0,
     }
@@ -115,7 +115,7 @@ def test_a_rate_that_throws_everything_about_is_halved_until_it_does_not(folder,
 
 def test_a_compression_that_was_interrupted_goes_on_from_where_it_was(folder, monkeypatch, capsys):
     """In the blocks, then in the steps of all layers: the same network as of a run without a break."""
-    monkeypatch.setattr(blocks, "VALIDATION", 2)
+    monkeypatch.setattr(parts, "VALIDATION", 2)
 
     def compress(output, *rest):
         monkeypatch.setattr(compress_command, "checked_length", lambda *_: Length(4, None))
@@ -129,7 +129,7 @@ def test_a_compression_that_was_interrupted_goes_on_from_where_it_was(folder, mo
     assert compress("part.npz", "--resume") == 2
     assert "part.npz: fine-tuned to its end" in capsys.readouterr().err
     (folder / "part.npz").unlink()
-    for after in (1, 3):  # steps of Muon: within the first block, and among those of all layers
+    for after in (1, 17, 66):  # steps of Muon: in the block, in the layers after it, and 64 later among all layers
         count, step = [], loop.muon.step
 
         def interrupted(*arguments, count=count, step=step, after=after):

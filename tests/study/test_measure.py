@@ -134,14 +134,22 @@ def test_what_the_ablation_factorises(root, tmp_path, layers):
     assert row.theoretical_speedup == pytest.approx(study.net.flops(8, 8) / net.flops(8, 8))
 
 
+@pytest.mark.parametrize("factors", ["bias", "fitted"])
 @pytest.mark.parametrize("layers", ["blocks", "marked"])
-def test_the_ablation_shares_fits_where_they_are_the_same(root, tmp_path, layers):
-    """A fit goes from the first layer to the last: without the layers behind, the blocks' factors are the same."""
+def test_the_ablation_shares_fits_where_they_are_the_same(root, tmp_path, layers, factors):
+    """A fit goes from the first layer to the last: without the layers behind, the blocks' biases are the same."""
     study = opened(root, tmp_path)
     ranks = networks.uniform_ranks(study, "svd", 2)
     names = networks.chosen_layers(study.net, layers)
-    alone = networks.factorised(study, "svd", {name: rank for name, rank in ranks.items() if name in names}, "fitted")
-    assert same_layers(ablation.combination(study, "svd", "uniform", layers, "fitted"), alone)
+    alone = networks.factorised(study, "svd", {name: rank for name, rank in ranks.items() if name in names}, factors)
+    assert same_layers(ablation.combination(study, "svd", "uniform", layers, factors), alone)
+
+
+def test_the_fitted_network_of_all_layers_has_its_dense_layers_fitted(root, tmp_path):
+    study = opened(root, tmp_path)
+    net = networks.network(study, Technique("svd", "fitted"))
+    assert same_layers(net, networks.at_speedup(study, "svd", "fitted", networks.TABLE1_SPEEDUP))
+    assert not np.array_equal(net.layers["conv_last"].weight, study.net.layers["conv_last"].weight)
 
 
 def test_one_layer_alone(root, tmp_path):

@@ -1,8 +1,8 @@
 """Biases alone: set in one pass, and trained.
 
 The biases of `psnr-small` are off by far more than a few steps can mend: each moves an array by a part of its own norm,
-0.003 here, whatever the gradient. The many numbers of the kernels, all moved by so little, together change an output by
-much more than its one bias does.
+0.001 at most, whatever the gradient. The many numbers of the kernels, all moved by so little, together change an output
+by much more than its one bias does.
 """
 
 import numpy as np

@@ -83,8 +83,10 @@ def combination(study: Study, form: str, ranks: str, layers: str, factors: str) 
     dropped = [name for name, layer in every.layers.items() if name not in kept and layer.rank is not None]
     order = list(every.layers)
     last = max((order.index(name) for name in kept if every.layers[name].rank is not None), default=-1)
-    # A fit goes from the first layer to the last: what it gives a layer does not depend on those behind.
-    if factors == KERNEL or all(order.index(name) > last for name in dropped):
+    # A fit goes from the first layer to the last: a bias does not depend on the layers behind. Beside factors the dense
+    # layers behind are fitted, too.
+    behind = all(order.index(name) > last for name in dropped)
+    if not dropped or factors == KERNEL or (factors == BIAS and behind):
         return networks.with_dense(study.net, every, dropped, WINOGRAD)
     some = {name: rank for name, rank in RANKS[ranks](study, form, TABLE1_SPEEDUP).items() if name in kept}
     return networks.factorised(study, form, some, factors)

@@ -59,7 +59,7 @@ def network(study: Study, technique: Technique) -> RRDBNet:
     if technique.form is None:
         return study.net.with_method(technique.method)
     every = _kept(study, replace(technique, method=DIRECT, layers=ALL))
-    dense = every.layers.keys() - chosen_layers(study.net, technique.layers)
+    dense = set(inner_layers(study.net)) - chosen_layers(study.net, technique.layers)
     return with_dense(study.net, every, dense, technique.method)
 
 
@@ -109,7 +109,7 @@ def _made_for(study: Study, technique: Technique) -> dict[str, Any]:
 
 
 def _computed(study: Study, technique: Technique) -> RRDBNet:
-    """The network of a technique of low rank; or after a training of all layers of the fitted one on the photographs.
+    """The network of a technique of low rank; or the fitted one after a training on the photographs.
 
     A low-rank network learns from the dense one, whose output on a crop varies less from step to step than a
     photograph's distance from it; the dense network from the photographs.

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import lowrank_sr as lsr
+from lowrank_sr import layers
 from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.network.esrgan import OnArrays, after_blocks, rrdb
-from lowrank_sr.training import blocks
+from lowrank_sr.training import parts
 from lowrank_sr.training.length import Length
 from lowrank_sr.training.output_metric import output_metrics, ridged
 
@@ -16,7 +17,7 @@ BLOCKS = 2
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr(blocks, "VALIDATION", 2)
+    monkeypatch.setattr(parts, "VALIDATION", 2)
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +49,27 @@ def of_blocks(net, images, count):
 
 
 def test_each_part_comes_nearer_to_the_dense_one(dense, small, low):
-    layers = dict(small.layers)
-    for i, each in enumerate(blocks.train_parts(layers, 0, dense, low, STEPS, 0)):
-        assert each.part == i
+    before = dict(small.layers)
+    for i, each in enumerate(parts.train_parts(before, 0, dense, low, STEPS, 0)):
+        assert each.parts == i + 1
         assert each.after < each.before < 1.5
-        changed = {name for name, layer in each.layers.items() if layer is not layers[name]}
-        of_part = {name for name in layers if name.startswith(f"RRDB_trunk.{i}.")}
+        changed = {name for name, layer in each.layers.items() if layer is not before[name]}
+        of_part = {name for name in before if name.startswith(f"RRDB_trunk.{i}.")}
         assert changed
         assert changed <= (of_part or {"trunk_conv", "upconv1", "upconv2", "HRconv", "conv_last"})
-        layers = each.layers
-    assert each.part == BLOCKS == blocks.count(dense.architecture) - 1
+        before = each.layers
+    assert each.parts == BLOCKS + 1 == parts.count(dense.architecture)
+
+
+def test_a_network_that_unshuffles_its_input(dense, low):
+    first = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4).layers["conv_first"]
+    taps = np.concatenate([first.weight] * 4, axis=1) / 4
+    net = lsr.RRDBNet({**dense.layers, "conv_first": layers.Dense(taps, first.bias)}, "im2col")
+    assert net.scale == 2
+    small = lsr.compress(net, "svd", speedup=1.3, images=())
+    for each in parts.train_parts(small.layers, 0, net, low[:, :, :8], STEPS, 0):
+        assert each.after < each.before < 1.5
+    assert each.parts == BLOCKS + 1
 
 
 def assert_loss(found, estimate, target, metric):
@@ -69,14 +81,14 @@ def assert_loss(found, estimate, target, metric):
 
 
 def test_a_block_is_judged_on_the_dense_network_s_maps_in_its_metric(dense, small, low):
-    each = next(blocks.train_parts(small.layers, 1, dense, low, STEPS, 0))
+    each = next(parts.train_parts(small.layers, 1, dense, low, STEPS, 0))
     metric = ridged(output_metrics(dense, low, 0)["RRDB_trunk.1.RDB3.conv5"])
     estimate = rrdb("RRDB_trunk.1", of_blocks(dense, low[:2], 1), on_arrays(small))
     assert_loss(each.before, estimate, of_blocks(dense, low, 2), metric)
 
 
 def test_the_layers_after_the_blocks_are_judged_by_the_picture(dense, small, low):
-    (each,) = blocks.train_parts(small.layers, BLOCKS, dense, low, STEPS, 0)
+    (each,) = parts.train_parts(small.layers, BLOCKS, dense, low, STEPS, 0)
     estimate, target = (
         after_blocks(dense.architecture, of_blocks(net, images, BLOCKS), of_blocks(net, images, 0), on_arrays(net))
         for net, images in ((small, low[:2]), (dense, low))
@@ -85,17 +97,17 @@ def test_the_layers_after_the_blocks_are_judged_by_the_picture(dense, small, low
 
 
 def test_the_loss_is_the_mean_over_batches_of_any_size(dense, small, low, monkeypatch):
-    monkeypatch.setattr(blocks, "VALIDATION", 6)
+    monkeypatch.setattr(parts, "VALIDATION", 6)
     whole = []
     for batch in (4, 6):
-        monkeypatch.setattr(blocks, "BATCH", batch)
-        whole.append(next(blocks.train_parts(small.layers, BLOCKS, dense, low, Length(1, None), 0)).before)
+        monkeypatch.setattr(parts, "BATCH", batch)
+        whole.append(next(parts.train_parts(small.layers, BLOCKS, dense, low, Length(1, None), 0)).before)
     assert whole[0] == pytest.approx(whole[1], rel=1e-5)
 
 
 def test_a_run_goes_on_after_any_part(dense, small, low):
-    first, *others = blocks.train_parts(small.layers, 0, dense, low, STEPS, 3)
-    again = list(blocks.train_parts(first.layers, 1, dense, low, STEPS, 3))
+    first, *others = parts.train_parts(small.layers, 0, dense, low, STEPS, 3)
+    again = list(parts.train_parts(first.layers, 1, dense, low, STEPS, 3))
     assert len(again) == len(others) == BLOCKS
     for name, layer in others[-1].layers.items():
         for field, array in layer.arrays().items():
@@ -103,9 +115,9 @@ def test_a_run_goes_on_after_any_part(dense, small, low):
 
 
 def test_a_part_that_gets_no_better_stays_as_it_is(dense, low, monkeypatch):
-    monkeypatch.setattr(blocks, "RATE", 1e6)
-    monkeypatch.setattr(blocks, "RATE_AFTER_BLOCKS", 1e6)
+    monkeypatch.setattr(parts, "RATE", 1e6)
+    monkeypatch.setattr(parts, "RATE_AFTER_BLOCKS", 1e6)
     small = lsr.compress(dense, "svd", speedup=1.3, images=())
-    for each in blocks.train_parts(small.layers, 0, dense, low, STEPS, 0):
+    for each in parts.train_parts(small.layers, 0, dense, low, STEPS, 0):
         assert each.after == each.before
     assert all(each.layers[name] is layer for name, layer in small.layers.items())

@@ -14,8 +14,8 @@ on what the compressed blocks make of the crops,
 The gradient needs one part: its maps, its time, a signal at each of its pixels. So the same minutes give every layer as
 many steps as training all layers together would, each of far less noise.
 
-Memory: three maps of all crops, 12 num_feat bytes for each of their pixels, the pictures that the teacher makes of
-them, and a tape of one part for BATCH crops (`tape.py`).
+Memory: up to five maps of all crops, 20 num_feat bytes for each of their pixels, the pictures that the teacher makes of
+them, and a tape of one part for BATCH crops (`tape.py`); before that what `output_metric.py` takes.
 """
 
 import math
@@ -45,7 +45,6 @@ from lowrank_sr.training.tape import Gradients, Tape
 BATCH = 4
 VALIDATION = 16  # crops
 CROPS = 144  # that every part sees: the first of them validate
-SIDE = 32  # pixels of low resolution
 AFTER_BLOCKS = 4  # times as long as a block: the picture's fidelity hangs on them, and a step costs a few blocks' steps
 RATE = 0.02  # of the error √loss: a step moves an array by as much of its norm, and may not move outputs by more
 RATE_AFTER_BLOCKS = 0.0125  # likewise: few layers, each of which all of the picture goes through
@@ -57,12 +56,11 @@ Part = Callable[[Sequence[Value], Tape], Value]
 class Trained(NamedTuple):
     """What is known after a part: all layers so far; `before` and `after`, its loss on the crops that validate.
 
-    `part` is its number: that of the block, or num_block for the layers after them. A loss of 1 is that of the mean in
-    the place of the part's output.
+    `parts` are done with it. A loss of 1 is that of the mean in the place of the part's output.
     """
 
     layers: dict[str, Layer]
-    part: int
+    parts: int
     before: float
     after: float
 
@@ -84,7 +82,7 @@ def count(design: Architecture) -> int:
 def train_parts(
     layers: Mapping[str, Layer], first: int, teacher: RRDBNet, low: np.ndarray, length: Length, seed: int
 ) -> Iterator[Trained]:
-    """Train the parts from number `first` on, those before it being trained, on crops `low` (B, h, h, 3).
+    """Train the parts but the `first` ones, which are trained already, on crops `low` (B, h, h, 3).
 
     `layers` are those of a network of the dense teacher's architecture.
     """
@@ -94,11 +92,12 @@ def train_parts(
         old = {name: layer for name, layer in all_layers.items() if name.startswith(f"{_name(i)}.")}
         own, before, after = train(task, old, of_each, RATE, seed)
         all_layers |= own
-        yield Trained(dict(all_layers), i, before, after)
-    task = _after_blocks(teacher, all_layers, low)
+        yield Trained(dict(all_layers), i + 1, before, after)
     old = {name: layer for name, layer in all_layers.items() if not name.startswith(("conv_first", "RRDB_trunk."))}
-    own, before, after = train(task, old, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed)
-    yield Trained({**all_layers, **own}, design.num_block, before, after)
+    own, before, after = train(
+        _after_blocks(teacher, all_layers, low), old, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed
+    )
+    yield Trained({**all_layers, **own}, count(design), before, after)
 
 
 def _blocks(teacher: RRDBNet, low: np.ndarray, first: int, seed: int) -> Iterator[Task]:
