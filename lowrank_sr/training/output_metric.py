@@ -33,7 +33,7 @@ from lowrank_sr.training.dense import DenseBackward
 from lowrank_sr.training.layer import prepare
 from lowrank_sr.training.walk import Walk
 
-METRIC_CROPS = 64  # a few of them have most of the metric: where an edge of the picture depends on little
+METRIC_CROPS = 32  # a few of them have most of the metric: where an edge of the picture depends on little
 METRIC_SIDE = 32  # of their middles, in pixels of low resolution
 WALK_CROPS = 16
 METRIC_RIDGE = 0.03  # of a metric's mean eigenvalue: an output that does nothing here may do something elsewhere
