@@ -290,14 +290,15 @@ def test_calibration_crops_are_of_reduced_pictures_and_of_pictures_as_they_are()
     assert len(crops.reduced) == 5  # four tiles of the large one, and one
     at = [i for i, high in enumerate(crops.high) if np.array_equal(high, small)]
     np.testing.assert_allclose(crops.reduced[at[0]], lsr.imresize(small, 1 / 4).clip(0, 1), **close)
-    # all tiles of reduced pictures, 4 + 1, and of each picture as it is its share of 48 crops, 12; an eighth held out
+    # all tiles of reduced pictures, 4 + 1, and of each picture as it is a quarter of all crops; an eighth held out
+    share = (calibration.MOST_CROPS + calibration.HELD_OUT) // 4
     every = np.concatenate([crops.low, crops.held_out])
-    assert every.shape == (5 + 12 + 12, 64, 64, 3)
-    assert len(crops.held_out) == 29 // 8
+    assert every.shape == (5 + 2 * share, 64, 64, 3)
+    assert len(crops.held_out) == len(every) // 8
     tiles = small.reshape(4, 64, 4, 64, 3).swapaxes(1, 2).reshape(16, 64, 64, 3)
     found = [np.abs(every - tile).max(axis=(1, 2, 3)).min() <= 0.5 / 255 + EPS for tile in [*crops.reduced, *tiles]]
     assert all(found[:5])
-    assert sum(found[5:]) == 12
+    assert sum(found[5:]) == share
 
 
 def test_every_calibration_picture_is_seen_however_many_there_are():
