@@ -10,7 +10,7 @@ from lowrank_sr.compression.serial_blas import serial_blas
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import CP, Dense, Separable, random_layer
 from lowrank_sr.lowrank import cp_als, refit_cp, refit_svd, svd
-from lowrank_sr.lowrank.data_norm import target_kernel
+from lowrank_sr.lowrank.data_norm import MOMENT_RIDGE, target_kernel
 from lowrank_sr.machine.threads import blas_threads, thread_count
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.training.output_metric import ridged
@@ -79,7 +79,13 @@ def _cp(kernel: np.ndarray, rank: int, seed: int) -> refit_cp.Factors:
 
 
 def to_outputs(
-    layer: Dense, form: str, rank: int, moments: Moments, metric: np.ndarray, seed: int = 0
+    layer: Dense,
+    form: str,
+    rank: int,
+    moments: Moments,
+    metric: np.ndarray,
+    seed: int = 0,
+    ridge: float = MOMENT_RIDGE,
 ) -> tuple[Separable | CP, float]:
     """The factors that come closest to given outputs on given inputs, and the error relative to the outputs.
 
@@ -94,7 +100,7 @@ def to_outputs(
     with serial_blas(layer.shape):
         scale = np.trace(metric) / len(metric)
         S, S_inverse = roots(metric / scale if scale > 0 else np.eye(len(metric)))
-        target = np.tensordot(S, target_kernel(layer.weight, moments.covariance, moments.cross), axes=1)
+        target = np.tensordot(S, target_kernel(layer.weight, moments.covariance, moments.cross, ridge), axes=1)
         *inner, outer = _refit(target, form, rank, moments.covariance, seed)
         factors = (*inner, np.tensordot(S_inverse, outer, axes=1))
         weight = _layer(form, factors, layer.bias).kernel().reshape(len(layer.bias), -1).astype(np.float64)
@@ -105,14 +111,14 @@ def to_outputs(
     return _layer(form, factors, bias), float(error)
 
 
-def dense_to_outputs(layer: Dense, moments: Moments) -> Dense:
+def dense_to_outputs(layer: Dense, moments: Moments, ridge: float = MOMENT_RIDGE) -> Dense:
     """The dense layer that comes closest to given outputs on given inputs: W' of `target_kernel`, b' = E[t] - W' E[p].
 
     A layer that stays dense costs the same with any kernel, so it may correct what the layers before it have lost. No
     metric: without a bound on the rank the minimum is the same in each.
     """
     with serial_blas(layer.shape):
-        weight = target_kernel(layer.weight, moments.covariance, moments.cross)
+        weight = target_kernel(layer.weight, moments.covariance, moments.cross, ridge)
         bias = moments.output_mean - weight.reshape(len(weight), -1) @ moments.mean
     return Dense(np.ascontiguousarray(weight, np.float32), bias.astype(np.float32))
 

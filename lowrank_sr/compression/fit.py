@@ -22,16 +22,20 @@ import numpy as np
 
 from lowrank_sr.compression import factorise
 from lowrank_sr.compression.calibration import Calibration
-from lowrank_sr.compression.patch_statistics import LayerMoments, bordered
+from lowrank_sr.compression.patch_statistics import LayerMoments, bordered, together
+from lowrank_sr.compression.ridge import least_ridge
 from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.layers import Dense, Layer
+from lowrank_sr.lowrank.data_norm import MOMENT_RIDGE
 from lowrank_sr.network.architecture import CONVOLUTIONS
 from lowrank_sr.network.esrgan import BETA, SLOPE, generator, leaky_relu
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.unshuffle import pixel_unshuffle
+from lowrank_sr.training.output_metric import ridged
 
 FACTORS, BIAS = "factors", "bias"  # what is fitted: factors and bias, or the bias alone, to factors of the kernel
 STACK_CROPS = 4
+APART_SHARE = 4  # of the stacks, one in so many is set aside while the ridge is chosen
 
 Maps = list[np.ndarray]
 """A feature map of all crops, in stacks (2, B, H, W, C)."""
@@ -81,17 +85,23 @@ def _fit(
     report: Callable[[], object],
 ) -> tuple[dict[str, Layer], dict[str, float]]:
     """All layers, and the errors of those with a rank, by name."""
-    moments = LayerMoments()
+    on_most, on_others = LayerMoments(), LayerMoments()
     errors: dict[str, float] = {}
 
     def fit(name: str, layer: Dense, inputs: Maps, targets: Maps) -> Layer:
         report()
         if name not in ranks and not errors:
             return layer  # before the first: nothing is lost yet
-        measured = moments.measure(name, inputs, targets)
+        apart = len(inputs) // APART_SHARE
+        measured = on_most.measure(name, inputs[apart:], targets[apart:])
+        ridge = MOMENT_RIDGE
+        if apart:
+            others = on_others.measure(name, inputs[:apart], targets[:apart])
+            ridge = least_ridge(layer, measured, others, ridged(seen.metrics[name]))
+            measured = together(measured, others)
         if name not in ranks:
-            return factorise.dense_to_outputs(layer, measured)
-        fitted, errors[name] = factorise.to_outputs(layer, form, ranks[name], measured, seen.metrics[name], seed)
+            return factorise.dense_to_outputs(layer, measured, ridge)
+        fitted, errors[name] = factorise.to_outputs(layer, form, ranks[name], measured, seen.metrics[name], seed, ridge)
         return fitted
 
     return _fitted(net, net.layers, seen.low, fit), errors

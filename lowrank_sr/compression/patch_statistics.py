@@ -26,9 +26,10 @@ SHIFTS = 2 * D - 1  # between two elements of a patch, in each direction
 class Moments(NamedTuple):
     """E[p] (C d²,) and G = E[p pᵀ] - E[p] E[p]ᵀ, (C d², C d²); E[t] (N,), Var[t] (N,) and B = Cov[t, p] (N, C d²).
 
-    All float64.
+    Over so many `pixels`; all float64.
     """
 
+    pixels: int
     mean: np.ndarray
     covariance: np.ndarray
     output_mean: np.ndarray
@@ -69,6 +70,21 @@ class LayerMoments:
         self.block, self.known = block, _grown(known, sums.xx)
         moments = _moments(sums, self.known)
         return moments._replace(output_mean=moments.output_mean + centre)
+
+
+def together(a: Moments, b: Moments) -> Moments:
+    """The moments over the pixels of both: those within each, and what the distance of their means adds."""
+    pixels = a.pixels + b.pixels
+    share, other = a.pixels / pixels, b.pixels / pixels
+    p, t = b.mean - a.mean, b.output_mean - a.output_mean
+    return Moments(
+        pixels,
+        share * a.mean + other * b.mean,
+        share * a.covariance + other * b.covariance + share * other * np.multiply.outer(p, p),
+        share * a.output_mean + other * b.output_mean,
+        share * a.output_variance + other * b.output_variance + share * other * t**2,
+        share * a.cross + other * b.cross + share * other * np.multiply.outer(t, p),
+    )
 
 
 def bordered(stack: np.ndarray) -> np.ndarray:
@@ -134,6 +150,7 @@ def _moments(sums: _Sums, autocorrelation: np.ndarray) -> Moments:
     for i, j in np.ndindex(D, D):  # the element a = (i, j) of a patch with b at all places, by b - a
         G[:, i, j] = second[D - 1 - i : SHIFTS - i, D - 1 - j : SHIFTS - j].transpose(2, 3, 0, 1)
     return Moments(
+        sums.pixels,
         np.repeat(mean, D * D),
         G.reshape(C * D * D, -1),
         output_mean,

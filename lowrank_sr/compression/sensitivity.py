@@ -32,8 +32,7 @@ from lowrank_sr.compression.stacks import on_stacks
 from lowrank_sr.lowrank import refit_svd
 from lowrank_sr.network.esrgan import forward
 from lowrank_sr.network.rrdbnet import RRDBNet
-
-CURVE_CROPS = 8
+from lowrank_sr.training.output_metric import middles
 
 
 class Sensitivity(NamedTuple):
@@ -42,25 +41,21 @@ class Sensitivity(NamedTuple):
 
         loss(K) = weight · curve[K]²
 
-    `vanished`, of the last layer of a dense block: that of the block without its output, D(x) = x + 0.2 E[conv5], where
-    all its layers were asked for.
+    Of the last layer of a dense block loss(0) is that of the block without its output, D(x) = x + 0.2 E[conv5].
     """
 
     curve: np.ndarray
     weight: float
-    vanished: float | None = None
 
 
 def sensitivities(
     net: RRDBNet, seen: Calibration, names: Collection[str], report: Callable[[], object]
 ) -> dict[str, Sensitivity]:
-    """The sensitivities of layers `names` of a dense network, by name, on the first crops of what is `seen`.
+    """The sensitivities of layers `names` of a dense network, by name, on the middles of the crops that are `seen`.
 
     `report` is called after each layer.
     """
     dense = dense_layers(net)
-    blocks = net.architecture.dense_blocks().values()
-    last = {layers[-1] for layers in blocks if all(layer in names for layer in layers)}
     measured: dict[str, Sensitivity] = {}
     moments = LayerMoments()
 
@@ -74,9 +69,9 @@ def sensitivities(
                 weighted = np.tensordot(roots(seen.metrics[name])[0], layer.weight, axes=1)  # S W, (N, C, d, d)
                 rows = weighted.reshape(len(weighted), -1)
                 curve, weight = refit_svd.error_curve(weighted, G), float(np.vdot(rows @ G, rows))
-            measured[name] = Sensitivity(curve, weight, weight if name in last else None)
+            measured[name] = Sensitivity(curve, weight)
             report()
         return out[:, 1:-1, 1:-1]
 
-    forward(net.architecture, seen.low[:CURVE_CROPS], convolve)
+    forward(net.architecture, middles(seen.low), convolve)
     return measured

@@ -73,10 +73,12 @@ def regularise(second_moment: np.ndarray) -> np.ndarray:
     return add_ridge(np.array(second_moment, dtype=np.float64), MOMENT_RIDGE)
 
 
-def target_kernel(kernel: np.ndarray, second_moment: np.ndarray, cross_moment: np.ndarray) -> np.ndarray:
+def target_kernel(
+    kernel: np.ndarray, second_moment: np.ndarray, cross_moment: np.ndarray, ridge: float = MOMENT_RIDGE
+) -> np.ndarray:
     """Return the dense kernel that comes closest to given outputs on given inputs.
 
-    argmin over W' of E‖t - W' p‖² + λ ‖W' - W‖² = (B + λ W)(G + λ I)⁻¹
+    argmin over W' of E‖t - W' p‖² + λ ‖W' - W‖² = (B + λ W)(G + λ I)⁻¹,   λ = ridge tr(G) / (C d²)
 
     In a network compressed from its first layer to its last, p are the patches that the compressed network
     produces and t the outputs of the dense one. Fitting factors to this kernel in the norm of G is fitting
@@ -90,6 +92,8 @@ def target_kernel(kernel: np.ndarray, second_moment: np.ndarray, cross_moment: n
         G = E[p pᵀ].
     cross_moment : (N, C d²) array
         B = E[t pᵀ], with t without the bias.
+    ridge : float
+        In units of the mean eigenvalue of G.
 
     Returns
     -------
@@ -109,9 +113,9 @@ def target_kernel(kernel: np.ndarray, second_moment: np.ndarray, cross_moment: n
     W = np.asarray(kernel, dtype=np.float64).reshape(len(kernel), -1)
     if np.shape(cross_moment) != W.shape:
         raise InputError(f"the cross moment of this kernel is a {W.shape} array, not {np.shape(cross_moment)}")
-    G = regularise(second_moment)
-    ridge = MOMENT_RIDGE * np.trace(second_moment) / len(second_moment)
-    return np.linalg.solve(G, (cross_moment + ridge * W).T).T.reshape(kernel.shape)
+    G = add_ridge(np.array(second_moment, dtype=np.float64), ridge)
+    λ = ridge * np.trace(second_moment) / len(second_moment)
+    return np.linalg.solve(G, (cross_moment + λ * W).T).T.reshape(kernel.shape)
 
 
 def normal_equations(kernel: np.ndarray, second_moment: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -42,7 +42,7 @@ RATE = 0.001  # of the norm of an array, a step
 RATE_AFTER_PARTS = 0.0003  # a network that is near its target: larger steps lead away from it
 LEAST_RATE = RATE / 2**20  # at which float32 does not move: nothing is better than the network that went in
 CHECK = 10  # steps between two looks at the fidelity
-ALONE_SHARE = 0.8  # of the whole length, each part alone
+ALONE_SHARE = 0.9  # of the whole length, each part alone
 
 
 class State(NamedTuple):

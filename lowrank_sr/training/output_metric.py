@@ -45,8 +45,7 @@ def output_metrics(net: RRDBNet, low: np.ndarray, seed: int) -> dict[str, np.nda
     In units of the picture's mean squared error, which is E[eᵀ M e], the mean over the pixels of the layer's output.
     `seed` draws the signs.
     """
-    margin = max(0, low.shape[1] - METRIC_SIDE) // 2
-    crops = low[:METRIC_CROPS, margin : low.shape[1] - margin, margin : low.shape[2] - margin]
+    crops = middles(low)
     rng = np.random.default_rng(seed)
     layers = {name: layer._replace(derivative_of=_OutputMoments) for name, layer in prepare(net.layers).items()}
     sums = {name: np.zeros((layer.shape[0],) * 2) for name, layer in net.layers.items()}
@@ -60,6 +59,12 @@ def output_metrics(net: RRDBNet, low: np.ndarray, seed: int) -> dict[str, np.nda
             sums[name] += moments[name]["output"]
     values = len(crops) * run.out[0].size
     return {name: total / values for name, total in sums.items()}
+
+
+def middles(low: np.ndarray) -> np.ndarray:
+    """Of the first METRIC_CROPS of crops (B, h, h, 3) the middle METRIC_SIDE x METRIC_SIDE pixels: few, of many."""
+    margin = max(0, low.shape[1] - METRIC_SIDE) // 2
+    return low[:METRIC_CROPS, margin : low.shape[1] - margin, margin : low.shape[2] - margin]
 
 
 def ridged(metric: np.ndarray) -> np.ndarray:

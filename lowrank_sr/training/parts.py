@@ -45,7 +45,7 @@ from lowrank_sr.training.tape import Gradients, Tape
 BATCH = 4
 VALIDATION = 16  # crops
 CROPS = 144  # that every part sees: the first of them validate
-AFTER_BLOCKS = 4  # times as long as a block: the picture's fidelity hangs on them, and a step costs a few blocks' steps
+AFTER_BLOCKS = 8  # times as long as a block: the picture's fidelity hangs on them, and a step costs a few blocks' steps
 RATE = 0.02  # of the error √loss: a step moves an array by as much of its norm, and may not move outputs by more
 RATE_AFTER_BLOCKS = 0.0125  # likewise: few layers, each of which all of the picture goes through
 

@@ -205,18 +205,28 @@ def test_budgets_over_given_costs():
     assert loss(every, ranks.within_loss(every, 1e-4)) <= 1e-4
 
 
+def test_of_what_layers_in_dense_blocks_lose_a_part_is_left():
+    """Two layers of one shape and one sensitivity, in a block and behind the blocks."""
+    net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=8, method="im2col")
+    alike = {name: Sensitivity(np.linspace(1, 0, 25), 2.0) for name in inner(net)}
+    every = ranks.candidates(net, alike, "svd", TARGETS["flops"])
+    within, behind = every["RRDB_trunk.0.RDB1.conv1"], every["trunk_conv"]
+    assert within.losses == pytest.approx([ranks.LEFT * loss for loss in behind.losses])
+    assert every["RRDB_trunk.0.RDB1.conv5"].vanishing.loss == ranks.LEFT * 2
+    assert behind.vanishing is None
+
+
 def without_blocks(net, losses):
-    """Sensitivities of all inner layers alike, but for what the dense blocks of these names are worth."""
-    curve = np.linspace(1, 0, 193)
-    last = {names[-1]: losses.get(block) for block, names in net.architecture.dense_blocks().items()}
-    return {name: Sensitivity(curve, 1.0, last.get(name)) for name in inner(net)}
+    """Sensitivities of all inner layers alike, but for what the dense blocks are worth, of which none is corrected."""
+    last = {names[-1]: losses[block] / ranks.LEFT for block, names in net.architecture.dense_blocks().items()}
+    return {name: Sensitivity(np.linspace(1, 0, 193), last.get(name, 1.0)) for name in inner(net)}
 
 
 @pytest.mark.parametrize("target", ["flops", "multiplications"])
 def test_a_dense_block_vanishes_where_that_costs_the_picture_least(target):
     net = lsr.RRDBNet.random(num_feat=64, num_block=1, num_grow_ch=32, method="im2col")
     names = net.architecture.dense_blocks()["RRDB_trunk.0.RDB2"]
-    losses = {"RRDB_trunk.0.RDB1": 1e3, "RRDB_trunk.0.RDB2": 1e-6}
+    losses = {"RRDB_trunk.0.RDB1": 1e3, "RRDB_trunk.0.RDB2": 1e-6, "RRDB_trunk.0.RDB3": 1e3}
     every = ranks.candidates(net, without_blocks(net, losses), "svd", TARGETS[target])
     chosen = ranks.within_cost(every, 1.5)
     assert {name for name, rank in chosen.items() if rank == 0} == set(names)
@@ -231,7 +241,7 @@ def test_a_dense_block_vanishes_where_that_costs_the_picture_least(target):
 
 def test_more_than_factors_allow_is_reached_without_dense_blocks():
     net = lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8, method="im2col")
-    factors = ranks.candidates(net, without_blocks(net, {}), "svd", TARGETS["flops"])
+    factors = ranks.candidates(net, inner(net), "svd", TARGETS["flops"])
     most = cost(factors, {}) / sum(min(layer.costs) for layer in factors.values())
     with pytest.raises(InputError, match="expected at most"):
         ranks.within_cost(factors, 1.001 * most)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reference import EPS
 
 from lowrank_sr import layers
-from lowrank_sr.compression import factorise, patch_statistics, serial_blas, stacks
+from lowrank_sr.compression import factorise, patch_statistics, ridge, serial_blas, stacks
 from lowrank_sr.compression.patch_statistics import Moments
 from lowrank_sr.errors import InputError
 
@@ -25,6 +25,7 @@ def moments_by_hand(inputs, outputs):
     patches, values = patches_of(inputs), outputs.reshape(-1, outputs.shape[3])
     joint, size = np.cov(np.hstack([patches, values]).T, bias=True), patches.shape[1]
     return Moments(
+        len(patches),
         patches.mean(axis=0),
         joint[:size, :size],
         values.mean(axis=0, dtype=float),
@@ -35,7 +36,8 @@ def moments_by_hand(inputs, outputs):
 
 def assert_same_moments(found, expected):
     """Sums in float32 of numbers below 10: each product is below 100, and n of them, divided by n, differ by n eps."""
-    for one, other in zip(found, expected, strict=True):
+    assert found.pixels == expected.pixels
+    for one, other in zip(found[1:], expected[1:], strict=True):
         assert one.dtype == np.float64
         np.testing.assert_allclose(one, other, rtol=0, atol=100 * 50 * EPS)
 
@@ -96,6 +98,38 @@ def test_moments_of_several_stacks_are_those_of_all_their_pixels():
     stacks_of = (patch_statistics.bordered(inputs[part]) for part in (slice(0, 3), slice(3, 4)))
     found = patch_statistics.LayerMoments().measure("HRconv", stacks_of, iter([outputs[:3], outputs[3:]]))
     assert_same_moments(found, moments_by_hand(inputs, outputs))
+
+
+def test_moments_of_two_parts_together_are_those_of_all_their_pixels():
+    rng = np.random.default_rng(6)
+    inputs, outputs = maps(rng, (4, 6, 7, 3)), maps(rng, (4, 8, 9, 2))
+    inputs[3:] += 1
+    outputs[3:] -= 2
+    parts = [patch_statistics.patch_moments(inputs[i], lambda x, i=i: outputs[i]) for i in (slice(0, 3), slice(3, 4))]
+    assert_same_moments(patch_statistics.together(*parts), moments_by_hand(inputs, outputs))
+
+
+@pytest.mark.parametrize(("pixels", "noise"), [(60, 0.0), (6, 4.0), (3, 2.0)])
+def test_the_ridge_is_that_of_the_least_error_on_what_is_apart(pixels, noise):
+    """From much without noise the least of all ridges; from little with noise whichever errs least, counted out."""
+    rng = np.random.default_rng(8)
+    kernel = rng.standard_normal((4, 3, 3, 3), dtype=np.float32)
+    truth = stacks.on_stacks(layers.Dense(kernel, np.ones(4, np.float32)), "im2col")
+    layer = layers.Dense(kernel + 0.3 * rng.standard_normal(kernel.shape, dtype=np.float32), np.zeros(4, np.float32))
+    metric = np.diag([4.0, 1.0, 1.0, 0.1])
+    inputs = [rng.standard_normal((1, side, side, 3), dtype=np.float32) for side in (pixels, 40)]
+    outputs = [truth(patch_statistics.bordered(x)) for x in inputs]
+    outputs = [t + noise * rng.standard_normal(t.shape, dtype=np.float32) for t in outputs]
+    seen, apart = (patch_statistics.patch_moments(x, lambda _, t=t: t) for x, t in zip(inputs, outputs, strict=True))
+
+    def error(strength):
+        fitted = factorise.dense_to_outputs(layer, seen, strength)
+        e = patches_of(inputs[1]) @ fitted.weight.reshape(4, -1).T + fitted.bias - outputs[1].reshape(-1, 4)
+        return np.einsum("pi,ij,pj->", e, metric, e)
+
+    best = min(ridge.RIDGES, key=error)
+    assert ridge.least_ridge(layer, seen, apart, metric) == best
+    assert (best == min(ridge.RIDGES)) == (noise == 0)
 
 
 @pytest.mark.parametrize(("form", "rank"), [("svd", 15), ("cp", 60), ("svd", 4), ("cp", 12)])
