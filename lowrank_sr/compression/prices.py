@@ -35,10 +35,15 @@ For each pixel that the layer writes.
 
 
 class Target(NamedTuple):
-    """What a speed-up is one of: `costs`, and `ranks(break-even rank)`, the candidates from 1 to below break-even."""
+    """What a speed-up is one of: `costs`, and `ranks(break-even rank)`, the candidates from 1 to below break-even.
+
+    `whole`: a dense block is factorised in all its layers or in none. By Winograd's algorithm dense layers of a block
+    share the transforms of their inputs, and so do pairs; where both are in one block either is dearer than counted.
+    """
 
     costs: Costs
     ranks: Callable[[float], list[int]]
+    whole: bool = True
 
 
 def in_flops(net: RRDBNet, form: str, ranks: Ranks) -> dict[str, list[float]]:
@@ -138,7 +143,7 @@ def _multiples(step: int, limit: float) -> list[int]:
 
 
 TARGETS = {
-    "flops": Target(in_flops, fixed_ranks),
+    "flops": Target(in_flops, fixed_ranks, whole=False),
     "multiplications": Target(in_multiplications, fixed_ranks),
     "measured": Target(in_seconds, vector_ranks),
 }

@@ -50,23 +50,27 @@ def by_rule(
     return chosen
 
 
-class Vanishing(NamedTuple):
-    """The layers of a dense block, and what the picture loses without it."""
+class Block(NamedTuple):
+    """The layers of a dense block, and what the picture loses without it, None where that is not known.
+
+    `whole`: they are factorised together or not at all.
+    """
 
     names: Sequence[str]
-    loss: float
+    loss: float | None
+    whole: bool
 
 
 class Candidates(NamedTuple):
     """What one layer can become: `ranks`, of which the first is None, dense, with the cost and the loss of each.
 
-    Of the last layer of a dense block also what becomes of the picture where all its layers have rank 0.
+    Of the last layer of a dense block also the block, which can vanish: all its layers have rank 0.
     """
 
     ranks: list[int | None]
     costs: list[float]
     losses: list[float]
-    vanishing: Vanishing | None = None
+    block: Block | None = None
 
 
 def candidates(
@@ -84,7 +88,7 @@ def candidates(
     }
     blocks = net.architecture.dense_blocks().values()
     in_blocks = {name for names in blocks for name in names}
-    vanishing = {names[-1]: names for names in blocks if all(sensitivities.get(name) is not None for name in names)}
+    last = {names[-1]: names for names in blocks}
     by_name = {}
     for name, pixel_costs in target.costs(net, form, every).items():
         ranks, break_even = every[name], break_evens[name]
@@ -95,10 +99,11 @@ def candidates(
         else:
             losses = np.append(0.0, _losses(sensitivity, np.array(ranks) / break_even, net.layers[name].shape))
             losses *= LEFT if name in in_blocks else 1
-        by_name[name] = Candidates([None, *ranks], costs.tolist(), losses.tolist())
-        if sensitivity is not None and name in vanishing:
-            gone = Vanishing(vanishing[name], LEFT * sensitivity.weight)
-            by_name[name] = by_name[name]._replace(vanishing=gone)
+        block = None
+        if name in last:
+            known = sensitivity is not None and all(sensitivities.get(layer) is not None for layer in last[name])
+            block = Block(last[name], LEFT * sensitivity.weight if sensitivity and known else None, target.whole)
+        by_name[name] = Candidates([None, *ranks], costs.tolist(), losses.tolist(), block)
     return by_name
 
 
@@ -118,7 +123,7 @@ def within_cost(every: Mapping[str, Candidates], speedup: float) -> dict[str, in
     if not speedup > 1:
         raise InputError(f"speed-up {speedup:g}: expected more than 1")
     dense = sum(layer.costs[0] for layer in every.values())
-    vanishing = {name for layer in every.values() if layer.vanishing for name in layer.vanishing.names}
+    vanishing = {name for block in _blocks(every) if block.loss is not None for name in block.names}
     most = dense / sum(min(layer.costs) for name, layer in every.items() if name not in vanishing)
     if speedup > most:
         raise InputError(f"speed-up {speedup:g}: expected at most {most:.3g}, what these layers allow")
@@ -132,40 +137,58 @@ def within_loss(every: Mapping[str, Candidates], loss: float) -> dict[str, int]:
 
 def _within(every: Mapping[str, Candidates], limited: str, saved: str, budget: float) -> dict[str, int]:
     """The ranks, by name, of layers that do not stay dense: of `costs` and `losses` one is limited, one saved."""
-    left = {**every, **_vanished(every, limited, saved, budget)}
+    left = {**every, **_decided(every, limited, saved, budget)}
     choices = allocate(_rows(left.values(), limited), _rows(left.values(), saved), budget)
     ranks = {name: layer.ranks[choice] for (name, layer), choice in zip(left.items(), choices, strict=True)}
     return {name: rank for name, rank in ranks.items() if rank is not None}
 
 
-def _vanished(every: Mapping[str, Candidates], limited: str, saved: str, budget: float) -> dict[str, Candidates]:
-    """The layers of the dense blocks that vanish within the budget: rank 0 is what each can still become.
+def _decided(every: Mapping[str, Candidates], limited: str, saved: str, budget: float) -> dict[str, Candidates]:
+    """What the layers of dense blocks can still become, once it is decided what becomes of each block.
 
-    For this choice a block is one layer, whose candidates are what its five become together at one price after the
-    other, and nothing.
+    For this choice a block is one layer, whose candidates are what its layers become together at one price after the
+    other, in each of its forms.
     """
-    blocks = [layer.vanishing for layer in every.values() if layer.vanishing is not None]
+    blocks = _blocks(every)
     in_blocks = {name for block in blocks for name in block.names}
     others = [layer for name, layer in every.items() if name not in in_blocks]
     limits, savings = _rows(others, limited), _rows(others, saved)
-    for block in blocks:
-        layers = [every[name] for name in block.names]
-        nothing = Candidates([0], [0.0], [block.loss])
-        limit, saving = (_rows(layers, field) for field in (limited, saved))
-        together = list(steps(limit, saving, np.inf))
-        limits.append([*_sums(limit, together), *getattr(nothing, limited)])
-        savings.append([*_sums(saving, together), *getattr(nothing, saved)])
+    forms = [_forms(block, [every[name] for name in block.names]) for block in blocks]
+    which: list[list[int]] = []  # of each block the form of each candidate
+    for each in forms:
+        limit, saving, form = [], [], []
+        for i, layers in enumerate(each):
+            rows = _rows(layers, limited), _rows(layers, saved)
+            together = list(steps(*rows, np.inf))
+            limit += _sums(rows[0], together)
+            saving += _sums(rows[1], together)
+            form += [i] * len(together)
+        limits.append(limit)
+        savings.append(saving)
+        which.append(form)
     choices = allocate(limits, savings, budget)[len(others) :]
-    gone = [
-        block
-        for block, choice, row in zip(blocks, choices, limits[len(others) :], strict=True)
-        if choice == len(row) - 1
-    ]
     return {
-        name: Candidates([0], [0.0], [block.loss if name == block.names[-1] else 0.0])
-        for block in gone
-        for name in block.names
+        name: layer
+        for block, each, form, choice in zip(blocks, forms, which, choices, strict=True)
+        for name, layer in zip(block.names, each[form[choice]], strict=True)
     }
+
+
+def _forms(block: Block, layers: Sequence[Candidates]) -> list[list[Candidates]]:
+    """What the layers of a block can become together: anything, or dense or factors, and nothing."""
+    forms = [list(layers)]
+    if block.whole:
+        dense = [Candidates(layer.ranks[:1], layer.costs[:1], layer.losses[:1]) for layer in layers]
+        factors = [Candidates(layer.ranks[1:], layer.costs[1:], layer.losses[1:]) for layer in layers]
+        forms = [dense, [own if own.ranks else stays for own, stays in zip(factors, dense, strict=True)]]
+    if block.loss is not None:
+        nothing = Candidates([0], [0.0], [0.0])
+        forms.append([nothing] * (len(layers) - 1) + [nothing._replace(losses=[block.loss])])
+    return forms
+
+
+def _blocks(every: Mapping[str, Candidates]) -> list[Block]:
+    return [layer.block for layer in every.values() if layer.block is not None]
 
 
 def _rows(layers: Iterable[Candidates], field: str) -> list[list[float]]:

@@ -6,8 +6,9 @@ First the RRDBs, every one on what the dense network gives it,
 
     e = RRDB'(x) - RRDB(x)                       x what the block reads in the dense network
 
-so that what a block adds to the error of the whole becomes small, whatever the others do. Then all layers after them,
-on what the compressed blocks make of the crops,
+so that what a block adds to the error of the whole becomes small, whatever the others do. A block that has stayed dense
+is the dense network's again: a fit gave its layers other kernels, to correct what others lost. Then all layers after
+them, on what the compressed blocks make of the crops,
 
     e = after_blocks'(x', features') - picture   which corrects a part of what the blocks have lost together
 
@@ -87,10 +88,10 @@ def train_parts(
     `layers` are those of a network of the dense teacher's architecture.
     """
     design, all_layers = teacher.architecture, dict(layers)
-    of_each = length.of_each(design.num_block + AFTER_BLOCKS)
+    blocks = [_of_block(i, layers) for i in range(design.num_block)]
+    of_each = length.of_each(sum(map(_is_factorised, blocks)) + AFTER_BLOCKS)
     for i, task in enumerate(_blocks(teacher, low, first, seed), first):
-        old = {name: layer for name, layer in all_layers.items() if name.startswith(f"{_name(i)}.")}
-        own, before, after = train(task, old, of_each, RATE, seed)
+        own, before, after = _block(task, blocks[i], _of_block(i, teacher.layers), of_each, seed)
         all_layers |= own
         yield Trained(dict(all_layers), i + 1, before, after)
     old = {name: layer for name, layer in all_layers.items() if not name.startswith(("conv_first", "RRDB_trunk."))}
@@ -113,6 +114,21 @@ def _blocks(teacher: RRDBNet, low: np.ndarray, first: int, seed: int) -> Iterato
         if i >= first:
             yield Task(block, [x], y, _in_units_of(y, ridged(metrics[f"{_name(i)}.RDB3.conv5"])))
         x = y
+
+
+def _block(
+    task: Task, old: Mapping[str, Layer], teacher: Mapping[str, Layer], length: Length, seed: int
+) -> tuple[Mapping[str, Layer], float, float]:
+    """A block's layers after a run of this length, and its loss before and after.
+
+    It begins with its dense layers as the teacher has them, where that is nearer.
+    """
+    pool, exact = Pool(), {name: teacher[name] if layer.rank is None else layer for name, layer in old.items()}
+    before, of_exact = (_validated(task, layers, pool) for layers in (old, exact))
+    if not _is_factorised(old):
+        return exact, before, of_exact
+    own, _, after = train(task, exact if of_exact < before else old, length, RATE, seed)
+    return own, before, after
 
 
 def _after_blocks(teacher: RRDBNet, layers: Mapping[str, Layer], low: np.ndarray) -> Task:
@@ -197,6 +213,14 @@ def _in_units_of(target: np.ndarray, metric: np.ndarray) -> np.ndarray:
 
 def _name(block: int) -> str:
     return f"RRDB_trunk.{block}"
+
+
+def _of_block(block: int, layers: Mapping[str, Layer]) -> dict[str, Layer]:
+    return {name: layer for name, layer in layers.items() if name.startswith(f"{_name(block)}.")}
+
+
+def _is_factorised(layers: Mapping[str, Layer]) -> bool:
+    return any(layer.rank is not None for layer in layers.values())
 
 
 def _conv_first(inputs: Sequence[Value], tape: Tape) -> Value:

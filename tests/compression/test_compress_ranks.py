@@ -212,8 +212,8 @@ def test_of_what_layers_in_dense_blocks_lose_a_part_is_left():
     every = ranks.candidates(net, alike, "svd", TARGETS["flops"])
     within, behind = every["RRDB_trunk.0.RDB1.conv1"], every["trunk_conv"]
     assert within.losses == pytest.approx([ranks.LEFT * loss for loss in behind.losses])
-    assert every["RRDB_trunk.0.RDB1.conv5"].vanishing.loss == ranks.LEFT * 2
-    assert behind.vanishing is None
+    assert every["RRDB_trunk.0.RDB1.conv5"].block.loss == ranks.LEFT * 2
+    assert behind.block is None
 
 
 def without_blocks(net, losses):
@@ -266,7 +266,7 @@ def test_blocks_that_may_vanish_near_brute_force(blocks, fraction):
     for i, (vanished, layers) in enumerate(blocks):
         names = [f"{i}.{k}" for k in range(len(layers))]
         for name, points in zip(names, layers, strict=True):
-            last = ranks.Vanishing(names, float(vanished)) if name == names[-1] else None
+            last = ranks.Block(names, float(vanished), whole=False) if name == names[-1] else None
             costs, losses = ([float(point[axis]) for point in points] for axis in (0, 1))
             every[name] = ranks.Candidates([None, *range(1, len(points))], costs, losses, last)
         joint = [tuple(map(sum, zip(*each, strict=True))) for each in itertools.product(*layers)]
@@ -281,9 +281,7 @@ def test_blocks_that_may_vanish_near_brute_force(blocks, fraction):
     )
     chosen = ranks._within(every, "costs", "losses", budget)
     spent = lost = 0.0
-    for vanished, names in (
-        (layer.vanishing.loss, layer.vanishing.names) for layer in every.values() if layer.vanishing
-    ):
+    for vanished, names in ((layer.block.loss, layer.block.names) for layer in every.values() if layer.block):
         if chosen.get(names[-1]) == 0:
             assert {chosen[name] for name in names} == {0}
             lost += vanished

@@ -1,5 +1,7 @@
 """Each part alone: its loss, that it falls, and that what was trained stays as it is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -121,3 +123,30 @@ def test_a_part_that_gets_no_better_stays_as_it_is(dense, low, monkeypatch):
     for each in parts.train_parts(small.layers, 0, dense, low, STEPS, 0):
         assert each.after == each.before
     assert all(each.layers[name] is layer for name, layer in small.layers.items())
+
+
+def with_other_kernels(net, names):
+    """The network with other kernels in these layers, as a fit gives them to layers that stay dense."""
+    other = {name: dataclasses.replace(net.layers[name], weight=-net.layers[name].weight) for name in names}
+    return lsr.RRDBNet({**net.layers, **other}, "im2col")
+
+
+def test_a_block_that_is_dense_is_the_dense_network_s_again(dense, low):
+    block = [name for name in dense.layers if name.startswith("RRDB_trunk.1.")]
+    small = with_other_kernels(lsr.compress(dense, rank=1, layers="RRDB_trunk.0.*", images=()), block)
+    _, second, _ = parts.train_parts(small.layers, 0, dense, low, STEPS, 0)
+    assert second.before > 0.01
+    assert second.after < 1e-9  # float32, squared
+    assert all(second.layers[name] is dense.layers[name] for name in block)
+
+
+def test_a_block_begins_with_the_teacher_s_dense_layers_where_these_are_nearer(dense, low, monkeypatch):
+    name = "RRDB_trunk.0.RDB3.conv5"
+    small = lsr.compress(dense, rank=1, layers="RRDB_trunk.0.RDB1.*", images=())
+    monkeypatch.setattr(parts, "RATE", 1e6)  # no step makes it better
+    other, same = (
+        next(parts.train_parts(net.layers, 0, dense, low, STEPS, 0))
+        for net in (with_other_kernels(small, [name]), small)
+    )
+    assert other.after == same.after < other.before
+    assert other.layers[name] is dense.layers[name]
