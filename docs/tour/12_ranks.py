@@ -203,6 +203,7 @@ for name in names:
     curve = np.interp(np.arange(break_even[name]), [0, *grid[name]], [1, *epsilon[name]])
     sensitivity[name] = Sensitivity(curve, weights[name])
 every = candidates(net, sensitivity, "svd", TARGETS["flops"])
+every = {name: layer._replace(block=None) for name, layer in every.items()}  # none vanishes, as above
 assert all(every[name].ranks == [None, *grid[name]] for name in names)
 ranks = within_cost(every, speedup=2)
 greedy = np.array([layer.ranks.index(ranks.get(name)) for name, layer in every.items()])

@@ -91,7 +91,7 @@ def to_outputs(
 
     minimise E[eᵀ M e], e = t - W' p - b', M the `metric` (N, N) of `output_metric.py`. With M = S² that is E‖S e‖²: the
     factors of S W', W' the dense kernel that comes closest, in the norm of G, and S⁻¹ times those of the output's side.
-    b' = E[t] - W' E[p].
+    b' = E[t] - W' E[p]. `ridge` is that of `target_kernel`; the norm of G has its own, small one.
     The error is √(E‖t - W' p - b'‖² / V), V = Σ_n Var[t_n], with E‖t - W' p - b'‖² = V - 2 tr(B W'ᵀ) + tr(W' G W'ᵀ).
     Of rank 0 b' = E[t] is all, and the error is 1.
 

@@ -5,8 +5,8 @@
     factors  layer after layer, first to last, and dense layers behind the first of them, fitted to what each sees in
              the network compressed so far (`fit.py`)
 
-Without calibration pictures the factors are those of the kernel alone, as in the paper, and every layer gives up the
-same share of its cost.
+Without calibration pictures the factors are those of the kernel alone, as in the paper, and by FLOPs every layer gives
+up the same share of its cost.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from lowrank_sr.compression.calibration import Calibration, Crops, calibrated
 from lowrank_sr.compression.factorise import FORMS, dense_layers
 from lowrank_sr.compression.held_out import block_errors
 from lowrank_sr.compression.prices import TARGETS, Target
-from lowrank_sr.compression.ranks import Candidates, by_rule, candidates, within_cost, within_loss
+from lowrank_sr.compression.ranks import UNCORRECTED, Candidates, by_rule, candidates, within_cost, within_loss
 from lowrank_sr.compression.sensitivity import sensitivities
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
@@ -122,11 +122,12 @@ def compress(
         if rule == "max_drop":
             if crops is None:
                 raise InputError("max_drop is measured on calibration pictures: expected some")
-            every = _candidates(net, selected, form, TARGETS[target], seen, bar.update)
+            every = _candidates(net, selected, form, TARGETS[target], seen, bar.update, fitted)
             small, errors = _within_drop(net, form, every, value, crops, seen, seed, bar.update, fitted)
         else:
             if rule == "speedup":
-                ranks = within_cost(_candidates(net, selected, form, TARGETS[target], seen, bar.update), value)
+                every = _candidates(net, selected, form, TARGETS[target], seen, bar.update, fitted)
+                ranks = within_cost(every, value)
             else:
                 choices = {name: dense[name] for name in selected}
                 ranks = by_rule(net, choices, form, TARGETS[target].costs, rule, value)
@@ -190,11 +191,13 @@ def _candidates(
     target: Target,
     seen: Calibration | None,
     report: Callable[[], object],
+    fitted: str,
 ) -> dict[str, Candidates]:
     """What each layer can become, with sensitivities where there are pictures to measure them with."""
     if seen is None:
         return candidates(net, dict.fromkeys(selected), form, target)
-    return candidates(net, sensitivities(net, seen, selected, report), form, target)
+    uncorrected = UNCORRECTED if fitted == fit.FACTORS else 1
+    return candidates(net, sensitivities(net, seen, selected, report), form, target, uncorrected)
 
 
 def _within_drop(

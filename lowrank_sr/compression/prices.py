@@ -37,8 +37,9 @@ For each pixel that the layer writes.
 class Target(NamedTuple):
     """What a speed-up is one of: `costs`, and `ranks(break-even rank)`, the candidates from 1 to below break-even.
 
-    `whole`: a dense block is factorised in all its layers or in none. By Winograd's algorithm dense layers of a block
-    share the transforms of their inputs, and so do pairs; where both are in one block either is dearer than counted.
+    `whole`: within a budget a dense block is factorised in all layers that may be, or in none. By Winograd's algorithm
+    dense layers of a block share the transforms of their inputs, and so do pairs; where both are in one block either is
+    dearer than counted.
     """
 
     costs: Costs

@@ -19,8 +19,7 @@ from lowrank_sr.lowrank.svd import singular_values
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 LEAST_SHARE = 1 / 40  # of the break-even rank: below that a layer hardly costs anything any more
-LEFT = 1 / 4  # of the losses of all dense blocks, once the layers behind are fitted: in Real-ESRGAN 0.26 at half of the
-# FLOPs, 0.11 at a quarter. The few layers after the blocks have nothing behind them that could correct so much.
+UNCORRECTED = 1 / 4  # of the losses of all dense blocks, what the layers fitted behind them leave
 
 
 def by_rule(
@@ -53,7 +52,7 @@ def by_rule(
 class Block(NamedTuple):
     """The layers of a dense block, and what the picture loses without it, None where that is not known.
 
-    `whole`: they are factorised together or not at all.
+    `whole`: those that may be factorised are so together, or not at all.
     """
 
     names: Sequence[str]
@@ -74,12 +73,13 @@ class Candidates(NamedTuple):
 
 
 def candidates(
-    net: RRDBNet, sensitivities: Mapping[str, Sensitivity | None], form: str, target: Target
+    net: RRDBNet, sensitivities: Mapping[str, Sensitivity | None], form: str, target: Target, uncorrected: float = 1
 ) -> dict[str, Candidates]:
     """Those of every layer by name, for each pixel of the image; layers without an entry can only stay dense.
 
-    Where the sensitivity is None, because there were no pictures to measure it with, the loss at a share s of the dense
-    cost c is c (1 - s)². The least Σ c (1 - s)² for a given Σ c s leaves every layer the same share.
+    Losses in dense blocks count for a part `uncorrected`: what layers behind them do not make good. Where the
+    sensitivity is None, because there were no pictures to measure it with, the loss at a share s of the dense cost c is
+    c (1 - s)². The least Σ c (1 - s)² for a given Σ c s leaves every layer the same share.
     """
     break_evens = {name: flops.break_even(form, *layer.shape) for name, layer in net.layers.items()}
     every = {
@@ -87,7 +87,7 @@ def candidates(
         for name, most in break_evens.items()
     }
     blocks = net.architecture.dense_blocks().values()
-    in_blocks = {name for names in blocks for name in names}
+    part = {name: uncorrected for names in blocks for name in names}
     last = {names[-1]: names for names in blocks}
     by_name = {}
     for name, pixel_costs in target.costs(net, form, every).items():
@@ -97,14 +97,20 @@ def candidates(
         if sensitivity is None:
             losses = costs[0] * (1 - costs / costs[0]) ** 2
         else:
-            losses = np.append(0.0, _losses(sensitivity, np.array(ranks) / break_even, net.layers[name].shape))
-            losses *= LEFT if name in in_blocks else 1
-        block = None
-        if name in last:
-            known = sensitivity is not None and all(sensitivities.get(layer) is not None for layer in last[name])
-            block = Block(last[name], LEFT * sensitivity.weight if sensitivity and known else None, target.whole)
+            of_ranks = _losses(sensitivity, np.array(ranks) / break_even, net.layers[name].shape)
+            losses = part.get(name, 1) * np.append(0.0, of_ranks)
+        block = _block(last[name], sensitivities, uncorrected, target.whole) if name in last else None
         by_name[name] = Candidates([None, *ranks], costs.tolist(), losses.tolist(), block)
     return by_name
+
+
+def _block(
+    names: Sequence[str], sensitivities: Mapping[str, Sensitivity | None], uncorrected: float, whole: bool
+) -> Block:
+    """Without it the picture loses all that its last layer gives; known where every layer may be factorised."""
+    *inner, last = (sensitivities.get(name) for name in names)
+    known = last is not None and all(each is not None for each in inner)
+    return Block(names, uncorrected * last.weight if last is not None and known else None, whole)
 
 
 def _losses(sensitivity: Sensitivity, share: np.ndarray, shape: Shape) -> np.ndarray:
@@ -152,39 +158,63 @@ def _decided(every: Mapping[str, Candidates], limited: str, saved: str, budget: 
     blocks = _blocks(every)
     in_blocks = {name for block in blocks for name in block.names}
     others = [layer for name, layer in every.items() if name not in in_blocks]
-    limits, savings = _rows(others, limited), _rows(others, saved)
     forms = [_forms(block, [every[name] for name in block.names]) for block in blocks]
-    which: list[list[int]] = []  # of each block the form of each candidate
-    for each in forms:
-        limit, saving, form = [], [], []
-        for i, layers in enumerate(each):
-            rows = _rows(layers, limited), _rows(layers, saved)
-            together = list(steps(*rows, np.inf))
-            limit += _sums(rows[0], together)
-            saving += _sums(rows[1], together)
-            form += [i] * len(together)
-        limits.append(limit)
-        savings.append(saving)
-        which.append(form)
+    together = [_together(each, limited, saved) for each in forms]
+    limits = _rows(others, limited) + [each.limited for each in together]
+    savings = _rows(others, saved) + [each.saved for each in together]
     choices = allocate(limits, savings, budget)[len(others) :]
     return {
         name: layer
-        for block, each, form, choice in zip(blocks, forms, which, choices, strict=True)
-        for name, layer in zip(block.names, each[form[choice]], strict=True)
+        for block, each, candidate, choice in zip(blocks, forms, together, choices, strict=True)
+        for name, layer in zip(block.names, each[candidate.form[choice]], strict=True)
     }
 
 
 def _forms(block: Block, layers: Sequence[Candidates]) -> list[list[Candidates]]:
-    """What the layers of a block can become together: anything, or dense or factors, and nothing."""
+    """In each form of a block what its layers can become: anything, or in a whole one dense and factors; and nothing.
+
+    Factors that cost more than the dense layer are none of them; where no others are left the layer stays dense.
+    """
     forms = [list(layers)]
     if block.whole:
-        dense = [Candidates(layer.ranks[:1], layer.costs[:1], layer.losses[:1]) for layer in layers]
-        factors = [Candidates(layer.ranks[1:], layer.costs[1:], layer.losses[1:]) for layer in layers]
-        forms = [dense, [own if own.ranks else stays for own, stays in zip(factors, dense, strict=True)]]
+        forms = [[_only(layer, [0]) for layer in layers], [_only(layer, _cheaper(layer) or [0]) for layer in layers]]
     if block.loss is not None:
         nothing = Candidates([0], [0.0], [0.0])
         forms.append([nothing] * (len(layers) - 1) + [nothing._replace(losses=[block.loss])])
     return forms
+
+
+def _cheaper(layer: Candidates) -> list[int]:
+    return [i for i, cost in enumerate(layer.costs) if cost < layer.costs[0]]
+
+
+def _only(layer: Candidates, kept: Sequence[int]) -> Candidates:
+    ranks, costs, losses = layer.ranks, layer.costs, layer.losses
+    return Candidates([ranks[i] for i in kept], [costs[i] for i in kept], [losses[i] for i in kept])
+
+
+class _Together(NamedTuple):
+    """Candidates of a block: the totals of its layers, and the form that each is of."""
+
+    limited: list[float]
+    saved: list[float]
+    form: list[int]
+
+
+def _together(forms: Sequence[Sequence[Candidates]], limited: str, saved: str) -> _Together:
+    """Of each form the best at one price after the other."""
+    every = _Together([], [], [])
+    for form, layers in enumerate(forms):
+        limits, savings = _rows(layers, limited), _rows(layers, saved)
+        for choice in steps(limits, savings, np.inf):
+            every.limited.append(_total(limits, choice))
+            every.saved.append(_total(savings, choice))
+            every.form.append(form)
+    return every
+
+
+def _total(rows: Sequence[Sequence[float]], choice: Sequence[int]) -> float:
+    return sum(row[candidate] for row, candidate in zip(rows, choice, strict=True))
 
 
 def _blocks(every: Mapping[str, Candidates]) -> list[Block]:
@@ -193,8 +223,3 @@ def _blocks(every: Mapping[str, Candidates]) -> list[Block]:
 
 def _rows(layers: Iterable[Candidates], field: str) -> list[list[float]]:
     return [getattr(layer, field) for layer in layers]
-
-
-def _sums(rows: Sequence[Sequence[float]], choices: Iterable[Sequence[int]]) -> list[float]:
-    """The total of each choice of a candidate from every row."""
-    return [sum(row[candidate] for row, candidate in zip(rows, choice, strict=True)) for choice in choices]

@@ -4,7 +4,8 @@
                                         W', b' the closest to t on the others, with this ridge
 
 A layer has up to C d² unknowns for each output, and neighbouring pixels are alike: where the compressed network so far
-has lost much, what a small ridge gains on the crops that it is fitted to is noise elsewhere.
+has lost much, what a small ridge gains on the crops that it is fitted to is noise elsewhere. A metric of zeros is taken
+for the identity.
 """
 
 import numpy as np
@@ -19,6 +20,8 @@ RIDGES = (MOMENT_RIDGE, 10 * MOMENT_RIDGE, 100 * MOMENT_RIDGE)
 
 def least_ridge(layer: Dense, seen: Moments, apart: Moments, metric: np.ndarray) -> float:
     """That of RIDGES by which the dense layer fitted to what is `seen` errs least, in `metric`, on what is apart."""
+
+    metric = metric if metric.any() else np.eye(len(metric))
 
     def error(ridge: float) -> float:
         weight = target_kernel(layer.weight, seen.covariance, seen.cross, ridge).reshape(len(metric), -1)

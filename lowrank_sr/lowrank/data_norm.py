@@ -20,7 +20,8 @@ MOMENT_RIDGE = 1e-3
 Neighbouring pixels are alike, so the eigenvalues of G span many orders of magnitude, and a small calibration set has
 next to no energy in the last of them: there the data says nothing, and the ridge asks to stay near the kernel. Much
 larger, and the norm becomes that of the kernel alone; much smaller, and factors are fitted to the sampling noise of
-directions that hold less than a thousandth of the mean energy.
+directions that hold less than a thousandth of the mean energy. `target_kernel` may be given a larger one, where a layer
+is to be fitted to outputs that its inputs do not quite determine.
 """
 
 SOLVE_RIDGE = 1e-9

@@ -7,7 +7,8 @@ First the RRDBs, every one on what the dense network gives it,
     e = RRDB'(x) - RRDB(x)                       x what the block reads in the dense network
 
 so that what a block adds to the error of the whole becomes small, whatever the others do. A block that has stayed dense
-is the dense network's again: a fit gave its layers other kernels, to correct what others lost. Then all layers after
+is the dense network's again: a fit gave its layers other kernels, to correct what others lost. So are the dense layers
+of other blocks, where the block is nearer so. Then all layers after
 them, on what the compressed blocks make of the crops,
 
     e = after_blocks'(x', features') - picture   which corrects a part of what the blocks have lost together
@@ -127,7 +128,7 @@ def _block(
     before, of_exact = (_validated(task, layers, pool) for layers in (old, exact))
     if not _is_factorised(old):
         return exact, before, of_exact
-    own, _, after = train(task, exact if of_exact < before else old, length, RATE, seed)
+    own, _, after = train(task, old if before <= of_exact else exact, length, RATE, seed)
     return own, before, after
 
 

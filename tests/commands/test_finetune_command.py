@@ -114,11 +114,14 @@ def test_a_rate_that_throws_everything_about_is_halved_until_it_does_not(folder,
 
 
 def test_a_compression_that_was_interrupted_goes_on_from_where_it_was(folder, monkeypatch, capsys):
-    """In the blocks, then in the steps of all layers: the same network as of a run without a break."""
+    """In the block, in the layers after it, in the steps of all layers: the same network as of a run without a break."""
     monkeypatch.setattr(parts, "VALIDATION", 2)
+    steps = Length(2, None)
+    of_block = steps.times(loop.ALONE_SHARE / (1 - loop.ALONE_SHARE))
+    after_block = of_block.times(parts.AFTER_BLOCKS)
 
     def compress(output, *rest):
-        monkeypatch.setattr(compress_command, "checked_length", lambda *_: Length(4, None))
+        monkeypatch.setattr(compress_command, "checked_length", lambda *_: steps)
         arguments = ["compress", folder / "net.npz", "-o", folder / output, "--rank", "3", "--no-calibration"]
         arguments += ["--finetune", "1", "--photos", folder / "photos", *rest]
         return main([str(argument) for argument in arguments])
@@ -129,7 +132,7 @@ def test_a_compression_that_was_interrupted_goes_on_from_where_it_was(folder, mo
     assert compress("part.npz", "--resume") == 2
     assert "part.npz: fine-tuned to its end" in capsys.readouterr().err
     (folder / "part.npz").unlink()
-    for after in (1, 17, 66):  # steps of Muon: in the block, in the layers after it, and 64 later among all layers
+    for after in (1, of_block.steps + 1, after_block.steps + 1):  # steps of Muon; a part is begun again
         count, step = [], loop.muon.step
 
         def interrupted(*arguments, count=count, step=step, after=after):

@@ -209,16 +209,16 @@ def test_of_what_layers_in_dense_blocks_lose_a_part_is_left():
     """Two layers of one shape and one sensitivity, in a block and behind the blocks."""
     net = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=8, method="im2col")
     alike = {name: Sensitivity(np.linspace(1, 0, 25), 2.0) for name in inner(net)}
-    every = ranks.candidates(net, alike, "svd", TARGETS["flops"])
+    every = ranks.candidates(net, alike, "svd", TARGETS["flops"], 0.25)
     within, behind = every["RRDB_trunk.0.RDB1.conv1"], every["trunk_conv"]
-    assert within.losses == pytest.approx([ranks.LEFT * loss for loss in behind.losses])
-    assert every["RRDB_trunk.0.RDB1.conv5"].block.loss == ranks.LEFT * 2
+    assert within.losses == pytest.approx([0.25 * loss for loss in behind.losses])
+    assert every["RRDB_trunk.0.RDB1.conv5"].block.loss == 0.25 * 2
     assert behind.block is None
 
 
 def without_blocks(net, losses):
-    """Sensitivities of all inner layers alike, but for what the dense blocks are worth, of which none is corrected."""
-    last = {names[-1]: losses[block] / ranks.LEFT for block, names in net.architecture.dense_blocks().items()}
+    """Sensitivities of all inner layers alike, but for what the dense blocks are worth."""
+    last = {names[-1]: losses[block] for block, names in net.architecture.dense_blocks().items()}
     return {name: Sensitivity(np.linspace(1, 0, 193), last.get(name, 1.0)) for name in inner(net)}
 
 
@@ -255,22 +255,31 @@ def test_more_than_factors_allow_is_reached_without_dense_blocks():
 POINTS = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 100)), min_size=1, max_size=3)
 
 
+def together(layers):
+    """Cost and loss of each combination of a candidate from every layer."""
+    return [tuple(map(sum, zip(*each, strict=True))) for each in itertools.product(*layers)]
+
+
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 200), st.lists(POINTS, min_size=1, max_size=2)), min_size=1, max_size=3),
+    st.booleans(),
     st.floats(0, 1),
 )
-def test_blocks_that_may_vanish_near_brute_force(blocks, fraction):
+def test_blocks_that_may_vanish_near_brute_force(blocks, whole, fraction):
     """The loss is at most one step above the least: that of a block, and that of a layer with what is left."""
     every, choices, one_step = {}, [], 0
     for i, (vanished, layers) in enumerate(blocks):
         names = [f"{i}.{k}" for k in range(len(layers))]
         for name, points in zip(names, layers, strict=True):
-            last = ranks.Block(names, float(vanished), whole=False) if name == names[-1] else None
+            last = ranks.Block(names, float(vanished), whole) if name == names[-1] else None
             costs, losses = ([float(point[axis]) for point in points] for axis in (0, 1))
             every[name] = ranks.Candidates([None, *range(1, len(points))], costs, losses, last)
-        joint = [tuple(map(sum, zip(*each, strict=True))) for each in itertools.product(*layers)]
-        choices.append([*joint, (0, vanished)])
+        forms = [layers]
+        if whole:
+            cheaper = [[point for point in points if point[0] < points[0][0]] or points[:1] for points in layers]
+            forms = [[points[:1] for points in layers], cheaper]
+        choices.append([*(point for form in forms for point in together(form)), (0, vanished)])
         one_step = max(one_step, max(point[1] for point in choices[-1]))
     most = sum(max(point[0] for point in row) for row in choices)
     budget = fraction * most
@@ -291,3 +300,35 @@ def test_blocks_that_may_vanish_near_brute_force(blocks, fraction):
             spent, lost = spent + every[name].costs[index], lost + every[name].losses[index]
     assert spent <= budget
     assert lost <= least + one_step
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_a_dense_block_is_factorised_whole_or_not_at_all(pictures):
+    """Where dense layers share work: each gets factors that are cheaper than itself, or stays dense for want of any."""
+    net = lsr.RRDBNet.random(num_feat=64, num_block=2, num_grow_ch=32, method="im2col")
+    rng = np.random.default_rng(0)
+    weights = {name: 10.0 ** rng.uniform(-2, 0) * (1000 if name.endswith("conv5") else 1) for name in inner(net)}
+    known = {name: Sensitivity(np.exp(-np.arange(193) / 8), weight) for name, weight in weights.items()}
+    every = ranks.candidates(net, known if pictures else inner(net), "svd", TARGETS["multiplications"])
+    found = set()
+    for speedup in (1.05, 1.2, 1.5, 2):
+        chosen = ranks.within_cost(every, speedup)
+        assert cost({name: layer for name, layer in every.items() if chosen.get(name) != 0}, chosen) <= (
+            cost(every, {}) / speedup
+        )
+        for names in net.architecture.dense_blocks().values():
+            forms = {"dense" if name not in chosen else "factors" if chosen[name] else "nothing" for name in names}
+            assert len(forms) == 1
+            found |= forms
+            for name in names:
+                if chosen.get(name):
+                    assert every[name].costs[every[name].ranks.index(chosen[name])] < every[name].costs[0]
+    assert {"dense", "factors"} <= found
+
+
+def test_factors_of_a_whole_block_that_are_dearer_than_dense_are_none():
+    layers = [ranks.Candidates([None, 4, 8], [1.0, 0.5, 1.5], [0.0, 2.0, 1.0]), ranks.Candidates([None], [1.0], [0.0])]
+    every = {"a": layers[0], "b": layers[1]._replace(block=ranks.Block(["a", "b"], None, True))}
+    assert ranks.within_cost(every, 1.01) == {"a": 4}
+    with pytest.raises(InputError, match=r"speed-up 1\.4: expected at most 1\.33"):
+        ranks.within_cost(every, 1.4)

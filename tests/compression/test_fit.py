@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import EPS
 
+import lowrank_sr as lsr
 from lowrank_sr import layers
-from lowrank_sr.compression import factorise, patch_statistics, ridge, serial_blas, stacks
+from lowrank_sr.compression import factorise, fit, patch_statistics, ridge, serial_blas, stacks
+from lowrank_sr.compression.calibration import calibrated
 from lowrank_sr.compression.patch_statistics import Moments
 from lowrank_sr.errors import InputError
 
@@ -235,3 +237,29 @@ def test_a_dense_layer_is_fitted_by_least_squares():
     kernel = np.linalg.lstsq(centred, wanted, rcond=None)[0].T
     np.testing.assert_allclose(fitted.weight.reshape(5, 27), kernel, atol=1e-4 * np.abs(kernel).max())
     np.testing.assert_allclose(fitted.bias, values.mean(axis=0) - kernel @ mean, atol=1e-3)
+
+
+def test_a_layer_is_fitted_to_all_crops_with_the_ridge_that_was_chosen(monkeypatch):
+    """The layers behind the first factorised one, dense and factorised, of a network of crops in five stacks."""
+    net = lsr.RRDBNet.random(num_feat=6, num_block=1, num_grow_ch=4, method="im2col")
+    low = np.random.default_rng(3).random((18, 8, 8, 3), dtype=np.float32)
+    seen, names, given, chosen = calibrated(net, low, 0), [], [], iter(np.geomspace(1e-4, 1, 100))
+
+    def least_ridge(layer, most, others, metric):
+        given.append((most.pixels, others.pixels, next(chosen)))
+        return given[-1][2]
+
+    monkeypatch.setattr(fit, "least_ridge", least_ridge)
+    for function in ("to_outputs", "dense_to_outputs"):
+        original = getattr(factorise, function)
+
+        def spied(layer, *arguments, original=original):
+            moments, ridge = (arguments[2], arguments[5]) if len(arguments) > 2 else arguments
+            names.append((moments.pixels, ridge))
+            return original(layer, *arguments)
+
+        monkeypatch.setattr(factorise, function, spied)
+    fit.factorised(net, "svd", {"RRDB_trunk.0.RDB1.conv1": 3, "HRconv": 4}, seen, 0, lambda: None)
+    assert len(names) == len(given) == len(net.layers) - 1
+    assert names == [(most + others, ridge) for most, others, ridge in given]
+    assert given[0][:2] == (14 * 100, 4 * 100)  # pixels of crops with their border; the first stack is apart

@@ -151,18 +151,18 @@ def test_a_network_that_gives_no_numbers_is_refused(net):
 
 
 def test_parts_are_trained_alone_before_all_layers_together(net, tmp_path):
-    start, length = lsr.compress(net, "svd", speedup=1.5, images=()), Length(12, None)
-    states = list(run_of(start, net, 12))
+    start, length = lsr.compress(net, "svd", speedup=1.5, images=()), Length(3, None)
+    states = list(run_of(start, net, 3))
     assert [state.parts for state in states] == [1] + [2] * (len(states) - 1)  # one block, and the layers after it
     assert [state.muon.steps for state in states[:3]] == [0, 0, 1]
     assert states[0].loss < 1
-    assert states[-1].muon.steps == 12
+    assert states[-1].muon.steps == 3
     done = [loop.done(state, length, start, net) for state in states]
     assert done == sorted(done)
     assert done[-1] == 1
     for state in states[:2]:  # interrupted after either part: the same to the bit
         save_state(tmp_path / "run.state.npz", state, {}, [])
-        *_, resumed = run_of(start, net, 12, load_state(tmp_path / "run.state.npz", {})[0])
+        *_, resumed = run_of(start, net, 3, load_state(tmp_path / "run.state.npz", {})[0])
         np.testing.assert_array_equal(resumed.muon.average, states[-1].muon.average)
 
 

@@ -16,7 +16,7 @@ from lowrank_sr.compression import calibration, fit
 from lowrank_sr.compression.calibration import Calibration, Crops, calibrated
 from lowrank_sr.compression.network import ENDS
 from lowrank_sr.compression.prices import TARGETS
-from lowrank_sr.compression.ranks import candidates, within_cost
+from lowrank_sr.compression.ranks import UNCORRECTED, candidates, within_cost
 from lowrank_sr.compression.sensitivity import Sensitivity, sensitivities
 from lowrank_sr.errors import InputError
 from lowrank_sr.layers import Dense
@@ -177,7 +177,8 @@ def uniform_ranks(study: Study, form: str, speedup: float, layers: str = ALL) ->
 
 def chosen_ranks(study: Study, form: str, speedup: float) -> dict[str, int]:
     """Ranks by name: they are where they cost the picture least, by the sensitivities of the layers."""
-    return within_cost(candidates(study.net, measured_sensitivities(study), form, TARGETS["flops"]), speedup)
+    every = candidates(study.net, measured_sensitivities(study), form, TARGETS["flops"], UNCORRECTED)
+    return within_cost(every, speedup)
 
 
 def factorised(study: Study, form: str, ranks: Mapping[str, int], factors: str) -> RRDBNet:
