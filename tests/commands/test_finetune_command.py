@@ -114,7 +114,7 @@ def test_a_rate_that_throws_everything_about_is_halved_until_it_does_not(folder,
 
 
 def test_a_compression_that_was_interrupted_goes_on_from_where_it_was(folder, monkeypatch, capsys):
-    """In the block, in the layers after it, in the steps of all layers: the same network as of a run without a break."""
+    """In the block, after it, in the steps of all layers: the same network as of a run without a break."""
     monkeypatch.setattr(parts, "VALIDATION", 2)
     steps = Length(2, None)
     of_block = steps.times(loop.ALONE_SHARE / (1 - loop.ALONE_SHARE))
