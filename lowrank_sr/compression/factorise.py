@@ -91,8 +91,8 @@ def to_outputs(
 
     minimise E[eᵀ M e], e = t - W' p - b', M the `metric` (N, N) of `output_metric.py`. With M = S² that is E‖S e‖²: the
     factors of S W', W' the dense kernel that comes closest, in the norm of G, and S⁻¹ times those of the output's side.
-    b' = E[t] - W' E[p]. `ridge` is that of `target_kernel`. Factors come near to that kernel in the norm of G with a small
-    ridge of its own: with this one they lose a little more of Real-ESRGAN's picture, 0.1 dB.
+    b' = E[t] - W' E[p]. `ridge` is that of `target_kernel`. Factors come near to that kernel in the norm of G with a
+    small ridge of its own: with this one they lose a little more of Real-ESRGAN's picture, 0.1 dB.
     The error is √(E‖t - W' p - b'‖² / V), V = Σ_n Var[t_n], with E‖t - W' p - b'‖² = V - 2 tr(B W'ᵀ) + tr(W' G W'ᵀ).
     Of rank 0 b' = E[t] is all, and the error is 1.
 
