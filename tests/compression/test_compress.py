@@ -349,7 +349,7 @@ def test_what_a_layer_is_worth_is_what_the_picture_loses_without_it():
     names = [name for name in net.layers if name.startswith("RRDB_trunk.0.RDB2")]
     measured = sensitivities(net, calibration.calibrated(net, low, 0), names, lambda: None)
     assert list(measured) == names
-    seen = calibration.Calibration(low, {name: np.eye(net.layers[name].shape[0]) for name in names})
+    seen = calibration.Calibration(low, {name: np.eye(layer.shape[0]) for name, layer in net.layers.items()})
     small, errors = fit.factorised(net, "svd", dict.fromkeys(names, 0), seen, 0, lambda: None)
     assert errors == pytest.approx(dict.fromkeys(names, 1.0))
     lost = np.mean([np.square(small(image) - net(image), dtype=float).mean() for image in low])
