@@ -8,8 +8,8 @@ First the RRDBs, every one on what the dense network gives it,
 
 so that what a block adds to the error of the whole becomes small, whatever the others do. A block that has stayed dense
 is the dense network's again: a fit gave its layers other kernels, to correct what others lost. So are the dense layers
-of other blocks, where the block is nearer so. Then all layers after
-them, on what the compressed blocks make of the crops,
+of other blocks, where the block is nearer so. Then all layers after them, on what the compressed blocks make of the
+crops,
 
     e = after_blocks'(x', features') - picture   which corrects a part of what the blocks have lost together
 
