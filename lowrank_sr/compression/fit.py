@@ -6,8 +6,8 @@
 
 so that errors of earlier layers are corrected by later ones instead of piling up (Zhang et al. 2015, section 3.3).
 Layers that stay dense take part in that, from the first factorised one on: another kernel costs them nothing. How near
-to its own kernel a layer stays is chosen on one stack of crops in four (`ridge.py`), where there are so many; then it is
-fitted to all.
+to its own kernel a layer stays is chosen on one stack of crops in four (`ridge.py`), where there are so many; then it
+is fitted to all.
 Or the bias alone is fitted, b' = E[t] - W' E[p], to factors W' of the kernel.
 
 The crops go through the network in stacks, layer after layer, the dense network and the compressed one side by side:
