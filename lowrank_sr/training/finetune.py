@@ -163,9 +163,7 @@ def _by_parts(net: RRDBNet, teacher: RRDBNet | None) -> bool:
     """Whether a teacher has the parts that those of a compressed network should become."""
     if teacher is None or teacher.architecture != net.architecture:
         return False
-    return any(layer.rank is not None for layer in net.layers.values()) and all(
-        layer.rank is None for layer in teacher.layers.values()
-    )
+    return parts.is_factorised(net.layers) and not parts.is_factorised(teacher.layers)
 
 
 def _length_together(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) -> Length:

@@ -90,7 +90,7 @@ def train_parts(
     """
     design, all_layers = teacher.architecture, dict(layers)
     blocks = [_of_block(i, layers) for i in range(design.num_block)]
-    of_each = length.of_each(sum(map(_is_factorised, blocks)) + AFTER_BLOCKS)
+    of_each = length.of_each(sum(map(is_factorised, blocks)) + AFTER_BLOCKS)
     for i, task in enumerate(_blocks(teacher, low, first, seed), first):
         own, before, after = _block(task, blocks[i], _of_block(i, teacher.layers), of_each, seed)
         all_layers |= own
@@ -126,7 +126,7 @@ def _block(
     """
     pool, exact = Pool(), {name: teacher[name] if layer.rank is None else layer for name, layer in old.items()}
     before, of_exact = (_validated(task, layers, pool) for layers in (old, exact))
-    if not _is_factorised(old):
+    if not is_factorised(old):
         return exact, before, of_exact
     own, _, after = train(task, old if before <= of_exact else exact, length, RATE, seed)
     return own, before, after
@@ -220,7 +220,8 @@ def _of_block(block: int, layers: Mapping[str, Layer]) -> dict[str, Layer]:
     return {name: layer for name, layer in layers.items() if name.startswith(f"{_name(block)}.")}
 
 
-def _is_factorised(layers: Mapping[str, Layer]) -> bool:
+def is_factorised(layers: Mapping[str, Layer]) -> bool:
+    """Whether any of the layers is: an SVD pair or CP."""
     return any(layer.rank is not None for layer in layers.values())
 
 
