@@ -2,22 +2,23 @@
 
     minimise E[eᵀ M e]      e  the error of the part's output at every pixel, M the metric of that output
 
-First the RRDBs, every one on what the dense network gives it,
+First the RRDBs, every one towards what the dense block makes of the same maps,
 
-    e = RRDB'(x) - RRDB(x)                       x what the block reads in the dense network
+    e = RRDB'(x) - RRDB(x)                       x what the block reads, in turn in the dense network
+                                                 and in the compressed one, whose blocks before it are trained
 
-so that what a block adds to the error of the whole becomes small, whatever the others do. A block that has stayed dense
-is the dense network's again: a fit gave its layers other kernels, to correct what others lost. So are the dense layers
-of other blocks, where the block is nearer so. Then all layers after them, on what the compressed blocks make of the
-crops,
+so that what a block adds to the error of the whole becomes small, and stays so where it reads the errors of others. A
+block that has stayed dense is the dense network's again: a fit gave its layers other kernels, to correct what others
+lost. So are the dense layers of other blocks, where the block is nearer so. Then all layers after them, on what the
+compressed blocks make of the crops,
 
     e = after_blocks'(x', features') - picture   which corrects a part of what the blocks have lost together
 
 The gradient needs one part: its maps, its time, a signal at each of its pixels. So the same minutes give every layer as
 many steps as training all layers together would, each of far less noise.
 
-Memory: up to five maps of all crops, 20 num_feat bytes for each of their pixels, the pictures that the teacher makes of
-them, and a tape of one part for BATCH crops (`tape.py`); before that what `output_metric.py` takes.
+Memory: up to eleven maps of all crops, 44 num_feat bytes for each of their pixels, the pictures that the teacher makes
+of them, and a tape of one part for BATCH crops (`tape.py`); before that what `output_metric.py` takes.
 """
 
 import math
@@ -45,8 +46,8 @@ from lowrank_sr.training.stack import Stack
 from lowrank_sr.training.tape import Gradients, Tape
 
 BATCH = 4
-VALIDATION = 16  # crops
-CROPS = 144  # that every part sees: the first of them validate
+VALIDATION = 16  # maps, the first ones
+CROPS = 240  # with 144 a trained block burst at a place of one picture, as none of them has it
 AFTER_BLOCKS = 8  # times as long as a block: the picture's fidelity hangs on them, and a step costs a few blocks' steps
 RATE = 0.02  # of the error √loss: a step moves an array by as much of its norm, and may not move outputs by more
 RATE_AFTER_BLOCKS = 0.0125  # likewise: few layers, each of which all of the picture goes through
@@ -89,32 +90,33 @@ def train_parts(
     `layers` are those of a network of the dense teacher's architecture.
     """
     design, all_layers = teacher.architecture, dict(layers)
-    blocks = [_of_block(i, layers) for i in range(design.num_block)]
-    of_each = length.of_each(sum(map(is_factorised, blocks)) + AFTER_BLOCKS)
-    for i, task in enumerate(_blocks(teacher, low, first, seed), first):
-        own, before, after = _block(task, blocks[i], _of_block(i, teacher.layers), of_each, seed)
-        all_layers |= own
-        yield Trained(dict(all_layers), i + 1, before, after)
+    of_each = length.of_each(sum(is_factorised(_of_block(i, layers)) for i in range(design.num_block)) + AFTER_BLOCKS)
+    metrics = output_metrics(teacher, low, seed) if first < design.num_block else {}
+    image = [pixel_unshuffle(low, design.unshuffle)]
+    x = features = _through(_conv_first, teacher.layers, image)
+    own_x = own_features = _through(_conv_first, layers, image)
+    for i in range(design.num_block):
+        block, dense = partial(_rrdb, _name(i)), _of_block(i, teacher.layers)
+        both = _in_turn(x, own_x)
+        y = _through(block, dense, [both])
+        x = y[::2]
+        if i >= first:
+            task = Task(block, [both], y, _in_units_of(x, ridged(metrics[f"{_name(i)}.RDB3.conv5"])))
+            own, before, after = _block(task, _of_block(i, layers), dense, of_each, seed)
+            all_layers |= own
+            yield Trained(dict(all_layers), i + 1, before, after)
+        own_x = _through(block, all_layers, [own_x])
+    picture = partial(_picture, design)
+    target = _through(picture, teacher.layers, [x, features])
+    task = Task(picture, [own_x, own_features], target, _in_units_of(target, np.eye(target.shape[3])))
     old = {name: layer for name, layer in all_layers.items() if not name.startswith(("conv_first", "RRDB_trunk."))}
-    own, before, after = train(
-        _after_blocks(teacher, all_layers, low), old, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed
-    )
+    own, before, after = train(task, old, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed)
     yield Trained({**all_layers, **own}, count(design), before, after)
 
 
-def _blocks(teacher: RRDBNet, low: np.ndarray, first: int, seed: int) -> Iterator[Task]:
-    """The tasks of the blocks from number `first` on."""
-    design = teacher.architecture
-    if first == design.num_block:
-        return
-    metrics = output_metrics(teacher, low, seed)
-    x = _through(_conv_first, teacher.layers, [pixel_unshuffle(low, design.unshuffle)])
-    for i in range(design.num_block):
-        block = partial(_rrdb, _name(i))
-        y = _through(block, teacher.layers, [x])
-        if i >= first:
-            yield Task(block, [x], y, _in_units_of(y, ridged(metrics[f"{_name(i)}.RDB3.conv5"])))
-        x = y
+def _in_turn(dense: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Crops of two kinds, (B, h, h, C) each, one of the first, one of the second: (2 B, h, h, C)."""
+    return np.stack([dense, own], axis=1).reshape(-1, *dense.shape[1:])
 
 
 def _block(
@@ -130,23 +132,6 @@ def _block(
         return exact, before, of_exact
     own, _, after = train(task, old if before <= of_exact else exact, length, RATE, seed)
     return own, before, after
-
-
-def _after_blocks(teacher: RRDBNet, layers: Mapping[str, Layer], low: np.ndarray) -> Task:
-    """The task of the layers after the blocks, whose error is the picture's."""
-    design = teacher.architecture
-    part = partial(_picture, design)
-    target = _through(part, teacher.layers, _read_after_blocks(teacher.layers, design, low))
-    inputs = _read_after_blocks(layers, design, low)
-    return Task(part, inputs, target, _in_units_of(target, np.eye(target.shape[3])))
-
-
-def _read_after_blocks(layers: Mapping[str, Layer], design: Architecture, low: np.ndarray) -> list[np.ndarray]:
-    """What the last block gives, and conv_first."""
-    x = features = _through(_conv_first, layers, [pixel_unshuffle(low, design.unshuffle)])
-    for i in range(design.num_block):
-        x = _through(partial(_rrdb, _name(i)), layers, [x])
-    return [x, features]
 
 
 def train(
