@@ -146,10 +146,10 @@ def _comparable(a: np.ndarray, b: np.ndarray, crop: int, channels: str, at_least
             f"expected 0 or more, and at least {at_least} x {at_least} pixels to be left"
         )
     inner = slice(crop, a.shape[0] - crop), slice(crop, a.shape[1] - crop)
-    return _eight_bit(a, channels)[inner], _eight_bit(b, channels)[inner]
+    return eight_bit(a, channels)[inner], eight_bit(b, channels)[inner]
 
 
-def _eight_bit(image: np.ndarray, channels: str) -> np.ndarray:
+def eight_bit(image: np.ndarray, channels: str) -> np.ndarray:
     """Return the values 0..255 that would be stored in an 8-bit file, as luma where that is asked for."""
     grey = image.ndim == 2
     rgb = image.ndim == 3 and image.shape[2] == 3
