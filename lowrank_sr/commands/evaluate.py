@@ -1,6 +1,7 @@
 """The command `evaluate`: PSNR and SSIM of networks on pictures whose original is known, with bicubic beside them.
 
-With a reference network also their fidelity: PSNR and SSIM between their pictures and the reference's own.
+And NIQE, which needs no original. With a reference network also their fidelity: PSNR and SSIM between their pictures
+and the reference's own.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.pairs import Pair, find_pairs
-from lowrank_sr.pictures.quality import measure_fidelity, measure_quality
+from lowrank_sr.pictures.quality import measure_fidelity, measure_naturalness, measure_quality
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
@@ -48,6 +49,7 @@ MEASURES = {
     "ssim_y": ("SSIM Y", "{:.4f}"),
     "psnr_rgb": ("PSNR RGB (dB)", "{:.2f}"),
     "ssim_rgb": ("SSIM RGB", "{:.4f}"),
+    "niqe": ("NIQE", "{:.2f}"),
     "seconds": ("seconds", "{:.3f}"),
 }
 # Those of a row where there is a reference.
@@ -57,6 +59,7 @@ FIDELITIES = {
 }
 
 Row = dict[str, Any]
+Measured = dict[str, float | None]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -105,9 +108,10 @@ def evaluate(
     Returns
     -------
     list of rows
-        `image`, `network`, `method`, `psnr_y`, `ssim_y` (dB and index on luma), `psnr_rgb`, `ssim_rgb` and `seconds`,
-        where it was computed; with a `reference` `fidelity` and `fidelity_ssim` to its pictures. After the pictures,
-        for each network, the row of means, whose `image` is "mean".
+        `image`, `network`, `method`, `psnr_y`, `ssim_y` (dB and index on luma), `psnr_rgb`, `ssim_rgb`, `niqe` (less
+        is more natural; None for a picture that is too small) and `seconds`, where it was computed; with a `reference`
+        `fidelity` and `fidelity_ssim` to its pictures. After the pictures, for each network, the row of means, whose
+        `image` is "mean".
 
     Raises
     ------
@@ -129,7 +133,7 @@ def evaluate(
 
     contestants: dict[str, RRDBNet | None] = {"bicubic": None, **networks}
     measures = _measured_here if pool is None else partial(_measured_by, pool)
-    results: dict[tuple[int, str], dict[str, float]] = {}
+    results: dict[tuple[int, str], Measured] = {}
     with progress(len(pairs) * len(contestants), "evaluate", "image") as bar:
         for number, name, measured in measures(contestants, reference, pairs, scale):
             results[number, name] = measured
@@ -144,7 +148,7 @@ def evaluate(
 
 def _measured_here(
     contestants: Mapping[str, RRDBNet | None], reference: RRDBNet | None, pairs: list[Pair], scale: int
-) -> Iterator[tuple[int, str, dict[str, float]]]:
+) -> Iterator[tuple[int, str, Measured]]:
     """The number of a pair, the name of a contestant, and its MEASURES there, with a reference its FIDELITIES."""
     _warm_up(contestants.values())
     for number, pair in enumerate(pairs):
@@ -162,7 +166,7 @@ def _warm_up(networks: Iterable[RRDBNet | None]) -> None:
 
 def _measured_by(
     pool: Pool, contestants: Mapping[str, RRDBNet | None], reference: RRDBNet | None, pairs: list[Pair], scale: int
-) -> Iterator[tuple[int, str, dict[str, float]]]:
+) -> Iterator[tuple[int, str, Measured]]:
     """The same, in the order in which the workers of `pool` are done with each.
 
     A task is a picture by one contestant, with a reference by all, so that the reference's is computed once.
@@ -191,7 +195,7 @@ def _sent_files(pair: Pair, shared: bool) -> list[SentFile]:
 
 def _measure_sent(
     networks: list[RRDBNet | None], reference: RRDBNet | None, name: str, files: list[SentFile], scale: int
-) -> list[dict[str, float]]:
+) -> list[Measured]:
     _warm_up(networks)
     with received(*files) as (high, *low):
         pair = Pair(name, high, low[0] if low else None)
@@ -200,16 +204,15 @@ def _measure_sent(
     return [_measure(net, *images, scale, target) for net in networks]
 
 
-def _measure(
-    net: RRDBNet | None, low: Image, high: Image, scale: int, target: np.ndarray | None = None
-) -> dict[str, float]:
+def _measure(net: RRDBNet | None, low: Image, high: Image, scale: int, target: np.ndarray | None = None) -> Measured:
     """MEASURES of `low` enlarged by `net`, or by bicubic; FIDELITIES to the reference's picture, `target`."""
     run = _runner(net, low, scale)
     start = time.perf_counter()
     estimate = run()
     seconds = time.perf_counter() - start
     fidelities = {} if target is None else measure_fidelity(estimate, target)
-    return {**measure_quality(estimate, high, scale), "seconds": seconds, **fidelities}
+    naturalness = measure_naturalness(estimate, high.grey, scale)
+    return {**measure_quality(estimate, high, scale), **naturalness, "seconds": seconds, **fidelities}
 
 
 def _runner(net: RRDBNet | None, low: Image, scale: int) -> Callable[[], np.ndarray]:
@@ -222,8 +225,14 @@ def _runner(net: RRDBNet | None, low: Image, scale: int) -> Callable[[], np.ndar
 def _means(rows: list[Row]) -> Iterator[Row]:
     for network, method in dict.fromkeys((row["network"], row["method"]) for row in rows):
         group = [row for row in rows if row["network"] == network and row["method"] == method]
-        means = {key: math.fsum(row[key] for row in group) / len(group) for key in _measures_of(rows)}
+        means = {key: _mean(row[key] for row in group) for key in _measures_of(rows)}
         yield {"image": "mean", "network": network, "method": method, **means}
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of those that there are."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def _measures_of(rows: list[Row]) -> dict[str, tuple[str, str]]:
@@ -239,7 +248,7 @@ def summary(rows: list[Row]) -> str:
             row["image"],
             row["network"],
             row["method"] or "-",
-            *(template.format(row[key]) for key, (_, template) in measures.items()),
+            *("-" if row[key] is None else template.format(row[key]) for key, (_, template) in measures.items()),
         ]
         for row in rows
     )

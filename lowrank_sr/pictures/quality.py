@@ -1,9 +1,11 @@
-"""How close an enlarged picture is to the true one, and to another network's."""
+"""How close an enlarged picture is to the true one, and to another network's; and how natural it is."""
 
 import numpy as np
 
+from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.metrics import fidelity, psnr, ssim
+from lowrank_sr.pictures.niqe import niqe
 
 
 def measure_quality(estimate: np.ndarray, truth: Image, scale: int) -> dict[str, float]:
@@ -18,6 +20,14 @@ def measure_quality(estimate: np.ndarray, truth: Image, scale: int) -> dict[str,
         "psnr_rgb": psnr(a, b, crop=scale, channels="rgb"),
         "ssim_rgb": ssim(a, b, crop=scale, channels="rgb"),
     }
+
+
+def measure_naturalness(estimate: np.ndarray, grey: bool, scale: int) -> dict[str, float | None]:
+    """NIQE of (H, W, 3) values, `scale` pixels cut from each border; None where they are too few, or of one colour."""
+    try:
+        return {"niqe": niqe(estimate.mean(axis=2) if grey else estimate, crop=scale)}
+    except InputError:
+        return {"niqe": None}
 
 
 def measure_fidelity(estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:

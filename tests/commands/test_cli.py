@@ -192,7 +192,7 @@ def test_evaluate_json(tmp_path, tiny, capsys):
         ("mean", "bicubic", None),
         ("mean", "tiny.npz", "im2col"),
     ]
-    keys = {"image", "network", "method", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "seconds"}
+    keys = {"image", "network", "method", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "niqe", "seconds"}
     assert all(set(row) == keys for row in rows)
     capsys.readouterr()
     reference = ["--reference", "psnr-small", "--json", str(output)]

@@ -8,8 +8,10 @@ from lowrank_sr.network import enlarge as network_enlarge
 from lowrank_sr.network.enlarge import enlarge_in_tiles
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.images import Image, write_image
+from lowrank_sr.pictures.niqe import niqe
 from lowrank_sr.pictures.pairs import find_pairs
 from lowrank_sr.pictures.quality import measure_quality
+from lowrank_sr.pictures.resize import imresize
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +76,25 @@ def test_rows_and_means(tmp_path, tiny):
         ("a", "two", "im2col"),
     ]
     assert len(rows) == 9
-    for key in MEASURES:
+    for key in MEASURES.keys() - {"niqe"}:
         a, b = (row[key] for row in rows[:6] if row["network"] == "one")
         assert mean(rows, "one")[key] == pytest.approx((a + b) / 2)
     assert summary(rows).count("\n") == len(rows)
     assert find_pairs(tmp_path)[0].read_images(4)[1].pixels.shape == (64, 64, 3)
+
+
+def test_niqe_where_a_picture_is_large_enough(tmp_path, tiny):
+    write_random(tmp_path / "a.png", 208, 208)
+    write_random(tmp_path / "b.png", 208, 212, grey=True)
+    write_random(tmp_path / "c.png", 64, 80)
+    rows = evaluate({"net": tiny}, tmp_path)
+    found = {row["image"]: row["niqe"] for row in rows if row["network"] == "bicubic"}
+    (_, low, _), (_, grey_low, _) = ((pair.name, *pair.read_images(4)) for pair in find_pairs(tmp_path)[:2])
+    assert found["a"] == niqe(imresize(low.pixels, 4), crop=4)
+    assert found["b"] == niqe(imresize(grey_low.pixels, 4).mean(axis=2), crop=4)
+    assert found["c"] is None
+    assert found["mean"] == pytest.approx((found["a"] + found["b"]) / 2)
+    assert [line.split()[-2] == "-" for line in summary(rows).splitlines()[1:]] == [row["niqe"] is None for row in rows]
 
 
 def test_the_fidelity_to_a_reference(tmp_path, tiny, monkeypatch):
