@@ -110,7 +110,8 @@ def train_parts(
     target = _through(picture, teacher.layers, [x, features])
     task = Task(picture, [own_x, own_features], target, _in_units_of(target, np.eye(target.shape[3])))
     old = {name: layer for name, layer in all_layers.items() if not name.startswith(("conv_first", "RRDB_trunk."))}
-    own, before, after = train(task, old, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed)
+    before = validated(task, old)
+    own, after = train(task, old, before, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed)
     yield Trained({**all_layers, **own}, count(design), before, after)
 
 
@@ -126,24 +127,24 @@ def _block(
 
     It begins with its dense layers as the teacher has them, where that is nearer.
     """
-    pool, exact = Pool(), {name: teacher[name] if layer.rank is None else layer for name, layer in old.items()}
-    before, of_exact = (_validated(task, layers, pool) for layers in (old, exact))
+    exact = {name: teacher[name] if layer.rank is None else layer for name, layer in old.items()}
+    before, of_exact = (validated(task, layers) for layers in (old, exact))
     if not is_factorised(old):
         return exact, before, of_exact
-    own, _, after = train(task, old if before <= of_exact else exact, length, RATE, seed)
+    start = (old, before) if before <= of_exact else (exact, of_exact)
+    own, after = train(task, *start, length, RATE, seed)
     return own, before, after
 
 
 def train(
-    task: Task, layers: Mapping[str, Layer], length: Length, rate: float, seed: int
-) -> tuple[Mapping[str, Layer], float, float]:
-    """The part's layers after so long a run, and its loss before and after: as they were where it has not fallen.
+    task: Task, layers: Mapping[str, Layer], before: float, length: Length, rate: float, seed: int
+) -> tuple[Mapping[str, Layer], float]:
+    """The part's layers after so long a run, and their loss: as they were where it is not below the one `before`.
 
-    `rate` is that of the first step for an error √loss of 1, the loss being that before.
+    `rate` is that of the first step for an error √loss of 1.
     """
     pool, rng, shapes = Pool(), np.random.default_rng(seed), shapes_of(layers)
     state, begin = muon.start(to_vector(arrays_of(layers))), time.perf_counter()
-    before = _validated(task, layers, pool)
     rate *= min(1.0, math.sqrt(max(before, 0.0)))  # rounding may make it less than 0
     while (done := length.done(state.steps, time.perf_counter() - begin)) < 1:
         batch = VALIDATION + rng.permutation(len(task.target) - VALIDATION)[:BATCH]
@@ -153,8 +154,8 @@ def train(
             break
         state = muon.step(state, gradient, shapes, rate * muon.schedule(done))
     trained = to_layers(state.average, layers)
-    after = _validated(task, trained, pool)
-    return (trained, before, after) if after < before else (layers, before, before)
+    after = validated(task, trained)
+    return (trained, after) if after < before else (layers, before)
 
 
 class Pass(NamedTuple):
@@ -174,8 +175,9 @@ def _forward(task: Task, layers: Mapping[str, TrainedLayer], crops: np.ndarray, 
     return Pass(tape, y, weighted, float(np.vdot(e, weighted)) / e[..., 0].size)
 
 
-def _validated(task: Task, layers: Mapping[str, Layer], pool: Pool) -> float:
-    prepared, crops = prepare(layers), np.arange(VALIDATION)
+def validated(task: Task, layers: Mapping[str, Layer]) -> float:
+    """The loss of a part with these layers, on the maps that validate."""
+    pool, prepared, crops = Pool(), prepare(layers), np.arange(VALIDATION)
     batches = [crops[first : first + BATCH] for first in range(0, VALIDATION, BATCH)]
     return sum(len(batch) * _forward(task, prepared, batch, pool).loss for batch in batches) / VALIDATION
 
