@@ -5,7 +5,6 @@ and the reference's own.
 """
 
 import argparse
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,7 +37,7 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.images import Image
 from lowrank_sr.pictures.pairs import Pair, find_pairs
-from lowrank_sr.pictures.quality import measure_fidelity, measure_naturalness, measure_quality
+from lowrank_sr.pictures.quality import mean_of_known, measure_fidelity, measure_naturalness, measure_quality
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import IMAGES
 from lowrank_sr.text import progress, table
@@ -225,14 +224,8 @@ def _runner(net: RRDBNet | None, low: Image, scale: int) -> Callable[[], np.ndar
 def _means(rows: list[Row]) -> Iterator[Row]:
     for network, method in dict.fromkeys((row["network"], row["method"]) for row in rows):
         group = [row for row in rows if row["network"] == network and row["method"] == method]
-        means = {key: _mean(row[key] for row in group) for key in _measures_of(rows)}
+        means = {key: mean_of_known(row[key] for row in group) for key in _measures_of(rows)}
         yield {"image": "mean", "network": network, "method": method, **means}
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Of those that there are."""
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
 
 
 def _measures_of(rows: list[Row]) -> dict[str, tuple[str, str]]:

@@ -1,5 +1,8 @@
 """How close an enlarged picture is to the true one, and to another network's; and how natural it is."""
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 
 from lowrank_sr.errors import InputError
@@ -36,3 +39,9 @@ def measure_fidelity(estimate: np.ndarray, reference: np.ndarray) -> dict[str, f
     Raises InputError as `fidelity` and `ssim` do.
     """
     return {"fidelity": fidelity(estimate, reference), "fidelity_ssim": ssim(estimate, reference, channels="rgb")}
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that there are; None where there is none."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None

@@ -40,9 +40,12 @@ SIDE = 48
 QUIET = Load(0.0, 0.1, 0.0)
 
 
-def quality(psnr, ssim=0.8, matched=None):
-    pictures = tuple(PictureQuality(name, psnr + 1, ssim, psnr, ssim, matched) for name in ("eye", "nose"))
-    return Quality(psnr, ssim, psnr + 1, ssim, pictures, matched)
+def quality(psnr, ssim=0.8, matched=None, dense=False):
+    measures = {"psnr_rgb": psnr, "ssim_rgb": ssim, "psnr_y": psnr + 1, "ssim_y": ssim, "niqe": 5.2}
+    if not dense:
+        measures |= {"fidelity": 31.0, "fidelity_ssim": 0.91, "sharpness": 0.7, "psnr_rgb_matched": matched}
+    pictures = tuple(PictureQuality(picture=name, **measures) for name in ("eye", "nose"))
+    return Quality(pictures=pictures, **measures)
 
 
 def timing(speedup, load=QUIET):
@@ -118,7 +121,10 @@ def example(methods=METHODS):
             for limit, dropped, psnr, speed in ((0.5, 0.5, 27.0, 1.3), (1.0, 0.9, 20.0, 2.5))
         ),
         bicubic=quality(26.0),
-        quality={technique: quality(28.0 if technique.form is None else 27.0) for technique in techniques},
+        quality={
+            technique: quality(28.0, dense=True) if technique.form is None else quality(27.0)
+            for technique in techniques
+        },
         times=rows,
         repeats={
             technique: speed(value)

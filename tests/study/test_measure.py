@@ -8,6 +8,11 @@ from tiny_study import opened
 import lowrank_sr as lsr
 from lowrank_sr import flops
 from lowrank_sr.compression.prices import RANK_STEP
+from lowrank_sr.pictures.images import Image, read_image
+from lowrank_sr.pictures.metrics import fidelity, ssim
+from lowrank_sr.pictures.niqe import niqe
+from lowrank_sr.pictures.resize import imresize
+from lowrank_sr.pictures.sharpness import sharpness
 from lowrank_sr.study.measure import (
     ablation,
     crops,
@@ -97,6 +102,23 @@ def test_colours_are_matched():
     picture = rng.random((9, 8, 3), dtype=np.float32)
     tinted = picture * np.float32([0.5, 0.8, 2]) + np.float32([0.1, -0.2, 0])
     np.testing.assert_allclose(quality.matched(tinted, picture), picture, atol=1e-6)  # a few eps of values below 2
+
+
+def test_quality_beside_the_dense_network_and_by_itself(root, tmp_path):
+    high = read_image("data/images/chelsea.png").pixels[50:258, 100:308]  # two blocks of NIQE a side
+    low = imresize(high, 1 / 4)
+    study = replace(opened(root, tmp_path), pictures=(("cat", Image(low), Image(high)),))
+    small, dense = networks.network(study, SVD_KERNEL), study.net.with_method("winograd")
+    picture, reference = small(low), dense(low)
+    found = quality.of_network(study, small)
+    assert found.fidelity == pytest.approx(fidelity(picture, reference), abs=1e-3)  # float32
+    assert found.fidelity_ssim == pytest.approx(ssim(picture, reference, channels="rgb"), abs=1e-3)
+    assert found.sharpness == pytest.approx(sharpness(picture, reference), rel=1e-3)
+    bicubic = quality.bicubic(study)
+    assert bicubic.niqe == pytest.approx(niqe(imresize(low, 4), crop=4))
+    assert bicubic.fidelity == pytest.approx(fidelity(imresize(low, 4), reference), abs=1e-3)
+    itself = quality.of_network(study, dense)
+    assert (itself.fidelity, itself.fidelity_ssim, itself.sharpness) == (None, None, None)
 
 
 def test_the_same_network_is_not_enlarged_twice(root, tmp_path, monkeypatch):

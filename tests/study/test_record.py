@@ -16,7 +16,8 @@ from lowrank_sr.study.technique import REFERENCE, SVD_FITTED
 
 SECONDS = {"seconds", "seconds_low", "seconds_high", "speedup", "speedup_low", "speedup_high", "gflops"}
 SECONDS |= {"rounds", "load"}
-QUALITY = {"psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "psnr_rgb_matched"}
+QUALITY = {"psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "niqe", "fidelity", "fidelity_ssim", "sharpness"}
+QUALITY |= {"psnr_rgb_matched"}
 LOW_RANK = {"factorised", "parameters", "pictures"} | QUALITY
 LOW_RANK |= {"gflop", "theoretical_speedup", "measured"}
 

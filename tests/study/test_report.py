@@ -64,6 +64,16 @@ def test_table1_holds_what_was_measured():
     assert f"Seconds are the median and the quartiles for {SIDE} x {SIDE} pixels." in written_from(example())
 
 
+def test_fidelity_naturalness_and_sharpness_stand_beside_the_dense_network():
+    table = tables.beside_dense(with_tuned(example()))
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert list(rows)[:2] == ["bicubic", "the dense network"]
+    assert rows["SVD, fitted"] == ["31.00", "0.9100", "5.20", "0.70"]
+    assert rows["the dense network"] == ["–", "–", "5.20", "–"]
+    assert {"SVD, fine-tuned", "dense, fine-tuned"} <= rows.keys()
+    assert "Winograd" not in rows  # the dense network's pictures, too
+
+
 def test_multiplications_stand_beside_flops():
     """Of direct convolution, over those that are done."""
     results = example()
@@ -86,9 +96,11 @@ def test_the_poster_stands_beside_ours():
 def test_the_ablation_has_a_row_for_each_combination():
     table = tables.ablation(example())
     assert len(table.rows) == 1 + len(example().ablation)
-    assert table.rows[1] == ["SVD, all layers, uniform share, kernel", "10", "2.00", "27.00", "27.50", "0.8000"]
+    row = ["SVD, all layers, uniform share, kernel", "10", "2.00", "27.00", "27.50", "0.8000", "31.00", "0.9100"]
+    assert table.rows[1] == row
     assert table.rows[-1][0] == "SVD, unmarked layers, uniform share, fitted"
-    assert tables.alone(example()).rows == [["trunk_conv", "12", "0.300", "1.010", "26.00", "27.00", "0.8000"]]
+    row = ["trunk_conv", "12", "0.300", "1.010", "26.00", "27.00", "0.8000", "31.00", "0.9100"]
+    assert tables.alone(example()).rows == [row]
 
 
 def test_thresholds_have_rows_without_the_guard():
@@ -106,7 +118,7 @@ def test_points_without_a_network_say_why():
     (first, second), why = results.truncations, "no layer would cost less than it does dense"
     results = replace(results, truncations=(first, replace(second, network=None, refused=why)))
     rows = tables.thresholds(results).rows
-    assert [f"every layer at a condition number: {why}", "16.000", *["–"] * 7] in rows
+    assert [f"every layer at a condition number: {why}", "16.000", *["–"] * len(tables.NETWORK)] in rows
     assert ["SVD, kernel: too fast", "9", *["–"] * 7] in tables.speedups(results).rows
 
 

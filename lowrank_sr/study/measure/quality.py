@@ -1,9 +1,9 @@
-"""PSNR and SSIM of a network over the pictures of a study."""
+"""How good the pictures of a network are: beside the truth, beside the dense network's, and by themselves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from statistics import fmean
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,8 +12,9 @@ from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.metrics import psnr
-from lowrank_sr.pictures.quality import measure_quality
+from lowrank_sr.pictures.quality import mean_of_known, measure_fidelity, measure_naturalness, measure_quality
 from lowrank_sr.pictures.resize import imresize
+from lowrank_sr.pictures.sharpness import sharpness
 from lowrank_sr.study.measure import networks
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import WINOGRAD, Technique
@@ -21,46 +22,55 @@ from lowrank_sr.study.technique import WINOGRAD, Technique
 _measured: WeakKeyDictionary[Study, dict[tuple[str, str], "Quality"]] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True)
-class PictureQuality:
-    """PSNR in dB and SSIM of one picture; of a low-rank network, PSNR once its colours are matched, see `matched`."""
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """PSNR in dB and SSIM to the truth; fidelity in dB and SSIM to the dense network's picture; NIQE; sharpness.
+
+    Of a picture, or the mean over some. `psnr_rgb_matched` is the PSNR once colours are matched, see `matched`. Of the
+    dense network itself there is nothing that compares with it. NIQE is None where no picture is large enough.
+    """
+
+    psnr_rgb: float
+    ssim_rgb: float
+    psnr_y: float
+    ssim_y: float
+    niqe: float | None = None
+    fidelity: float | None = None
+    fidelity_ssim: float | None = None
+    sharpness: float | None = None
+    psnr_rgb_matched: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureQuality(Measures):
+    """Of one picture, by its name."""
 
     picture: str
-    psnr_y: float
-    ssim_y: float
-    psnr_rgb: float
-    ssim_rgb: float
-    psnr_rgb_matched: float | None = None
 
 
-@dataclass(frozen=True)
-class Quality:
-    """PSNR in dB and SSIM: the means, and each picture's."""
+@dataclass(frozen=True, kw_only=True)
+class Quality(Measures):
+    """The means, and each picture's."""
 
-    psnr_rgb: float
-    ssim_rgb: float
-    psnr_y: float
-    ssim_y: float
     pictures: tuple[PictureQuality, ...]
-    psnr_rgb_matched: float | None = None
 
 
 def bicubic(study: Study) -> Quality:
-    """PSNR and SSIM of bicubic enlargement, to compare with."""
-    return _quality(study, lambda low: imresize(low, study.net.scale))
+    """Of bicubic enlargement, to compare with."""
+    return _quality(study, lambda low: imresize(low, study.net.scale), dense_pictures(study))
 
 
 def of_technique(study: Study, technique: Technique) -> Quality:
-    """PSNR and SSIM of a technique."""
+    """Of a technique."""
     return of_network(study, networks.network(study, technique))
 
 
 def of_network(study: Study, net: RRDBNet) -> Quality:
-    """PSNR and SSIM of a network, as `evaluate` reports them; once for networks with the same layers and method."""
+    """Of a network, as `evaluate` reports it; once for networks with the same layers and method."""
     known, key = _measured.setdefault(study, {}), (digest(net), net.method)
     if key not in known:
-        is_dense = all(layer.rank is None for layer in net.layers.values())
-        known[key] = _quality(study, lambda low: enlarge(net, low), None if is_dense else dense_pictures(study))
+        dense = None if digest(net) == digest(study.net) else dense_pictures(study)
+        known[key] = _quality(study, lambda low: enlarge(net, low), dense)
     return known[key]
 
 
@@ -70,23 +80,24 @@ def _quality(
     rows = []
     for name, low, high in study.pictures:
         estimate, scale = enlargement(low.pixels), study.net.scale
-        row = PictureQuality(picture=name, **measure_quality(estimate, high, scale))
+        measures: dict[str, Any] = {**measure_quality(estimate, high, scale)}
+        measures |= measure_naturalness(estimate, high.grey, scale)
         if dense is not None:
-            mended = matched(estimate, dense[name] / np.float32(255))
-            row = replace(row, psnr_rgb_matched=psnr(mended, high.pixels, crop=scale, channels="rgb"))
-        rows.append(row)
-
-    measures = ["psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", *([] if dense is None else ["psnr_rgb_matched"])]
-    means = {measure: fmean(getattr(row, measure) for row in rows) for measure in measures}
+            measures |= measure_fidelity(estimate, dense[name])
+            measures["sharpness"] = sharpness(estimate, dense[name])
+            mended = matched(estimate, dense[name])
+            measures["psnr_rgb_matched"] = psnr(mended, high.pixels, crop=scale, channels="rgb")
+        rows.append(PictureQuality(picture=name, **measures))
+    names = (measure.name for measure in fields(Measures))
+    means: dict[str, Any] = {name: mean_of_known(getattr(row, name) for row in rows) for name in names}
     return Quality(pictures=tuple(rows), **means)
 
 
 @lru_cache(maxsize=1)
 def dense_pictures(study: Study) -> dict[str, np.ndarray]:
-    """What the dense network makes of each picture, (H, W, 3) uint8, by name: a quarter of the memory of floats."""
+    """What the dense network makes of each picture, (H, W, 3) float32, 0..1, by name."""
     net = study.net.with_method(WINOGRAD)
-    enlarged = ((name, enlarge(net, low.pixels)) for name, low, _ in study.pictures)
-    return {name: np.rint(255 * picture.clip(0, 1)).astype(np.uint8) for name, picture in enlarged}
+    return {name: enlarge(net, low.pixels).clip(0, 1) for name, low, _ in study.pictures}
 
 
 def matched(picture: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -15,8 +15,9 @@ from lowrank_sr.study.technique import BIAS, DENSE_TUNED, FITTED, KERNEL, LAYERS
 
 FACTORS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
 NETWORK = ["layers factorised", "theoretical speed-up", "measured, direct", "measured, Winograd"]
-NETWORK += ["PSNR RGB (dB)", "PSNR luma (dB)", "SSIM RGB"]
-MATCHED = ["PSNR RGB (dB)", "PSNR RGB, colours matched (dB)", "SSIM RGB"]
+FIDELITY = ["fidelity (dB)", "fidelity SSIM"]
+NETWORK += ["PSNR RGB (dB)", "PSNR luma (dB)", "SSIM RGB", *FIDELITY]
+MATCHED = ["PSNR RGB (dB)", "PSNR RGB, colours matched (dB)", "SSIM RGB", *FIDELITY]
 
 
 class Table(NamedTuple):
@@ -89,6 +90,19 @@ def _quality(of: Quality) -> list[str]:
     return [number(of.psnr_rgb, 2), number(of.ssim_rgb, 4), number(of.psnr_y, 2), number(of.ssim_y, 4)]
 
 
+def beside_dense(results: Results) -> Table:
+    """How near each network's pictures are to the dense network's, and how natural and sharp they are."""
+    every = {"bicubic": results.bicubic, "the dense network": results.quality[REFERENCE]}
+    every |= {technique.label: of for technique, of in results.quality.items() if technique.form}
+    every |= {technique.label: tuned.quality for technique, tuned in results.tuned.items()}
+    rows = [[name, *_fidelity(of), number(of.niqe, 2), number(of.sharpness, 2)] for name, of in every.items()]
+    return Table(["pictures of", *FIDELITY, "NIQE", "sharpness"], rows)
+
+
+def _fidelity(of: Quality) -> list[str]:
+    return [number(of.fidelity, 2), number(of.fidelity_ssim, 4)]
+
+
 def poster_table1(results: Results) -> Table:
     """The poster's own Table 1 beside our numbers: its recipe in both readings, all layers, and fitted factors."""
     rows = []
@@ -122,7 +136,8 @@ def alone(results: Results) -> Table:
 
 
 def _matched(quality: Quality) -> list[str]:
-    return [number(quality.psnr_rgb, 2), number(quality.psnr_rgb_matched, 2), number(quality.ssim_rgb, 4)]
+    psnr, matched = number(quality.psnr_rgb, 2), number(quality.psnr_rgb_matched, 2)
+    return [psnr, matched, number(quality.ssim_rgb, 4), *_fidelity(quality)]
 
 
 def speedups(results: Results) -> Table:
@@ -160,6 +175,7 @@ def _of_network(name: str, asked: str, network: LowRankNetwork | None, refused: 
         number(network.quality.psnr_rgb, 2),
         number(network.quality.psnr_y, 2),
         number(network.quality.ssim_rgb, 4),
+        *_fidelity(network.quality),
     ]
 
 
