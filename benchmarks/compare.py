@@ -2,12 +2,12 @@
 
     python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
 
-All in one process, in turn; seconds are medians with their quartiles, and so are the ratios to a peer, which are taken
-within each round; s/MP are seconds for a megapixel of the result. "SVD x4" and "CP x4" have every layer of the dense
+All in one process, in turn; seconds are medians with their quartiles, and so are the ratios to `auto` and to peers,
+which are taken within each round; s/MP are seconds for a megapixel of the result. "SVD x4" and "CP x4" have every layer of the dense
 blocks factorised at a theoretical speed-up of 4, and dense layers beside them by `auto`; "whole SVD x4" and "whole CP
 x4" have all layers but the first and the last factorised, at ranks in steps of 8 as `compress` chooses them, of a
 speed-up of 4 or more. The error is the largest difference from direct convolution over the range of its picture;
-low-rank networks have other weights, so none. Peak memory is that of a process of its own for each contestant,
+low-rank networks have other weights, so none. `--names` takes bundled networks, too, by `auto`. Peak memory is that of a process of its own for each contestant,
 everything included: interpreter, libraries, weights and picture; in a peer's process this package is loaded too,
 because it reads the weights. Peers that are not installed are left out by name.
 """
@@ -31,7 +31,7 @@ from lowrank_sr.machine.cpu import describe
 from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO
-from lowrank_sr.resources import DEFAULT_NETWORK
+from lowrank_sr.resources import DEFAULT_NETWORK, NETWORKS
 from lowrank_sr.study.measure.full_size import factorised, wholly_factorised
 from lowrank_sr.study.measure.speed import noise, quartiles, ratios
 from lowrank_sr.study.technique import DIRECT
@@ -39,11 +39,13 @@ from lowrank_sr.text import progress, table
 
 LOW_RANK = ("SVD x4", "CP x4", "whole SVD x4", "whole CP x4")
 NAMES = (AUTO, *METHODS, *LOW_RANK, *PEERS)
-REFERENCES = ("PyTorch channels last", "OpenVINO", "MNN")
+REFERENCES = (AUTO, "PyTorch channels last", "OpenVINO", "MNN")
 
 
 def own_network(name, net):
     """The network of one of our own contestants."""
+    if name in NETWORKS:
+        return lsr.load(name, method=AUTO)
     low_rank = re.fullmatch(r"(whole )?(SVD|CP) x([\d.]+)", name)
     if low_rank is None:
         return net.with_method(name)
