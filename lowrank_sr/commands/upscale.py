@@ -56,7 +56,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="what a tile sees of its neighbours; by default as much as the network needs for no value to differ by"
         " more than a step or two of 8 bits from that of the whole picture, measured once on cuts through the"
-        " calibration pictures (90 for realesrgan-x4plus, 54 for realesrgan-x4plus-svd, 66 for realesrgan-x4plus-anime, 12 for psnr-small)",
+        " calibration pictures (90 for realesrgan-x4plus, 54 for realesrgan-x4plus-svd, 66 for"
+        " realesrgan-x4plus-anime, 12 for psnr-small)",
     )
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
     parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
