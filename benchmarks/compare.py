@@ -3,14 +3,14 @@
     python benchmarks/compare.py [--sizes 96 192] [--rounds 5] [--names ...] [--memory-size 512] [--json FILE]
 
 All in one process, in turn; seconds are medians with their quartiles, and so are the ratios to `auto` and to peers,
-which are taken within each round; s/MP are seconds for a megapixel of the result. "SVD x4" and "CP x4" have every layer
-of the dense blocks factorised at a theoretical speed-up of 4, and dense layers beside them by `auto`; "whole SVD x4" and
-"whole CP x4" have all layers but the first and the last factorised, at ranks in steps of 8 as `compress` chooses them,
-of a speed-up of 4 or more. `--names` takes bundled networks, too, by `auto`. The error is the largest difference from
-direct convolution over the range of its picture; low-rank networks have other weights, so none. Peak memory is that of a
-process of its own for each contestant, everything included: interpreter, libraries, weights and picture; in a peer's
-process this package is loaded too, because it reads the weights. Peers that are not
-installed are left out by name.
+which are taken within each round; s/MP are seconds for a megapixel of the result. "SVD x4" and "CP x4" have every
+layer of the dense blocks factorised at a theoretical speed-up of 4, and dense layers beside them by `auto`; "whole SVD
+x4" and "whole CP x4" have all layers but the first and the last factorised, at ranks in steps of 8 as `compress`
+chooses them, of a speed-up of 4 or more. `--names` takes bundled networks, too, by `auto`. The error is the largest
+difference from direct convolution over the range of its picture; low-rank networks have other weights, so none. Peak
+memory is that of a process of its own for each contestant, everything included: interpreter, libraries, weights and
+picture; in a peer's process this package is loaded too, because it reads the weights. Peers that are not installed are
+left out by name.
 """
 
 import argparse

@@ -176,7 +176,7 @@ def test_info_lists_the_bundled_networks(tmp_path, capsys):
     assert "16,697,987" in said
     listed = json.loads((tmp_path / "info.json").read_text())
     assert [entry["network"] for entry in listed] == list(NETWORKS)
-    assert [entry["num_block"] for entry in listed] == [23, 6, 3]
+    assert [entry["num_block"] for entry in listed] == [23, 23, 6, 3]
 
 
 def test_evaluate_json(tmp_path, tiny, capsys):
