@@ -105,8 +105,9 @@ def state_of(output: Path) -> Path:
 def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[RRDBNet, dict[str, Any]]:
     """Fine-tune `net` into the weights file `request.output`; return the network, and its record and curve.
 
-    Every minute of training its PSNR is measured and the state saved, to OUT.state.npz. After Ctrl-C both files have
-    what was reached, and the KeyboardInterrupt goes on to the caller.
+    Every minute of training its PSNR is measured and the state saved, to OUT.state.npz. After Ctrl-C that file has what
+    was reached, `request.output` the last network that was not further from the target than `net`, and the
+    KeyboardInterrupt goes on to the caller.
 
     Raises InputError as `training.finetune.finetune` does, where `request.output` cannot be written, and for a state of
     another run.
@@ -120,6 +121,7 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
     state_file = state_of(request.output)
     start, curve = load_state(state_file, run_of) if resume else (finetune.first_state(net, request.seed), [])
     state = measured = checked = start  # measured: the last state whose PSNR is known
+    good = start if start.nearer else finetune.first_state(net, request.seed)
     with progress(1, "finetune", "run") as bar:
 
         def measure() -> None:
@@ -136,13 +138,14 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
                 bar.update(min(1.0, finetune.done(state, request.length, net, request.teacher)) - bar.n)
                 bar.set_postfix_str(_now(state, net))
                 checked = state if state.checked else checked
+                good = state if state.checked and state.nearer else good
                 if state.checked and state.seconds - measured.seconds >= PAUSE:
                     measure()
             if state is not measured:
                 measure()
         except KeyboardInterrupt:
             save_state(state_file, checked, run_of, curve)
-            finetune.result(net, checked, about).save(request.output)
+            finetune.result(net, good, about).save(request.output)
             raise
     tuned = finetune.result(net, state, about)
     tuned.save(request.output)
@@ -184,7 +187,7 @@ class Validation(NamedTuple):
 def _now(state: State, net: RRDBNet) -> str:
     """What the bar says."""
     if state.parts > 0 and state.muon.steps == 0:
-        return f"part {state.parts} of {parts.count(net.architecture)} alone, loss {state.loss:.4f}"
+        return f"part {state.parts} of {parts.count(net.architecture)} alone, fidelity {state.fidelity:.2f} dB"
     return f"loss {state.loss:.4f}, fidelity {state.fidelity:.2f} dB"
 
 

@@ -57,7 +57,8 @@ class State(NamedTuple):
     fidelity: float = math.nan  # at the last check, in dB
     parts: int = 0  # that were trained alone: the blocks, and the layers after them
     alone: float = 0.0  # seconds spent on them
-    checked: bool = True  # whether it is known to be no worse than the first; after a part only that part is
+    checked: bool = True  # whether a run may go on from here: its fidelity is measured
+    nearer: bool = True  # whether it is known to be no further from the target than the network that went in
 
 
 def finetune(
@@ -152,10 +153,10 @@ def training(
     state, check = start, _Check(net, start.first, pictures, teacher, seed)
     if teacher is not None and _by_parts(net, teacher):
         if state.parts < parts.count(net.architecture):
-            for state in _each_part_alone(net, pictures, teacher, length, seed, start):
+            for state in _each_part_alone(net, pictures, teacher, length, check, seed, start):
                 yield state
-        if state.muon.steps == 0 and not check.fidelity(state.muon) >= check.start:
-            state = state._replace(muon=muon.start(state.first))
+        if not state.nearer:
+            state = state._replace(muon=muon.start(state.first), nearer=True)
     yield from _all_together(net, pictures, teacher, _length_together(state, length, net, teacher), check, state)
 
 
@@ -174,18 +175,25 @@ def _length_together(state: State, length: Length, net: RRDBNet, teacher: RRDBNe
 
 
 def _each_part_alone(
-    net: RRDBNet, pictures: Sequence[Photograph], teacher: RRDBNet, length: Length, seed: int, start: State
+    net: RRDBNet,
+    pictures: Sequence[Photograph],
+    teacher: RRDBNet,
+    length: Length,
+    check: "_Check",
+    seed: int,
+    start: State,
 ) -> Iterator[State]:
+    """The state after each part. A block that errs less may lead away from the target until those behind it follow."""
     seconds, begin = start.seconds, time.perf_counter()
     low = draw(pictures, parts.CROPS, SIDE, net.scale, np.random.default_rng(seed)).low
     layers = to_layers(start.muon.weights, net.layers)
     alone = length.times(ALONE_SHARE if length.steps is None else ALONE_SHARE / (1 - ALONE_SHARE))
     for each in parts.train_parts(layers, start.parts, teacher, low, alone, seed):
-        seconds += time.perf_counter() - begin
         now = muon.start(to_vector(arrays_of(each.layers)))
-        yield start._replace(
-            muon=now, rate=RATE_AFTER_PARTS, seconds=seconds, alone=seconds, loss=each.after, parts=each.parts
-        )
+        fidelity = check.fidelity(now)
+        seconds += time.perf_counter() - begin
+        done = start._replace(muon=now, loss=each.after, parts=each.parts, rate=RATE_AFTER_PARTS)
+        yield done._replace(seconds=seconds, alone=seconds, fidelity=fidelity, nearer=fidelity >= check.start)
         begin = time.perf_counter()
 
 

@@ -31,6 +31,7 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {
     "rate": float,
     "parts": int,
     "alone": float,
+    "nearer": bool,
 }
 _DAMAGE = (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)  # of files that are no such state
 

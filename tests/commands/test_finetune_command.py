@@ -150,6 +150,37 @@ def test_a_compression_that_was_interrupted_goes_on_from_where_it_was(folder, mo
     assert compress("part.npz", "--resume", "--layers", "*conv5") == 2
 
 
+def test_an_interruption_where_parts_lead_away_leaves_the_network_that_went_in(folder, monkeypatch):
+    """The state has the parts all the same; at the end of all of them, too, nothing worse is taken."""
+    monkeypatch.setattr(parts, "VALIDATION", 2)
+    lsr.compress(lsr.load(folder / "net.npz"), rank=2, images=()).save(folder / "small.npz")
+    start = arrays(folder / "small.npz")
+    monkeypatch.setattr(loop._Check, "fidelity", lambda _, now: -float(now.steps == 0 and not from_start(now, start)))
+    given = ["finetune", folder / "small.npz", "-o", folder / "out.npz", "--validate", folder / "truth"]
+    given += ["--photos", folder / "photos", "--teacher", folder / "net.npz", "--steps", 1]
+    train, trained = parts.train, []
+
+    def interrupted(*arguments):
+        if trained:
+            raise KeyboardInterrupt
+        trained.append(1)
+        return train(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "train", interrupted)
+        assert main([str(each) for each in given]) == 130
+    assert_equal_weights(folder / "out.npz", folder / "small.npz")
+    about = json.loads(str(np.load(folder / "out.state.npz")["about"]))
+    assert (about["parts"], about["nearer"], about["fidelity"]) == (1, False, -1.0)
+    monkeypatch.setattr(loop, "_all_together", lambda *arguments: iter([arguments[-1]]))
+    assert main([str(each) for each in (*given, "--resume")]) == 0
+    assert_equal_weights(folder / "out.npz", folder / "small.npz")
+
+
+def from_start(now, start):
+    return np.array_equal(np.sort(now.average), np.sort(np.concatenate([array.ravel() for array in start.values()])))
+
+
 def test_a_teacher_takes_pictures_that_are_too_small_otherwise(folder, capsys):
     tiny = ("--photos", folder / "tiny", "--steps", 1)
     assert run(folder, "out.npz", *tiny) == 2
