@@ -16,7 +16,7 @@ from lowrank_sr.text import complain
 COMMANDS = {
     "upscale": "Enlarge pictures; NAME.jpg becomes NAME_x4.png.",
     "info": "Print a network: layers, shapes, parameters, FLOPs; without one, list those that are bundled.",
-    "evaluate": "Print PSNR and SSIM of networks on pictures, with bicubic for orientation.",
+    "evaluate": "Print PSNR, SSIM and NIQE of networks on pictures, with bicubic for orientation.",
     "convert": "Turn a checkpoint (.pth, .safetensors) or an ncnn model (.param and .bin) into a weights file, .npz.",
     "interpolate": "Make a network between two of one architecture, such as a smooth one and a sharp one.",
     "compress": "Factorise the layers of a network, fitted to what they see.",

@@ -1,7 +1,7 @@
-"""The command `evaluate`: PSNR and SSIM of networks on pictures whose original is known, with bicubic beside them.
+"""The command `evaluate`: how good pictures of networks are whose original is known, with bicubic beside them.
 
-And NIQE, which needs no original. With a reference network also their fidelity: PSNR and SSIM between their pictures
-and the reference's own.
+PSNR and SSIM to the original, and NIQE, which needs none. With a reference network also their fidelity: PSNR and SSIM
+between their pictures and the reference's own.
 """
 
 import argparse
@@ -210,8 +210,8 @@ def _measure(net: RRDBNet | None, low: Image, high: Image, scale: int, target: n
     estimate = run()
     seconds = time.perf_counter() - start
     fidelities = {} if target is None else measure_fidelity(estimate, target)
-    naturalness = measure_naturalness(estimate, high.grey, scale)
-    return {**measure_quality(estimate, high, scale), **naturalness, "seconds": seconds, **fidelities}
+    quality, naturalness = measure_quality(estimate, high, scale), measure_naturalness(estimate, high.grey, scale)
+    return {**quality, **naturalness, "seconds": seconds, **fidelities}
 
 
 def _runner(net: RRDBNet | None, low: Image, scale: int) -> Callable[[], np.ndarray]:

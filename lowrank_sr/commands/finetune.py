@@ -121,7 +121,8 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
     state_file = state_of(request.output)
     start, curve = load_state(state_file, run_of) if resume else (finetune.first_state(net, request.seed), [])
     state = measured = checked = start  # measured: the last state whose PSNR is known
-    good = start if start.nearer else finetune.first_state(net, request.seed)
+    back = finetune.with_first_weights(start)._replace(parts=0)
+    good = start if start.nearer else back
     with progress(1, "finetune", "run") as bar:
 
         def measure() -> None:
@@ -138,14 +139,15 @@ def finetune_to(request: Request, net: RRDBNet, resume: bool = False) -> tuple[R
                 bar.update(min(1.0, finetune.done(state, request.length, net, request.teacher)) - bar.n)
                 bar.set_postfix_str(_now(state, net))
                 checked = state if state.checked else checked
-                good = state if state.checked and state.nearer else good
+                good = state if state.nearer else good
                 if state.checked and state.seconds - measured.seconds >= PAUSE:
                     measure()
             if state is not measured:
                 measure()
         except KeyboardInterrupt:
             save_state(state_file, checked, run_of, curve)
-            finetune.result(net, good, about).save(request.output)
+            if good is not back or not request.output.exists():  # a run before this one may have written a better one
+                finetune.result(net, good, about).save(request.output)
             raise
     tuned = finetune.result(net, state, about)
     tuned.save(request.output)

@@ -6,7 +6,7 @@ Luma is normalised by its own surroundings, in a 7 x 7 Gaussian window of sigma 
 
 which leaves noise that is nearly Gaussian in a natural picture. A block of 96 x 96 pixels has 18 features: the shape of
 the distribution of x̂, and of its products with the neighbour to the right, below and on both diagonals, each fitted by
-an asymmetric generalised Gaussian distribution
+an asymmetric generalised Gaussian distribution (a block's neighbours go round its borders, as in the authors' code)
 
     f(x) = α / ((βl + βr) Γ(1/α)) exp(-(-x / βl)^α)  for x < 0,  exp(-(x / βr)^α)  from 0 on
 
@@ -54,18 +54,19 @@ def niqe(picture: np.ndarray, *, crop: int = 0) -> float:
 
     Returns
     -------
-    NIQE on luma, 0 at best, 3 to 6 for most photographs
+    NIQE on luma, 0 at best, 2 to 5 for most photographs
 
     Raises
     ------
     InputError
         If the picture is no such array, or after cropping has fewer than two blocks of 96 x 96 pixels that are not of
-        one colour.
+        one colour or a plain pattern.
     """
     if crop < 0:
         raise InputError(f"a crop of {crop} pixels: expected 0 or more")
-    height, width = picture.shape[:2]
-    y = eight_bit(picture, "y")[crop : height - crop, crop : width - crop]
+    y = eight_bit(picture, "y")
+    height, width = y.shape
+    y = y[crop : height - crop, crop : width - crop]
     rows, columns = y.shape[0] // BLOCK, y.shape[1] // BLOCK
     if rows * columns < 2:
         raise InputError(
@@ -73,7 +74,7 @@ def niqe(picture: np.ndarray, *, crop: int = 0) -> float:
         )
     y = y[: rows * BLOCK, : columns * BLOCK]
     features = np.hstack([_features(y, BLOCK), _features(imresize(y, 0.5), BLOCK // 2)])
-    whole = features[~np.isnan(features).any(axis=1)]  # a block of one colour has no shape
+    whole = features[~np.isnan(features).any(axis=1)]  # a block of one colour, or a plain pattern, has no shape
     if len(whole) < 2:
         raise InputError("NIQE of a picture that is mostly of one colour: expected two blocks that are not")
     mean, covariance = _pristine()

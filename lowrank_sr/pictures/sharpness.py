@@ -13,8 +13,6 @@ F. Harris, "On the use of windows for harmonic analysis with the discrete Fourie
 section IV.
 """
 
-import math
-
 import numpy as np
 import scipy.fft
 from scipy.signal.windows import hann
@@ -23,9 +21,10 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.metrics import eight_bit
 
 FINE = 0.25  # cycles a pixel
+_ROUNDING = 1e-9  # of luma 0..255: far above float64's, far below 1, which is the least that luma differs by
 
 
-def sharpness(picture: np.ndarray, reference: np.ndarray) -> float:
+def sharpness(picture: np.ndarray, reference: np.ndarray) -> float | None:
     """Return the share of fine detail in a picture over that in a reference: the module has the equation.
 
     Parameters
@@ -34,7 +33,7 @@ def sharpness(picture: np.ndarray, reference: np.ndarray) -> float:
 
     Returns
     -------
-    1 where both have the same share, less where the picture is blurred; not a number for a reference without detail
+    1 where both have the same share, less where the picture is blurred; None for a reference of one colour
 
     Raises
     ------
@@ -46,7 +45,7 @@ def sharpness(picture: np.ndarray, reference: np.ndarray) -> float:
             f"pictures of shapes {picture.shape} and {reference.shape}: expected the same height and width"
         )
     share = _share_of_fine(reference)
-    return _share_of_fine(picture) / share if share > 0 else math.nan
+    return _share_of_fine(picture) / share if share > 0 else None
 
 
 def _share_of_fine(picture: np.ndarray) -> float:
@@ -54,7 +53,8 @@ def _share_of_fine(picture: np.ndarray) -> float:
     height, width = y.shape
     window = np.outer(hann(height, sym=False), hann(width, sym=False))
     mean = np.vdot(window, y) / window.sum()  # its spectrum leaks into the lowest frequencies
-    power = np.square(np.abs(scipy.fft.fft2(window * (y - mean))))
+    difference = np.where(np.abs(y - mean) < _ROUNDING, 0.0, y - mean)
+    power = np.square(np.abs(scipy.fft.fft2(window * difference)))
     frequency = np.hypot(*np.ix_(scipy.fft.fftfreq(height), scipy.fft.fftfreq(width)))
     total = float(power.sum())
     return float(power[frequency > FINE].sum()) / total if total > 0 else 0.0

@@ -57,7 +57,7 @@ class State(NamedTuple):
     fidelity: float = math.nan  # at the last check, in dB
     parts: int = 0  # that were trained alone: the blocks, and the layers after them
     alone: float = 0.0  # seconds spent on them
-    checked: bool = True  # whether a run may go on from here: its fidelity is measured
+    checked: bool = True  # whether a run may go on from here
     nearer: bool = True  # whether it is known to be no further from the target than the network that went in
 
 
@@ -131,6 +131,11 @@ def first_state(net: RRDBNet, seed: int) -> State:
     return State(weights, muon.start(weights), np.random.default_rng(seed).bit_generator.state, RATE)
 
 
+def with_first_weights(state: State) -> State:
+    """The state with the weights of the network that went in."""
+    return state._replace(muon=muon.start(state.first), nearer=True)
+
+
 def done(state: State, length: Length, net: RRDBNet, teacher: RRDBNet | None) -> float:
     """The part of a run that is done at `state`: 1 at the end."""
     if length.steps is None:
@@ -156,7 +161,7 @@ def training(
             for state in _each_part_alone(net, pictures, teacher, length, check, seed, start):
                 yield state
         if not state.nearer:
-            state = state._replace(muon=muon.start(state.first), nearer=True)
+            state = with_first_weights(state)._replace(fidelity=check.start)
     yield from _all_together(net, pictures, teacher, _length_together(state, length, net, teacher), check, state)
 
 
@@ -216,17 +221,18 @@ def _all_together(
         better = math.isfinite(loss) and bool(np.isfinite(gradient).all())
         if better:
             after = muon.step(state.muon, gradient, shapes, state.rate * muon.schedule(so_far))
-            state = state._replace(muon=after, loss=loss, checked=False)
+            state = state._replace(muon=after, loss=loss, checked=False, nearer=False)
             if after.steps % CHECK == 0 or after.steps == 1:
-                state = state._replace(fidelity=check.fidelity(after), checked=True)
-                better = state.fidelity >= check.start
+                fidelity = check.fidelity(after)
+                better = fidelity >= check.start
+                state = state._replace(fidelity=fidelity, checked=True, nearer=better)
                 good = state if better else good
         if not better:
             state = good = good._replace(rate=good.rate / 2)
         state = state._replace(random=rng.bit_generator.state, seconds=seconds + time.perf_counter() - begin)
         yield state
     if not state.checked:
-        end = state._replace(fidelity=check.fidelity(state.muon), checked=True)
+        end = state._replace(fidelity=check.fidelity(state.muon), checked=True, nearer=True)
         yield end if end.fidelity >= check.start else good._replace(seconds=state.seconds)
 
 

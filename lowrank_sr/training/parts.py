@@ -17,8 +17,8 @@ compressed blocks make of the crops,
 The gradient needs one part: its maps, its time, a signal at each of its pixels. So the same minutes give every layer as
 many steps as training all layers together would, each of far less noise.
 
-Memory: up to eleven maps of all crops, 44 num_feat bytes for each of their pixels, the pictures that the teacher makes
-of them, and a tape of one part for BATCH crops (`tape.py`); before that what `output_metric.py` takes.
+Memory: up to thirteen maps of all crops, 52 num_feat bytes for each of their pixels, the pictures that the teacher
+makes of them, and a tape of one part for BATCH crops (`tape.py`); before that what `output_metric.py` takes.
 """
 
 import math
@@ -98,7 +98,7 @@ def train_parts(
     for i in range(design.num_block):
         block, dense = partial(_rrdb, _name(i)), _of_block(i, teacher.layers)
         both = _in_turn(x, own_x)
-        y = _through(block, dense, [both])
+        y = _through(block, dense, [both])  # of trained blocks, too: to the bit as in a run without a break
         x = y[::2]
         if i >= first:
             task = Task(block, [both], y, _in_units_of(x, ridged(metrics[f"{_name(i)}.RDB3.conv5"])))
@@ -110,7 +110,7 @@ def train_parts(
     target = _through(picture, teacher.layers, [x, features])
     task = Task(picture, [own_x, own_features], target, _in_units_of(target, np.eye(target.shape[3])))
     old = {name: layer for name, layer in all_layers.items() if not name.startswith(("conv_first", "RRDB_trunk."))}
-    before = validated(task, old)
+    before = _validated(task, old)
     own, after = train(task, old, before, of_each.times(AFTER_BLOCKS), RATE_AFTER_BLOCKS, seed)
     yield Trained({**all_layers, **own}, count(design), before, after)
 
@@ -128,10 +128,10 @@ def _block(
     It begins with its dense layers as the teacher has them, where that is nearer.
     """
     exact = {name: teacher[name] if layer.rank is None else layer for name, layer in old.items()}
-    before, of_exact = (validated(task, layers) for layers in (old, exact))
+    before, of_exact = (_validated(task, layers) for layers in (old, exact))
     if not is_factorised(old):
         return exact, before, of_exact
-    start = (old, before) if before <= of_exact else (exact, of_exact)
+    start = (exact, of_exact) if of_exact < before else (old, before)
     own, after = train(task, *start, length, RATE, seed)
     return own, before, after
 
@@ -154,7 +154,7 @@ def train(
             break
         state = muon.step(state, gradient, shapes, rate * muon.schedule(done))
     trained = to_layers(state.average, layers)
-    after = validated(task, trained)
+    after = _validated(task, trained)
     return (trained, after) if after < before else (layers, before)
 
 
@@ -175,7 +175,7 @@ def _forward(task: Task, layers: Mapping[str, TrainedLayer], crops: np.ndarray, 
     return Pass(tape, y, weighted, float(np.vdot(e, weighted)) / e[..., 0].size)
 
 
-def validated(task: Task, layers: Mapping[str, Layer]) -> float:
+def _validated(task: Task, layers: Mapping[str, Layer]) -> float:
     """The loss of a part with these layers, on the maps that validate."""
     pool, prepared, crops = Pool(), prepare(layers), np.arange(VALIDATION)
     batches = [crops[first : first + BATCH] for first in range(0, VALIDATION, BATCH)]

@@ -169,7 +169,10 @@ def test_an_interruption_where_parts_lead_away_leaves_the_network_that_went_in(f
     with monkeypatch.context() as patch:
         patch.setattr(parts, "train", interrupted)
         assert main([str(each) for each in given]) == 130
-    assert_equal_weights(folder / "out.npz", folder / "small.npz")
+        assert_equal_weights(folder / "out.npz", folder / "small.npz")
+        lsr.load(folder / "teacher.npz").save(folder / "out.npz")  # as if an earlier run had written something better
+        assert main([str(each) for each in (*given, "--resume")]) == 130
+        assert_equal_weights(folder / "out.npz", folder / "teacher.npz")
     about = json.loads(str(np.load(folder / "out.state.npz")["about"]))
     assert (about["parts"], about["nearer"], about["fidelity"]) == (1, False, -1.0)
     monkeypatch.setattr(loop, "_all_together", lambda *arguments: iter([arguments[-1]]))

@@ -7,6 +7,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.pictures import niqe as module
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.pictures.niqe import niqe
+from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.resources import IMAGES
 
 # What BasicSR 1.4.2 gives for the same luma. Its astronaut, 3.091, is another number than ours, 3.066: parts of that
@@ -21,6 +22,18 @@ def picture(name):
 @pytest.mark.parametrize("name", BASICSR)
 def test_the_value_is_that_of_another_implementation(name):
     assert niqe(picture(name)) == pytest.approx(BASICSR[name], abs=5e-4)
+
+
+def test_blocks_of_one_colour_are_left_out_of_the_covariance():
+    x = picture("bee")[:192, :480].copy()  # two rows of five blocks
+    x[:100, :100] = 0.3  # the window is 3 pixels wide on each side
+    y = module.eight_bit(x, "y")
+    features = np.hstack([module._features(y, 96), module._features(imresize(y, 0.5), 48)])
+    assert list(np.isnan(features).any(axis=1)) == [True] + 9 * [False]
+    mean, covariance = module._pristine()
+    difference = np.nanmean(features, axis=0) - mean
+    expected = difference @ np.linalg.pinv((covariance + np.cov(features[1:].T)) / 2) @ difference
+    assert niqe(x) == pytest.approx(expected**0.5)
 
 
 def test_what_rounding_leaves_of_one_colour_is_nothing():

@@ -48,8 +48,11 @@ def test_brightness_and_contrast_do_not_count():
     assert sharpness(2 * x - 0.2, x) == pytest.approx(1, abs=0.02)
 
 
-def test_a_reference_without_detail():
-    assert math.isnan(sharpness(wave(1 / 8), np.full((64, 96), 0.4)))
+@pytest.mark.parametrize("shape", [(64, 96), (50, 70), (96, 96)])
+@pytest.mark.parametrize("level", [0, 17, 83, 102, 255])
+def test_a_reference_of_one_colour(shape, level):
+    noise = np.random.default_rng(0).random(shape)
+    assert sharpness(noise, np.full(shape, level / 255)) is None
 
 
 def test_pictures_of_two_sizes_are_refused():

@@ -13,6 +13,7 @@ from lowrank_sr.pictures.metrics import fidelity, ssim
 from lowrank_sr.pictures.niqe import niqe
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.pictures.sharpness import sharpness
+from lowrank_sr.resources import IMAGES
 from lowrank_sr.study.measure import (
     ablation,
     crops,
@@ -105,7 +106,7 @@ def test_colours_are_matched():
 
 
 def test_quality_beside_the_dense_network_and_by_itself(root, tmp_path):
-    high = read_image("data/images/chelsea.png").pixels[50:258, 100:308]  # two blocks of NIQE a side
+    high = read_image(IMAGES / "chelsea.png").pixels[50:258, 100:308]  # two blocks of NIQE a side
     low = imresize(high, 1 / 4)
     study = replace(opened(root, tmp_path), pictures=(("cat", Image(low), Image(high)),))
     small, dense = networks.network(study, SVD_KERNEL), study.net.with_method("winograd")

@@ -69,7 +69,7 @@ def of_network(study: Study, net: RRDBNet) -> Quality:
     """Of a network, as `evaluate` reports it; once for networks with the same layers and method."""
     known, key = _measured.setdefault(study, {}), (digest(net), net.method)
     if key not in known:
-        dense = None if digest(net) == digest(study.net) else dense_pictures(study)
+        dense = None if key[0] == digest(study.net) else dense_pictures(study)
         known[key] = _quality(study, lambda low: enlarge(net, low), dense)
     return known[key]
 

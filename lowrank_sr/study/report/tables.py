@@ -91,7 +91,7 @@ def _quality(of: Quality) -> list[str]:
 
 
 def beside_dense(results: Results) -> Table:
-    """How near each network's pictures are to the dense network's, and how natural and sharp they are."""
+    """How near each network's pictures are to the dense network's, how natural, and how sharp beside it."""
     every = {"bicubic": results.bicubic, "the dense network": results.quality[REFERENCE]}
     every |= {technique.label: of for technique, of in results.quality.items() if technique.form}
     every |= {technique.label: tuned.quality for technique, tuned in results.tuned.items()}
