@@ -11,9 +11,9 @@ After a factorisation it wins back what the factors lost: they were fitted layer
 (Lebedev et al. 2014, section 4, fine-tune CP so).
 
 A few crops of the photographs are always the same. Every CHECK steps the *fidelity* of the network to its target is
-measured on them, the PSNR between the two. Where it is below that of the network that went in, the steps since the last
-check are taken back and the rate is halved. So a run never ends below where it began, whatever the network, and the
-rate finds itself.
+measured on them, the PSNR between the two. Where it is below what it was before the first of these steps, the steps
+since the last check are taken back and the rate is halved. So a run never ends below where it began, whatever the
+network, and the rate finds itself.
 """
 
 import math
@@ -55,6 +55,7 @@ class State(NamedTuple):
     seconds: float = 0.0  # spent in all
     loss: float = math.nan  # of the last step on its crops, or of the last part in its metric
     fidelity: float = math.nan  # at the last check, in dB
+    floor: float = math.nan  # fidelity before the first step of all layers
     parts: int = 0  # that were trained alone: the blocks, and the layers after them
     alone: float = 0.0  # seconds spent on them
     checked: bool = True  # whether a run may go on from here
@@ -162,6 +163,8 @@ def training(
                 yield state
         if not state.nearer:
             state = with_first_weights(state)._replace(fidelity=check.start)
+    if state.muon.steps == 0:
+        state = state._replace(floor=state.fidelity if state.parts else check.start)
     yield from _all_together(net, pictures, teacher, _length_together(state, length, net, teacher), check, state)
 
 
@@ -224,7 +227,7 @@ def _all_together(
             state = state._replace(muon=after, loss=loss, checked=False, nearer=False)
             if after.steps % CHECK == 0 or after.steps == 1:
                 fidelity = check.fidelity(after)
-                better = fidelity >= check.start
+                better = fidelity >= state.floor
                 state = state._replace(fidelity=fidelity, checked=True, nearer=better)
                 good = state if better else good
         if not better:
@@ -233,7 +236,7 @@ def _all_together(
         yield state
     if not state.checked:
         end = state._replace(fidelity=check.fidelity(state.muon), checked=True, nearer=True)
-        yield end if end.fidelity >= check.start else good._replace(seconds=state.seconds)
+        yield end if end.fidelity >= end.floor else good._replace(seconds=state.seconds)
 
 
 class _Target:

@@ -28,6 +28,7 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {
     "seconds": float,
     "loss": float,
     "fidelity": float,
+    "floor": float,
     "rate": float,
     "parts": int,
     "alone": float,

@@ -9,6 +9,7 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.errors import InputError
 from lowrank_sr.training import finetune as loop
+from lowrank_sr.training import parts
 from lowrank_sr.training.crops import photographs
 from lowrank_sr.training.finetune import first_state, training
 from lowrank_sr.training.length import Length
@@ -114,6 +115,18 @@ def test_steps_that_lead_away_are_taken_back(net, monkeypatch):
     check = loop._Check(net, start.first, photographs(PICTURES, 4, 8, False), None, 0)
     assert check.fidelity(states[-1].muon) >= check.start
     assert np.isfinite(states[-1].muon.average).all()
+
+
+def test_steps_of_all_layers_do_not_fall_behind_what_the_parts_reached(net, monkeypatch):
+    monkeypatch.setattr(loop, "RATE_AFTER_PARTS", 100.0)
+    small = lsr.compress(net, rank=2, images=())
+    states = list(run_of(small, net, steps=4))
+    after_parts = next(state for state in states if state.parts == parts.count(net.architecture))
+    check = loop._Check(small, states[-1].first, photographs(PICTURES, 4, 8, True), net, 0)
+    assert after_parts.nearer
+    assert after_parts.fidelity > check.start
+    assert states[-1].floor == after_parts.fidelity == pytest.approx(check.fidelity(after_parts.muon))
+    assert check.fidelity(states[-1].muon) >= after_parts.fidelity
 
 
 def test_a_loss_that_is_not_finite_is_a_step_taken_back(net, monkeypatch):
