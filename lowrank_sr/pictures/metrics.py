@@ -9,6 +9,7 @@ from scipy.ndimage import correlate1d
 from lowrank_sr.errors import InputError
 
 _PEAK = 255.0
+LUMA_ROUNDING = 1e-9  # of luma 0..255: far above float64's, far below 1, which is the least that luma differs by
 SSIM_WINDOW = 11  # pixels a side, of a Gaussian window with this sigma
 _SSIM_SIGMA = 1.5
 _SSIM_C1 = (0.01 * _PEAK) ** 2

@@ -33,14 +33,13 @@ from scipy.ndimage import correlate1d
 from scipy.special import gamma
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.metrics import eight_bit
+from lowrank_sr.pictures.metrics import LUMA_ROUNDING, eight_bit
 from lowrank_sr.pictures.resize import imresize
 
 _PRISTINE = Path(__file__).with_name("niqe_pristine.npz")  # the authors' numbers: data/README.md
 BLOCK = 96  # pixels a side, of the pristine model
 _SIGMA = 7 / 6
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
-_ROUNDING = 1e-9  # of luma 0..255: far above float64's, far below 1, which is the least that luma differs by
 _ALPHAS = np.arange(200, 10001) / 1000  # that are tried, as the authors do
 
 
@@ -106,7 +105,7 @@ def _normalised(y: np.ndarray) -> np.ndarray:
     mean = _window_mean(y)
     deviation = np.sqrt(np.abs(_window_mean(y * y) - mean**2))
     difference = y - mean
-    return np.where(np.abs(difference) < _ROUNDING, 0.0, difference / (deviation + 1))
+    return np.where(np.abs(difference) < LUMA_ROUNDING, 0.0, difference / (deviation + 1))
 
 
 def _window_mean(x: np.ndarray) -> np.ndarray:

@@ -18,10 +18,9 @@ import scipy.fft
 from scipy.signal.windows import hann
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.pictures.metrics import eight_bit
+from lowrank_sr.pictures.metrics import LUMA_ROUNDING, eight_bit
 
 FINE = 0.25  # cycles a pixel
-_ROUNDING = 1e-9  # of luma 0..255: far above float64's, far below 1, which is the least that luma differs by
 
 
 def sharpness(picture: np.ndarray, reference: np.ndarray) -> float | None:
@@ -53,7 +52,7 @@ def _share_of_fine(picture: np.ndarray) -> float:
     height, width = y.shape
     window = np.outer(hann(height, sym=False), hann(width, sym=False))
     mean = np.vdot(window, y) / window.sum()  # its spectrum leaks into the lowest frequencies
-    difference = np.where(np.abs(y - mean) < _ROUNDING, 0.0, y - mean)
+    difference = np.where(np.abs(y - mean) < LUMA_ROUNDING, 0.0, y - mean)
     power = np.square(np.abs(scipy.fft.fft2(window * difference)))
     frequency = np.hypot(*np.ix_(scipy.fft.fftfreq(height), scipy.fft.fftfreq(width)))
     total = float(power.sum())
