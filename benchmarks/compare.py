@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from noise_factors import factorised, wholly_factorised
 from peers import PEERS
 
 import lowrank_sr as lsr
@@ -33,7 +34,6 @@ from lowrank_sr.machine.threads import limited, thread_count
 from lowrank_sr.machine.timing import interleaved
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.resources import DEFAULT_NETWORK, NETWORKS
-from lowrank_sr.study.measure.full_size import factorised, wholly_factorised
 from lowrank_sr.study.measure.speed import noise, quartiles, ratios
 from lowrank_sr.study.technique import DIRECT
 from lowrank_sr.text import progress, table

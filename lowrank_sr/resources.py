@@ -20,6 +20,7 @@ NETWORKS = {
 """The bundled networks, and in a few words what each is for."""
 
 DEFAULT_NETWORK = "realesrgan-x4plus"
+IN_LOW_RANK = {DEFAULT_NETWORK: "realesrgan-x4plus-svd"}  # of bundled networks those that are one in low rank, as well
 SMALL_NETWORK = "psnr-small"
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import lowrank_sr as lsr
 from lowrank_sr.factors import pair_kernel
 from lowrank_sr.lowrank import svd
-from lowrank_sr.study.settings import open_study
+from lowrank_sr.study.settings import open_studies
 
 METHODS = ["direct", "im2col", "winograd", "svd", "cp"]
 
@@ -27,4 +27,5 @@ def arguments(root, output, *more):
 
 
 def opened(root, folder, weights="tiny.npz", methods=("direct", "svd"), seed=0, photos=None):
-    return open_study(folder, root / weights, root / "pictures", True, False, methods, seed, photos)
+    (study,) = open_studies(folder, [root / weights], root / "pictures", True, methods, seed, photos)
+    return study

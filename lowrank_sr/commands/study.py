@@ -17,7 +17,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
 from lowrank_sr.study.report import style, tables
 from lowrank_sr.study.run import study
-from lowrank_sr.study.settings import open_study
+from lowrank_sr.study.settings import open_studies
 from lowrank_sr.study.technique import FORMS
 from lowrank_sr.text import say, table
 
@@ -34,8 +34,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="report.html, report.md, results.json and figures; an interrupted study goes on (default: %(default)s)",
     )
-    defaults = f"(default: {DEFAULT_NETWORK}, with --quick {SMALL_NETWORK})"
-    parser.add_argument("--weights", type=given_path, metavar="W", help=f"{NETWORK_HELP} {defaults}")
+    defaults = f"(default: {DEFAULT_NETWORK} and, as the control that was trained for PSNR, {SMALL_NETWORK})"
+    parser.add_argument(
+        "--weights",
+        type=given_path,
+        nargs="+",
+        default=[],
+        metavar="W",
+        help=f"networks, each {NETWORK_HELP} {defaults}",
+    )
     parser.add_argument("--data", type=given_path, metavar="FOLDER", help=DATA_HELP)
     parser.add_argument(
         "--photos",
@@ -43,8 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="high-resolution photographs: fine-tune networks on them, too, 20 minutes each (with --quick one)",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: a few minutes")
-    parser.add_argument("--full-size", action="store_true", help="time ESRGAN's 23 blocks too, with random weights")
+    parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: 3 minutes")
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -65,8 +71,11 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("--cluster: the workers of a study need its folder: expected --shared-files with it")
     style.need("matplotlib", "jinja2")
     with open_pool(options) as pool:
-        given = options.weights, options.data, options.quick, options.full_size, options.methods, options.seed
-        report = study(open_study(options.output, *given, options.photos), options.fresh, pool)
-    say(table(*tables.table1(report.results)))
-    say("\n".join(["", *(f"{claim.claim}: {claim.measured.verdict}" for claim in report.claims), ""]))
+        given = options.weights, options.data, options.quick, options.methods, options.seed, options.photos
+        report = study(open_studies(options.output, *given), options.output, options.fresh, pool)
+    for chapter in report.chapters:
+        say(f"{chapter.settings.weights}\n")
+        say(table(*tables.table1(chapter.results)))
+        judged = (f"{claim.claim}: {claim.measured.verdict}: {claim.measured.short}" for claim in chapter.claims)
+        say("\n".join(["", *judged, ""]))
     say(options.output / "report.html")

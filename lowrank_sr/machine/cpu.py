@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
+import scipy
 from llvmlite import binding
 from numba import config
 from numba.core import codegen
@@ -61,6 +62,7 @@ def describe() -> dict:
         "system": platform.platform(),
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "scipy": scipy.__version__,
         "numba": numba.__version__,
         "lowrank_sr": __version__,
         "kernels": kernels_digest(),

@@ -11,7 +11,7 @@ from typing import Any
 
 from lowrank_sr.study.technique import BY_NAME, Technique
 
-FORMAT = 4  # of results.json: a study does not go on from a file of another format
+FORMAT = 5  # of results.json: a study does not go on from a file of another format
 FLAT = "flat"  # in `Annotated[Quality, FLAT]`
 
 

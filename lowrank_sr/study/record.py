@@ -6,7 +6,7 @@ measured from, so that what has changed is measured again, and of what it found,
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +16,6 @@ from lowrank_sr.files import finite, write_json
 from lowrank_sr.study.encoding import FORMAT, decode, encode
 from lowrank_sr.study.measure.ablation import Ablated, Alone
 from lowrank_sr.study.measure.crops import Crop
-from lowrank_sr.study.measure.full_size import FullSizeTime
 from lowrank_sr.study.measure.layers import LayerTimes, Sgemm
 from lowrank_sr.study.measure.memory import Memory
 from lowrank_sr.study.measure.networks import Training
@@ -24,6 +23,7 @@ from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
 from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, StageTimes, Timing
 from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
+from lowrank_sr.study.origin import origin
 from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, IM2COL, REFERENCE, SVD_KERNEL, Technique
 from lowrank_sr.text import complain
 
@@ -49,7 +49,8 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a study measures; `layers` by the layer's name, `repeats` the times of some techniques again.
+    """Everything that a study measures of a network; `layers` by the layer's name, `repeats` the times of some
+    techniques again, `blurs` the dense network's pictures blurred, by the standard deviation in pixels.
 
     What is fine-tuned stands apart, under `tuned` and `stages`: nothing else depends on whether there are photographs.
     """
@@ -63,6 +64,7 @@ class Results:
     truncations: tuple[TruncationPoint, ...]
     limits: tuple[LimitPoint, ...]
     bicubic: Quality
+    blurs: dict[str, Quality]
     quality: dict[Technique, Quality]
     times: dict[Technique, SpeedAndSize]
     repeats: dict[Technique, Speed]
@@ -70,7 +72,6 @@ class Results:
     crop: Crop
     sgemm: Sgemm
     layers: dict[str, LayerTimes]
-    full_size: dict[Technique, FullSizeTime]
     tuned: dict[Technique, Tuned]
     stages: dict[Technique, Speed]
 
@@ -93,6 +94,15 @@ class Step(NamedTuple):
 
     inputs: str
     found: Any
+
+
+class Part(NamedTuple):
+    """What results.json holds of one network: what it was measured with, and what was found."""
+
+    identity: dict[str, str]
+    settings: dict[str, Any]
+    steps: dict[str, Step]
+    claims: Sequence[object] = ()
 
 
 def assemble(steps: dict[str, Any]) -> Results:
@@ -121,6 +131,7 @@ def assemble(steps: dict[str, Any]) -> Results:
         truncations=tuple(group(TruncationPoint, "truncation/").values()),
         limits=tuple(group(LimitPoint, "limit/").values()),
         bicubic=decode(Quality, steps["quality/bicubic"]),
+        blurs=group(Quality, "blur/"),
         quality=quality,
         times=times,
         repeats=by_technique(Speed, "self-check/"),
@@ -128,17 +139,16 @@ def assemble(steps: dict[str, Any]) -> Results:
         crop=decode(Crop, steps["crop"]),
         sgemm=decode(Sgemm, steps["sgemm"]),
         layers=group(LayerTimes, "layer/"),
-        full_size=by_technique(FullSizeTime, "full size/"),
         tuned=tuned,
         stages=decode(StageTimes, steps["stages"]).techniques if "stages" in steps else {},
     )
 
 
-def read(path: Path, identity: dict[str, str]) -> dict[str, Step]:
-    """The steps in `path` by name, but for those that have been edited; none where there is no such file.
+def read(path: Path, identities: Mapping[str, dict[str, str]]) -> dict[str, Part]:
+    """What `path` holds of each network, but for steps that have been edited; nothing where there is no such file.
 
     A file that cannot be understood is renamed, and one sentence says so, as one does for every step left out. Raises
-    InputError where the file cannot be read, or is of a study of another `identity`.
+    InputError where the file cannot be read, or holds one of the networks `identities` with another identity.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -150,26 +160,47 @@ def read(path: Path, identity: dict[str, str]) -> dict[str, Step]:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         content = json.loads(text)
-        version, theirs = content["format"], dict(content.get("identity", {}))
-        steps = {name: (dict(content.get("keys", {}).get(name, {})), found) for name, found in content["steps"].items()}
+        ours = content["format"] == FORMAT
+        found = {name: _parsed(part) for name, part in content["networks"].items()} if ours else {}
     except (ValueError, KeyError, TypeError, AttributeError):
         complain(f"{path}: is damaged: it is kept as {set_aside(path).name}, and the study starts anew")
         return {}
-    differences = [f"{key} {theirs.get(key)}, here {ours}" for key, ours in identity.items() if theirs.get(key) != ours]
-    if version != FORMAT:
-        differences = ["it is of another version of lowrank-sr"]
-    if differences:
-        raise InputError(
-            f"{path.parent} holds another study: {'; '.join(differences)}: expected another folder, or --fresh, which "
-            f"keeps its {path.name} under another name"
-        )
-    known = {}
-    for name, (key, found) in steps.items():
-        if key.get("found") == digest(found):
-            known[name] = Step(str(key.get("inputs")), found)
+    if not ours:
+        raise _another(path, "it is of another version of lowrank-sr")
+    for name, (part, _) in found.items():
+        theirs, own = part.identity, identities.get(name, {})
+        differences = [
+            f"{key} {theirs.get(key)}, here {value}" for key, value in own.items() if theirs.get(key) != value
+        ]
+        if differences:
+            raise _another(path, "; ".join(differences))
+    return {name: _unchanged(path, name, *each) for name, each in found.items()}
+
+
+def _parsed(part: dict[str, Any]) -> tuple[Part, dict[str, str]]:
+    """What the file says of a network, and its steps' digests of what they found."""
+    keys = {step: dict(key) for step, key in part["keys"].items()}
+    steps = {step: Step(str(keys.get(step, {}).get("inputs")), found) for step, found in part["steps"].items()}
+    found = {step: str(key.get("found")) for step, key in keys.items()}
+    return Part(dict(part["identity"]), dict(part["settings"]), steps, list(part["claims"])), found
+
+
+def _unchanged(path: Path, name: str, part: Part, digests: dict[str, str]) -> Part:
+    """`part` but for the steps that are not as they were written."""
+    kept = {}
+    for step, of in part.steps.items():
+        if digests.get(step) == digest(of.found):
+            kept[step] = of
         else:
-            complain(f"{path}: the step {name!r} has been changed: it is measured again")
-    return known
+            complain(f"{path}: the step {step!r} of {name} has been changed: it is measured again")
+    return part._replace(steps=kept)
+
+
+def _another(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path.parent} holds another study: {why}: expected another folder, or --fresh, which keeps its {path.name} "
+        "under another name"
+    )
 
 
 def set_aside(path: Path) -> Path:
@@ -188,27 +219,25 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(finite(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write(
-    path: Path,
-    identity: dict[str, str],
-    settings: dict[str, Any],
-    machine: dict[str, Any],
-    steps: dict[str, Step],
-    claims: Sequence[object] = (),
-) -> None:
-    """Write the `steps` and what they belong to; raises InputError where `path` cannot be written.
+def write(path: Path, machine: dict[str, Any], parts: Mapping[str, Part]) -> None:
+    """Write what is known of each network; raises InputError where `path` cannot be written.
 
     Whatever depends on the clock or on the machine stands under keys named `measured`, but for the quality of
     fine-tuned networks: how far their training comes in its minutes depends on the machine.
     """
     content = {
         "format": FORMAT,
-        "identity": identity,
-        "settings": settings,
-        "measured": {"machine": machine},
-        "steps": {name: step.found for name, step in steps.items()},
-        "keys": {name: {"inputs": step.inputs, "found": digest(step.found)} for name, step in steps.items()},
+        "measured": {**origin(), "machine": machine},
         "poster": encode(POSTER),
-        "claims": encode(claims),
+        "networks": {
+            name: {
+                "identity": part.identity,
+                "settings": part.settings,
+                "claims": encode(part.claims),
+                "steps": {step: of.found for step, of in part.steps.items()},
+                "keys": {step: {"inputs": of.inputs, "found": digest(of.found)} for step, of in part.steps.items()},
+            }
+            for name, part in parts.items()
+        },
     }
     write_json(path, content)

@@ -14,7 +14,6 @@ from lowrank_sr.study.encoding import decode, encode
 from lowrank_sr.study.measure import (
     ablation,
     crops,
-    full_size,
     layers,
     memory,
     networks,
@@ -25,9 +24,8 @@ from lowrank_sr.study.measure import (
 )
 from lowrank_sr.study.report import figures, page
 from lowrank_sr.study.report.claims import judge
-from lowrank_sr.study.report.page import Report
+from lowrank_sr.study.report.page import Chapter, Report
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import DIRECT, FITTED
 from lowrank_sr.text import complain, progress
 
 
@@ -42,8 +40,8 @@ class Measurement(NamedTuple):
 Todo = Mapping[str, Measurement]  # by the name of the step
 
 
-def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
-    """Run a study into its folder: results.json, report.html, report.md, figures/, crops/ and networks/.
+def study(parts: Sequence[Study], folder: Path, fresh: bool = False, pool: Pool | None = None) -> Report:
+    """Run a study into `folder`: results.json, report.html, report.md, figures/, and a folder for each network's part.
 
     Steps that an earlier run with the same settings, files, machine and code has left there are not computed again.
     With `fresh` they are, and that run's results.json is kept under another name. The steps that take no times are
@@ -52,36 +50,50 @@ def study(work: Study, fresh: bool = False, pool: Pool | None = None) -> Report:
     Raises InputError for a folder that holds another study or cannot be written to; KeyboardInterrupt, saying how to go
     on, when interrupted.
     """
-    folder = work.folder
-    path, settings, machine = folder / "results.json", work.settings.describe(), cpu.describe()
+    path, machine = folder / "results.json", cpu.describe()
     if fresh and path.exists():
         complain(f"{path}: kept as {record.set_aside(path).name}")
-    todo, known = steps(work), _known(work, path)
-    inputs = {name: record.digest([work.identity, name, step.uses]) for name, step in todo.items()}
-    same = {name: known[name] for name in todo if name in known and known[name].inputs == inputs[name]}
-    done = _without_lost(work, todo, same)
-    others = {name: step for name, step in known.items() if name not in todo}  # of methods that are not asked for now
+    every = {part.settings.weights: (part, steps(part)) for part in parts}
+    known = record.read(path, {name: part.identity for name, (part, _) in every.items()})
+    done = {
+        name: _usable(part, todo, known[name].steps) if name in known else {} for name, (part, todo) in every.items()
+    }
 
-    def write(claims: Sequence[object] = ()) -> None:
-        ordered = {name: done[name] for name in todo if name in done} | others
-        record.write(path, work.identity, settings, machine, ordered, claims)
+    def write(claims: Mapping[str, Sequence[object]]) -> None:
+        """Networks and methods that are not asked for now keep what is known of them."""
+        written = dict(known)
+        for name, (part, todo) in every.items():
+            ordered = {step: done[name][step] for step in todo if step in done[name]}
+            others = {step: of for step, of in known[name].steps.items() if step not in todo} if name in known else {}
+            settings = part.settings.describe()
+            written[name] = record.Part(part.identity, settings, ordered | others, claims.get(name, ()))
+        record.write(path, machine, written)
 
-    missing = [name for name in todo if name not in done]
+    total = sum(len(todo) for _, todo in every.values())
     try:
-        with progress(len(todo), "study", "step") as bar:
-            bar.update(len(done))
-            for name, found in measured(work, todo, missing, pool, bar.set_description):
-                done[name] = record.Step(inputs[name], found)
-                write()
-                bar.update()
+        with progress(total, "study", "step") as bar:
+            bar.update(sum(map(len, done.values())))
+            for name, (part, todo) in every.items():
+                missing = [step for step in todo if step not in done[name]]
+                describe = partial(_describe, bar, name)
+                for step, found in measured(part, todo, missing, pool, describe):
+                    done[name][step] = record.Step(_inputs(part, step, todo), found)
+                    write({})
+                    bar.update()
     except KeyboardInterrupt as interruption:  # which knows its signal
-        kept = f"{len(done)} of {len(todo)} steps are in {path}: the same command goes on from there"
+        kept = f"{sum(map(len, done.values()))} of {total} steps are in {path}: the same command goes on from there"
         interruption.args = (f"interrupted: {kept}",)
         raise
-    results = record.assemble({name: done[name].found for name in todo})
-    report = Report(work.settings, machine, results, judge(results))
-    write(report.claims)
-    figures.write(results, folder)
+    chapters = []
+    for name, (part, todo) in every.items():
+        results = record.assemble({step: done[name][step].found for step in todo})
+        chapters.append(Chapter(part.settings, results, judge(results)))
+    report = Report(machine, chapters)
+    write({chapter.settings.weights: chapter.claims for chapter in chapters})
+    for chapter in chapters:
+        own = folder / chapter.slug
+        figures.write(figures.figures_of(chapter.results, own), own)
+    figures.write(figures.of_all({chapter.settings.weights: chapter.results for chapter in chapters}), folder)
     page.write(report, folder)
     return report
 
@@ -109,14 +121,23 @@ def measure_step(study: Study, name: str) -> Any:
     return encode(steps(study)[name].measure())
 
 
-def _known(study: Study, path: Path) -> dict[str, record.Step]:
-    """The steps in `path`, but for that of the details where one of their files is not as it was written."""
-    known = record.read(path, study.identity)
-    file = crops.changed(decode(crops.Crop, known["crop"].found), study.folder) if "crop" in known else None
+def _describe(bar: Any, network: str, step: str) -> None:
+    bar.set_description(f"{network}: {step}")
+
+
+def _inputs(study: Study, step: str, todo: Todo) -> str:
+    """The digest of what a step is measured from."""
+    return record.digest([study.identity, step, todo[step].uses])
+
+
+def _usable(study: Study, todo: Todo, known: dict[str, record.Step]) -> dict[str, record.Step]:
+    """What of the `known` steps need not be measured again: their inputs are the same, and their files as written."""
+    same = {step: known[step] for step in todo if step in known and known[step].inputs == _inputs(study, step, todo)}
+    file = crops.changed(decode(crops.Crop, same["crop"].found), study.folder) if "crop" in same else None
     if file is not None:
         complain(f"{study.folder / file}: is missing or has been changed: the details are made again")
-        del known["crop"]
-    return known
+        del same["crop"]
+    return _without_lost(study, todo, same)
 
 
 def _without_lost(study: Study, todo: Todo, done: dict[str, record.Step]) -> dict[str, record.Step]:
@@ -153,12 +174,14 @@ def steps(study: Study) -> dict[str, Measurement]:
     add("network", spectra.describe, study.net)
     add("condition numbers", spectra.condition_numbers, study.net)
     add("quality/bicubic", quality.bicubic, study, anywhere=True)
+    for sigma in extent.blurs:
+        add(f"blur/{sigma:g}", quality.of_blur, study, sigma, anywhere=True)
     for each in study.techniques:
         add(f"quality/{each.name}", quality.of_technique, study, each, anywhere=True)
     for each in study.techniques:
         add(f"time/{each.name}", speed.of_technique, study, each)
     for form in (form for form in study.forms if form in extent.ablated):
-        for combination in ablation.combinations(study):
+        for combination in extent.combinations:
             add("/".join(("ablation", form, *combination)), ablation.ablated, study, form, *combination, anywhere=True)
     for each, value in sweeps.speedups(study):
         add(f"speed-up/{each.name}/{value:g}", sweeps.at_speedup, study, each, value)
@@ -177,9 +200,8 @@ def steps(study: Study) -> dict[str, Measurement]:
     add("sgemm", layers.sgemm, study)
     for name, area in layers.distinct(study.net).items():
         add(f"layer/{name}", layers.layer_times, study, name, area, uses=[*study.settings.methods, "in their block"])
-    for each in full_size.techniques(study) if study.settings.full_size else ():
-        add(f"full size/{each.name}", full_size.of_technique, study, each)
+    again = {technique for technique, speedup in sweeps.speedups(study) if speedup == networks.TABLE1_SPEEDUP}
     for each in study.techniques:
-        if not (each.factors == FITTED and each.method == DIRECT):  # the sweep of speed-ups times those again
+        if each not in again:  # which the sweep of speed-ups times
             add(f"self-check/{each.name}", speed.again, study, each)
     return todo

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,83 +18,40 @@ from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.pictures.images import Image, images_in
 from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.reading import PictureFile
-from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, SMALL_NETWORK, weights_file
+from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, IN_LOW_RANK, SMALL_NETWORK, weights_file
+from lowrank_sr.study.extent import Extent, extent_of
 from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
 from lowrank_sr.text import progress
 from lowrank_sr.training import finetune
-from lowrank_sr.training.folder import MOST_PHOTOGRAPHS, choose
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much a full study measures: sides are of square pictures at low resolution, in pixels."""
-
-    pictures: int | None = None  # enlarged, the smallest ones, at most; None for all
-    calibration: int | None = None  # crops of the bundled pictures to calibrate on; None for all
-    rounds: int = 7
-    side: int = 96
-    memory_sides: tuple[int, ...] = (32, 64, 96, 128, 256)
-    speedups: tuple[float, ...] = (1.5, 2, 3, 4, 6)  # theoretical, of the whole network, for factors of the kernels
-    fitted_speedups: tuple[float, ...] = (1.5, 2, 3, 4, 6)  # the same for fitted factors, which take longer to compute
-    block_speedups: tuple[float, ...] = (1.25, 1.5, 2)  # the same for factors of the kernels of the dense blocks alone
-    ablated: tuple[str, ...] = ("svd", "cp")  # the forms of the ablation
-    every_combination: bool = True  # of ranks, layers and factors, or only those that say where the loss comes from
-    every_layer_alone: bool = True  # or only those outside the dense blocks
-    marked: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1)  # fractions of the layers that a threshold marks
-    condition: tuple[float, ...] = (2, 4, 8, 16, 32)  # condition numbers to truncate at
-    dropped: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)  # fractions of all singular values that are below a limit
-    layer_side: int = 96
-    layer_speedups: tuple[float, ...] = (2, 4)  # theoretical, of a layer
-    full_side: int = 64  # for ESRGAN's 23 blocks
-    photographs: int = MOST_PHOTOGRAPHS  # to fine-tune on, at most
-    minutes: float = 20  # of fine-tuning, each network
-
-
-FULL = Extent()
-QUICK = Extent(
-    pictures=2,
-    calibration=2,
-    rounds=3,
-    side=48,
-    memory_sides=(24, 48),
-    speedups=(2,),
-    fitted_speedups=(2,),
-    block_speedups=(),  # the unmarked layers in Table 1 are about those of the blocks
-    ablated=("svd",),
-    every_combination=False,
-    every_layer_alone=False,
-    marked=(0.1, 1),
-    condition=(4, 16),
-    dropped=(0.5, 0.9),
-    layer_side=32,
-    layer_speedups=(2,),
-    full_side=32,
-    photographs=50,
-    minutes=1,
-)
+from lowrank_sr.training.folder import choose
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What results.json says of a study: names and numbers, no paths of this machine."""
+    """What results.json says of a network in a study: names and numbers, no paths of this machine."""
 
     weights: str
     data: str
     quick: bool
-    full_size: bool
+    extent: Extent
     methods: tuple[str, ...]  # dense methods and low-rank forms, in the order of the report
     seed: int
     pictures: tuple[str, ...]
     photos: str | None = None  # the folder of the photographs to fine-tune on, where there are some
 
     @property
-    def extent(self) -> Extent:
-        """How much is measured."""
-        return QUICK if self.quick else FULL
+    def in_low_rank(self) -> str | None:
+        """The name of the bundled network that is this one in low rank, where there is one and SVD is compared."""
+        return IN_LOW_RANK.get(self.weights) if "svd" in self.methods else None
+
+    @property
+    def slug(self) -> str:
+        """The name of the network's folder, and what its ids on the page begin with."""
+        return re.sub(r"[^\w-]+", "-", Path(self.weights).stem)
 
     def describe(self) -> dict[str, Any]:
         """The settings for results.json, the pictures by their names; nothing about fine-tuning where there is none."""
-        described = {name: value for name, value in asdict(self).items() if name != "pictures"}
+        described = {name: value for name, value in asdict(self).items() if name not in ("pictures", "extent")}
         described |= asdict(self.extent) | {"pictures": self.pictures}
         left_out = ("photos", "photographs", "minutes") if self.photos is None else ()
         return {name: value for name, value in described.items() if name not in left_out}
@@ -108,13 +66,13 @@ class TrainingSet(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What every step reads."""
+    """What every step that measures one network reads."""
 
     net: RRDBNet
     pictures: tuple[tuple[str, Image, Image], ...]  # name, low resolution, high resolution
     settings: Settings
     identity: dict[str, str]
-    folder: Path
+    folder: Path  # of this network, inside that of the study
     training_set: TrainingSet | None = None  # None for a study without fine-tuning
 
     @property
@@ -140,7 +98,8 @@ class Study:
     @property
     def techniques(self) -> tuple[Technique, ...]:
         """What Table 1 and the figures compare, direct convolution first."""
-        return compared(self.settings.methods)
+        every = compared(self.settings.methods, self.settings.in_low_rank is not None)
+        return tuple(technique for technique in every if technique.name not in self.extent.left_out)
 
     @property
     def finetuned(self) -> tuple[Technique, ...]:
@@ -148,21 +107,20 @@ class Study:
         return () if self.training_set is None else finetuned(self.settings.methods)
 
 
-def open_study(
+def open_studies(
     folder: Path,
-    weights: Path | None,
+    weights: Sequence[Path],
     data: Path | None,
     quick: bool,
-    full_size: bool,
     methods: Sequence[str] | None,
     seed: int,
     photos: Path | None = None,
-) -> Study:
-    """Read the network and the pictures of a study, look at its photographs, and make its folder.
+) -> list[Study]:
+    """Read the networks and the pictures of a study, look at its photographs, and make its folder; a part a network.
 
-    Without `weights` a quick study takes the small bundled network, another the default one; without `methods` it
-    compares all. `photos` is a folder of high-resolution photographs to fine-tune networks on. Raises InputError for
-    any of these that cannot be used.
+    Without `weights` these are the default network and, as the control that was trained for PSNR, the small one;
+    without `methods` all are compared. `photos` is a folder of high-resolution photographs to fine-tune networks on.
+    Raises InputError for any of these that cannot be used.
     """
     known = (*METHODS, *FORMS)
     for name in methods or ():
@@ -172,12 +130,34 @@ def open_study(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
-    weights = weights or Path(SMALL_NETWORK if quick else DEFAULT_NETWORK)
-    net, source, extent = load(weights), Path(data or IMAGES), QUICK if quick else FULL
+    chosen = tuple(name for name in known if not methods or name in (*methods, DIRECT))
+    parts: dict[str, Study] = {}
+    for each in weights or (Path(DEFAULT_NETWORK), Path(SMALL_NETWORK)):
+        part = _open_study(folder, each, data, quick, chosen, seed, photos)
+        if part.settings.slug in parts:
+            raise InputError(f"{each}: another network of the study is called {part.settings.slug}, too: rename one")
+        parts[part.settings.slug] = part
+    for part in parts.values():
+        part.folder.mkdir(exist_ok=True)
+    return list(parts.values())
+
+
+def _open_study(
+    folder: Path,
+    weights: Path,
+    data: Path | None,
+    quick: bool,
+    methods: tuple[str, ...],
+    seed: int,
+    photos: Path | None,
+) -> Study:
+    """What is measured of one network."""
+    net, source = load(weights), Path(data or IMAGES)
     if net.scale == 1 or net.architecture.image_channels != 3:
         raise InputError(f"{weights}: expected a network that enlarges RGB pictures")
     if any(layer.rank is not None for layer in net.layers.values()):
         raise InputError(f"{weights}: is compressed already: expected a network of dense layers")
+    extent = extent_of(net, quick)
     pairs = _smallest(find_pairs(source), extent.pictures)
     pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in pairs)
     _check_pictures(source, pictures, net.scale)
@@ -186,13 +166,13 @@ def open_study(
         weights=Path(weights).name,
         data=source.name if data else "bundled",
         quick=quick,
-        full_size=full_size,
-        methods=tuple(name for name in known if not methods or name in (*methods, DIRECT)),
+        extent=extent,
+        methods=methods,
         seed=seed,
         pictures=tuple(name for name, _, _ in pictures),
         photos=None if photos is None else Path(photos).resolve().name,
     )
-    return Study(net, pictures, settings, identity(settings, weights, data), folder, training_set)
+    return Study(net, pictures, settings, identity(settings, weights, data), folder / settings.slug, training_set)
 
 
 def _smallest(pairs: list[Pair], count: int | None) -> list[Pair]:
@@ -241,8 +221,9 @@ def _open_training_set(photos: Path, most: int, scale: int, measured_on: Sequenc
 
 def identity(settings: Settings, weights: Path, data: Path | None) -> dict[str, str]:
     """What two runs must have in common to share a folder, in words for the reader who is told that they do not."""
+    used = [weights_file(name) for name in (weights, IN_LOW_RANK.get(settings.weights)) if name]
     return {
-        "weights": f"{settings.weights} ({_digest([weights_file(weights)])})",
+        "weights": f"{settings.weights} ({_digest(used)})",
         "data": f"{settings.data} ({_digest(images_in(data or IMAGES))})",
         "extent": "quick" if settings.quick else "full",
         "seed": str(settings.seed),

@@ -6,10 +6,26 @@ from lowrank_sr.conv.algorithms import METHODS
 
 DIRECT, WINOGRAD = "direct", "winograd"
 FORMS = ("svd", "cp")
-KERNEL, BIAS, FITTED, TUNED = "kernel", "bias", "fitted", "tuned"  # how factors are found; BIAS: a fitted bias alone
-ALL, BLOCKS, MARKED, UNMARKED = "all", "blocks", "marked", "unmarked"  # which layers are factorised
-_FACTORS = {KERNEL: "kernel", FITTED: "fitted", TUNED: "fine-tuned"}
-LAYERS = {ALL: "all layers", BLOCKS: "dense blocks", MARKED: "marked layers", UNMARKED: "unmarked layers"}
+# how factors are found; BIAS: a fitted bias alone; BUNDLED: as they come with the package
+KERNEL, BIAS, FITTED, TUNED, BUNDLED = "kernel", "bias", "fitted", "tuned", "bundled"
+# which layers are factorised
+ALL, BLOCKS, TAIL, MARKED, UNMARKED = "all", "blocks", "tail", "marked", "unmarked"
+# which ranks: every layer gives up the same share of its FLOPs, or they are where they cost the picture least
+UNIFORM, CHOSEN = "uniform", "chosen"
+FACTORS = {
+    KERNEL: "kernel",
+    BIAS: "kernel, bias fitted",
+    FITTED: "fitted",
+    TUNED: "fine-tuned",
+    BUNDLED: "bundled",
+}
+LAYERS = {
+    ALL: "all layers",
+    BLOCKS: "dense blocks",
+    TAIL: "layers behind the blocks",
+    MARKED: "marked layers",
+    UNMARKED: "unmarked layers",
+}
 
 
 @dataclass(frozen=True)
@@ -42,10 +58,11 @@ class Technique:
 
     `form` is None for dense layers, "svd" or "cp". `factors` minimise the error of the "kernel", or that of the layers'
     outputs on calibration pictures, "fitted", or come out of a training on photographs, "tuned", which begins with the
-    fitted ones; dense layers are as they are, or "tuned". `method` computes the dense layers, and the SVD
-    pairs directly or, where it is "winograd", by F(6, 3). `layers` are those of this form: "all" that can have it,
-    those in the dense "blocks", or the poster's recipe in its two readings: those whose condition number is above the
-    threshold of Figure 2, which is ours, "marked", or those below it, "unmarked".
+    fitted ones, or are those of the network's "bundled" low-rank form; dense layers are as they are, or "tuned".
+    `method` computes the dense layers, and the SVD pairs directly or, where it is "winograd", by F(6, 3). `layers` are
+    those of this form: "all" that can have it, those in the dense "blocks", those behind them, the "tail", or the
+    poster's recipe in its two readings: those whose condition number is above the threshold of Figure 2, which is ours,
+    "marked", or those below it, "unmarked".
     """
 
     form: str | None = None
@@ -75,7 +92,7 @@ class Technique:
         """The name in tables and figures: "SVD, fitted, F(6, 3)" or "SVD, kernel, marked layers"."""
         if self.form is None:
             return "dense, fine-tuned" if self.factors == TUNED else self.look.label
-        label = f"{_LOOKS[self.form, DIRECT].label}, {_FACTORS[self.factors]}"
+        label = f"{_LOOKS[self.form, DIRECT].label}, {FACTORS[self.factors]}"
         if self.layers != ALL:
             label += f", {LAYERS[self.layers]}"
         return label if self.method == DIRECT else f"{label}, F(6, 3)"
@@ -87,24 +104,31 @@ SVD_KERNEL = Technique("svd")
 SVD_FITTED = Technique("svd", FITTED)
 SVD_KERNEL_WINOGRAD = Technique("svd", method=WINOGRAD)
 SVD_FITTED_WINOGRAD = Technique("svd", FITTED, WINOGRAD)
+SVD_BUNDLED = Technique("svd", BUNDLED)
+SVD_BUNDLED_WINOGRAD = Technique("svd", BUNDLED, WINOGRAD)
 CP_KERNEL = Technique("cp")
 CP_FITTED = Technique("cp", FITTED)
 DENSE_TUNED = Technique(factors=TUNED)
 
 _DENSE = tuple(Technique(method=method) for method in METHODS)
 _LOW_RANK = (SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED)
-_OF_SOME_LAYERS = tuple(Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, MARKED, UNMARKED))
+_BUNDLED = (SVD_BUNDLED, SVD_BUNDLED_WINOGRAD)
+_OF_SOME_LAYERS = tuple(Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, TAIL, MARKED, UNMARKED))
 _TUNED = (DENSE_TUNED, *(Technique(form, TUNED) for form in FORMS))
-BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK, *_OF_SOME_LAYERS, *_TUNED)}
+BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK, *_BUNDLED, *_OF_SOME_LAYERS, *_TUNED)}
 
 
-def compared(methods: tuple[str, ...]) -> tuple[Technique, ...]:
-    """What Table 1 and the figures compare of some `methods` and forms: dense methods first, then low-rank forms."""
+def compared(methods: tuple[str, ...], bundled: bool = False) -> tuple[Technique, ...]:
+    """What Table 1 and the figures compare of some `methods` and forms: dense methods first, then low-rank forms.
+
+    `bundled` says whether the network's low-rank form comes with the package.
+    """
     dense = [technique for technique in _DENSE if technique.method in methods]
     forms = [form for form in FORMS if form in methods]
     low_rank = [each for form in forms for each in (Technique(form), *recipes(form), Technique(form, FITTED))]
-    both = [SVD_FITTED_WINOGRAD] if {"svd", WINOGRAD} <= set(methods) else []
-    return (*dense, *low_rank, *both)
+    pairs = [SVD_FITTED, *([SVD_BUNDLED] if bundled else [])] if "svd" in methods else []
+    by_winograd = [replace(each, method=WINOGRAD) for each in pairs] if WINOGRAD in methods else []
+    return (*dense, *low_rank, *pairs[1:], *by_winograd)
 
 
 def finetuned(methods: tuple[str, ...]) -> tuple[Technique, ...]:

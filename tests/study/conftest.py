@@ -1,18 +1,17 @@
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from example_results import METHODS as METHODS_OF_EXAMPLE
-from example_results import example
+from example_results import example, report_on
 from tiny_study import arguments, tiny_network
 
 from lowrank_sr.cli import main
-from lowrank_sr.machine import cpu
 from lowrank_sr.pictures.images import Image, read_image, write_image
+from lowrank_sr.study import extent
 from lowrank_sr.study.report import figures, page
-from lowrank_sr.study.report.claims import judge
-from lowrank_sr.study.report.page import Report
-from lowrank_sr.study.settings import Settings
+from lowrank_sr.training import finetune
 
 
 @pytest.fixture(scope="session")
@@ -37,22 +36,46 @@ def report(root):
 
 @pytest.fixture(scope="session")
 def results(report):
-    """The content of its results.json."""
-    return json.loads((report / "results.json").read_text(encoding="utf-8"))
+    """What its results.json holds of the network."""
+    return json.loads((report / "results.json").read_text(encoding="utf-8"))["networks"]["tiny.npz"]
 
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
-    """A folder with the report on the example's results, and what it was written from; its details are plain greys."""
+    """A folder with the report on the example's results, of two networks, and what it was written from.
+
+    Its details are plain greys.
+    """
     folder = tmp_path_factory.mktemp("written")
-    settings = Settings("tiny.npz", "pictures", True, True, METHODS_OF_EXAMPLE, 0, ("eye", "nose"))
-    report = Report(settings, cpu.describe(), example(), judge(example()))
-    (folder / "crops").mkdir()
-    for i, panel in enumerate((*report.results.crop.panels, *report.results.crop.tail)):
-        write_image(folder / panel.file, Image(np.full((32, 32, 3), (i + 1) / 8, np.float32)))
-    figures.write(report.results, folder)
+    report = report_on(example(), "tiny.npz", "control.npz")
+    tiny, results = folder / "tiny", report.chapters[0].results
+    (tiny / "crops").mkdir(parents=True)
+    for i, panel in enumerate((*results.crop.panels, *results.crop.tail)):
+        write_image(tiny / panel.file, Image(np.full((32, 32, 3), (i + 1) / 8, np.float32)))
+    figures.write(figures.figures_of(results, tiny), tiny)
+    shutil.copytree(tiny, folder / "control")  # of which the report says the same
+    figures.write(figures.of_all({chapter.settings.weights: chapter.results for chapter in report.chapters}), folder)
     page.write(report, folder)
     return folder, report
+
+
+@pytest.fixture
+def one_short_step(monkeypatch):
+    """A training of so few minutes is over after its first step, however fast that is."""
+    monkeypatch.setattr(extent, "QUICK", replace(extent.QUICK, minutes=1e-9))
+    monkeypatch.setattr(finetune, "CROPS", 2)
+    monkeypatch.setattr(finetune, "SIDE", 8)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with two photographs, and one that is too small."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = read_image("data/images/chelsea.png").pixels
+    for name, side in (("a", 40), ("b", 48), ("small", 20)):
+        write_image(folder / f"{name}.png", Image(np.ascontiguousarray(pixels[20 : 20 + side, 30 : 30 + side])))
+    return folder
 
 
 @pytest.fixture
@@ -61,14 +84,11 @@ def draw_only(monkeypatch):
 
     All of them take many times as long as what most tests of a study are about; `report` has them drawn.
     """
-    write, figures_of = figures.write, figures.figures_of
+    write = figures.write
 
     def limit(*names):
-        def write_some(results, folder):
-            with monkeypatch.context() as patch:
-                some = {name: draw for name, draw in figures_of(results, folder).items() if name in names}
-                patch.setattr(figures, "figures_of", lambda *_: some)
-                write(results, folder)
+        def write_some(draw, folder):
+            write({name: drawn for name, drawn in draw.items() if name in names}, folder)
 
         monkeypatch.setattr(figures, "write", write_some)
 

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from lowrank_sr.machine import cpu
 from lowrank_sr.machine.load import Load
 from lowrank_sr.study.encoding import encode
-from lowrank_sr.study.measure.ablation import COMBINATIONS, Ablated, Alone
+from lowrank_sr.study.extent import EVERY, QUICK
+from lowrank_sr.study.measure.ablation import Ablated, Alone
 from lowrank_sr.study.measure.crops import Crop, Panel
-from lowrank_sr.study.measure.full_size import FullSizeTime
 from lowrank_sr.study.measure.layers import LayerRow, LayerTimes, Sgemm
 from lowrank_sr.study.measure.memory import Memory, MemoryAt, Peak
 from lowrank_sr.study.measure.networks import Done, Training
@@ -22,6 +23,9 @@ from lowrank_sr.study.measure.sweeps import (
     TruncationPoint,
 )
 from lowrank_sr.study.record import Results, Tuned
+from lowrank_sr.study.report.claims import judge
+from lowrank_sr.study.report.page import Chapter, Report
+from lowrank_sr.study.settings import Settings
 from lowrank_sr.study.technique import (
     BLOCKS,
     CP_FITTED,
@@ -40,10 +44,11 @@ SIDE = 48
 QUIET = Load(0.0, 0.1, 0.0)
 
 
-def quality(psnr, ssim=0.8, matched=None, dense=False):
+def quality(psnr, ssim=0.8, fidelity=31.0, dense=False):
     measures = {"psnr_rgb": psnr, "ssim_rgb": ssim, "psnr_y": psnr + 1, "ssim_y": ssim, "niqe": 5.2}
     if not dense:
-        measures |= {"fidelity": 31.0, "fidelity_ssim": 0.91, "sharpness": 0.7, "psnr_rgb_matched": matched}
+        measures |= {"fidelity": fidelity, "fidelity_ssim": 0.91, "sharpness": 0.7, "fidelity_matched": fidelity + 2}
+        measures |= {"blur_sigma": 0.4, "blur_explained": 0.25, "blur_psnr_rgb": psnr + 0.1, "blur_ssim_rgb": ssim}
     pictures = tuple(PictureQuality(picture=name, **measures) for name in ("eye", "nose"))
     return Quality(pictures=pictures, **measures)
 
@@ -55,7 +60,7 @@ def timing(speedup, load=QUIET):
 
 def low_rank_network(psnr, speedup):
     timings = PointTimings(timing(speedup), timing(1.5 * speedup))
-    return LowRankNetwork(10, 1000, quality(psnr, matched=psnr), 1 / speedup, speedup, timings)
+    return LowRankNetwork(10, 1000, quality(psnr), 1 / speedup, speedup, timings)
 
 
 def layer(n, c):
@@ -92,15 +97,13 @@ def example(methods=METHODS):
         network=Network(4, 8, 1, 4, 21, 1000, 2e6),
         condition_numbers=ConditionNumbers(100.0, ("trunk_conv",), spectra),
         ablation=tuple(
-            Ablated(form, *combination, 10, 2.0, quality(27.0, matched=27.5))
-            for form in ("svd",)
-            for combination in COMBINATIONS
+            Ablated(form, *combination, 10, 2.0, quality(27.0)) for form in ("svd",) for combination in EVERY
         ),
-        alone=(Alone("trunk_conv", 12, 0.3, 1.01, quality(26.0, matched=27.0)),),
+        alone=(Alone("trunk_conv", 12, 0.3, 1.01, quality(26.0)),),
         speedups=(
             SpeedupPoint(technique=SVD_KERNEL, speedup=2.0, network=low_rank_network(27.0, 2.0)),
             SpeedupPoint(technique=SVD_KERNEL, speedup=9.0, refused="too fast"),
-            SpeedupPoint(technique=Technique("svd", layers=BLOCKS), speedup=2.0, network=low_rank_network(27.6, 2.0)),
+            SpeedupPoint(technique=Technique("svd", layers=BLOCKS), speedup=1.5, network=low_rank_network(27.6, 1.5)),
             SpeedupPoint(technique=CP_FITTED, speedup=2.0, network=low_rank_network(27.8, 2.0)),
         ),
         thresholds=tuple(
@@ -120,7 +123,8 @@ def example(methods=METHODS):
             )
             for limit, dropped, psnr, speed in ((0.5, 0.5, 27.0, 1.3), (1.0, 0.9, 20.0, 2.5))
         ),
-        bicubic=quality(26.0),
+        bicubic=quality(26.0, fidelity=24.0),
+        blurs={"0.5": quality(28.1, fidelity=34.0), "1": quality(27.9, fidelity=28.0)},
         quality={
             technique: quality(28.0, dense=True) if technique.form is None else quality(27.0)
             for technique in techniques
@@ -135,17 +139,13 @@ def example(methods=METHODS):
         crop=Crop("eye", 4, 8, 32, panels, tail),
         sgemm=Sgemm(1536, timing(2.0)),
         layers={"RRDB_trunk.0.RDB1.conv5": layer(64, 192)},
-        full_size={
-            REFERENCE: FullSizeTime(23, 4, speed(1.0)),
-            SVD_KERNEL_WINOGRAD: FullSizeTime(23, 4, speed(2.0)),
-        },
         tuned={},
         stages={},
     )
 
 
 def encoded_steps(results):
-    """The results as the steps of results.json, without full size."""
+    """The results as the steps of results.json."""
     steps = {
         "network": results.network,
         "condition numbers": results.condition_numbers,
@@ -156,6 +156,7 @@ def encoded_steps(results):
         **{f"truncation/{point.condition:g}": point for point in results.truncations},
         **{f"limit/{point.dropped:g}": point for point in results.limits},
         "quality/bicubic": results.bicubic,
+        **{f"blur/{sigma}": of for sigma, of in results.blurs.items()},
         **{f"quality/{technique.name}": value for technique, value in results.quality.items()},
         **{f"time/{technique.name}": value for technique, value in results.times.items()},
         **{f"self-check/{technique.name}": value for technique, value in results.repeats.items()},
@@ -177,3 +178,12 @@ def with_tuned(results, psnr=(28.01, 27.98, 27.99), photographs=40):
         times |= {stage: speed(2.0 if stage.form else 1.0) for stage in stages(technique)}
         tuned[technique] = Tuned(training, quality(value), row, memory)
     return replace(results, tuned=tuned, stages=times)
+
+
+def report_on(results, *names, claims=None, pictures=("eye", "nose"), photos=None):
+    """A report that says the same of each network."""
+    chapters = []
+    for name in names:
+        settings = Settings(name, "pictures", True, QUICK, METHODS, 0, pictures, photos)
+        chapters.append(Chapter(settings, results, judge(results) if claims is None else claims))
+    return Report(cpu.describe(), chapters)

@@ -42,7 +42,7 @@ def timed_again(results, technique, speedup):
 
 
 def lossy(results, losses):
-    """The results with what each technique loses on the two pictures: dB and SSIM, or a pair of dB."""
+    """The results with what each technique loses to the truth on the two pictures: dB and SSIM, or a pair of dB."""
     dense = results.quality[REFERENCE]
     changed = {}
     for technique, (psnr, ssim) in losses.items():
@@ -53,6 +53,19 @@ def lossy(results, losses):
         )
         mean = dense.psnr_rgb - sum(both) / 2
         changed[technique] = replace(quality(mean, dense.ssim_rgb - ssim), pictures=pictures)
+    return replace(results, quality=results.quality | changed)
+
+
+def near(results, fidelities, niqe=5.2):
+    """The results with each technique's fidelity on the two pictures, one number or a pair of dB; and its NIQE."""
+    changed = {}
+    for technique, fidelity in fidelities.items():
+        both = fidelity if isinstance(fidelity, tuple) else (fidelity, fidelity)
+        quality = results.quality[technique]
+        pictures = tuple(
+            replace(row, fidelity=value, niqe=niqe) for row, value in zip(quality.pictures, both, strict=True)
+        )
+        changed[technique] = replace(quality, fidelity=sum(both) / 2, niqe=niqe, pictures=pictures)
     return replace(results, quality=results.quality | changed)
 
 

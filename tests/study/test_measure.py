@@ -7,17 +7,17 @@ from tiny_study import opened
 
 import lowrank_sr as lsr
 from lowrank_sr import flops
-from lowrank_sr.compression.prices import RANK_STEP
 from lowrank_sr.pictures.images import Image, read_image
 from lowrank_sr.pictures.metrics import fidelity, ssim
 from lowrank_sr.pictures.niqe import niqe
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.pictures.sharpness import sharpness
 from lowrank_sr.resources import IMAGES
+from lowrank_sr.study import extent
 from lowrank_sr.study.measure import (
     ablation,
+    blur,
     crops,
-    full_size,
     layers,
     networks,
     quality,
@@ -25,7 +25,15 @@ from lowrank_sr.study.measure import (
     speed,
     sweeps,
 )
-from lowrank_sr.study.technique import CP_KERNEL, REFERENCE, SVD_FITTED_WINOGRAD, SVD_KERNEL, Technique
+from lowrank_sr.study.settings import open_studies
+from lowrank_sr.study.technique import (
+    CP_KERNEL,
+    REFERENCE,
+    SVD_BUNDLED_WINOGRAD,
+    SVD_FITTED_WINOGRAD,
+    SVD_KERNEL,
+    Technique,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +49,7 @@ def same_layers(net, other):
 def test_a_factorised_network_is_kept(root, tmp_path, monkeypatch):
     study = opened(root, tmp_path)
     first = networks.network(study, SVD_KERNEL)
-    assert (tmp_path / "networks" / "svd.npz").exists()
+    assert (tmp_path / "tiny" / "networks" / "svd.npz").exists()
     monkeypatch.setattr(networks, "at_speedup", lambda *_, **__: pytest.fail("compressed again"))
     assert same_layers(networks.network(study, SVD_KERNEL), first)
 
@@ -60,7 +68,7 @@ def test_another_studys_network_is_not_used(root, tmp_path, changed):
 def test_a_damaged_network_is_computed_again(root, tmp_path, capsys):
     study = opened(root, tmp_path)
     first = networks.network(study, SVD_KERNEL)
-    path = tmp_path / "networks" / "svd.npz"
+    path = tmp_path / "tiny" / "networks" / "svd.npz"
     path.write_bytes(b"PK")
     assert same_layers(networks.network(study, SVD_KERNEL), first)
     assert f"{path}: is damaged: the network is computed again" in capsys.readouterr().err
@@ -122,27 +130,55 @@ def test_quality_beside_the_dense_network_and_by_itself(root, tmp_path):
     assert (itself.fidelity, itself.fidelity_ssim, itself.sharpness) == (None, None, None)
 
 
+def test_the_nearest_blur_is_found():
+    rng = np.random.default_rng(0)
+    dense = blur.blurred(rng.random((60, 50, 3)), 1.0)
+    found = blur.nearest(dense, blur.blurred(dense, 0.8))
+    assert found.sigma == pytest.approx(0.8, abs=2 * blur.RESOLUTION)
+    assert found.explained == pytest.approx(1, abs=1e-3)
+    noisy = blur.nearest(dense, blur.blurred(dense, 0.8) + 0.05 * rng.standard_normal(dense.shape))
+    assert 0.1 < noisy.explained < 0.9  # noise is no blur
+    sharpened = 2 * dense - blur.blurred(dense, 0.8)
+    assert blur.nearest(dense, sharpened) == (0.0, 0.0)
+
+
+def test_a_gaussian_is_measured_as_networks_are(root, tmp_path):
+    study = opened(root, tmp_path)
+    plain = quality.of_blur(study, 0.7)
+    dense = quality.dense_pictures(study)
+    expected = [fidelity(blur.blurred(picture, 0.7), picture) for picture in dense.values()]
+    assert plain.fidelity == pytest.approx(np.mean(expected))
+    assert plain.blur_sigma == pytest.approx(0.7, abs=2 * blur.RESOLUTION)
+    assert plain.blur_psnr_rgb == pytest.approx(plain.psnr_rgb, abs=0.05)
+
+
+def test_the_bundled_form_is_the_shipped_one(tmp_path):
+    deep, _ = open_studies(tmp_path, [], None, True, None, 0)
+    net = networks.network(deep, SVD_BUNDLED_WINOGRAD)
+    assert net.method == "winograd"
+    assert same_layers(net, lsr.load("realesrgan-x4plus-svd"))
+    assert not (deep.folder / "networks").exists()
+
+
 def test_the_same_network_is_not_enlarged_twice(root, tmp_path, monkeypatch):
     study = opened(root, tmp_path)
     small = networks.network(study, SVD_KERNEL)
     first = quality.of_network(study, small)
-    assert first.psnr_rgb_matched > first.psnr_rgb
-    assert quality.of_network(study, study.net.with_method("direct")).psnr_rgb_matched is None
+    assert first.fidelity_matched > first.fidelity
+    assert quality.of_network(study, study.net.with_method("direct")).fidelity_matched is None
     monkeypatch.setattr(quality, "enlarge", lambda *_: pytest.fail("enlarged again"))
     assert quality.of_network(study, lsr.RRDBNet(small.layers, "direct")) is first
 
 
-def test_a_quick_ablation_has_what_its_causes_and_table_1_need(root, tmp_path):
-    quick = opened(root, tmp_path)
-    some = ablation.combinations(quick)
-    assert set(some) < set(ablation.COMBINATIONS)
-    assert {("uniform", "all", "bias"), ("uniform", "blocks", "kernel"), ("chosen", "all", "fitted")} <= set(some)
-    assert {layers for _, layers, factors in some if factors == "kernel"} == {"all", "blocks", "marked", "unmarked"}
-    full = replace(quick, settings=replace(quick.settings, quick=False))
-    assert ablation.combinations(full) == list(ablation.COMBINATIONS)
+def test_every_ablation_has_what_its_causes_and_table_1_need():
+    for some in (extent.EVERY, extent.ESSENTIAL, extent.OF_DEEP):
+        assert set(some) <= set(extent.EVERY)
+        assert {("uniform", "all", "bias"), ("uniform", "blocks", "kernel"), ("chosen", "all", "fitted")} <= set(some)
+        kernels = {layers for _, layers, factors in some if factors == "kernel"}
+        assert kernels == {"all", "blocks", "tail", "marked", "unmarked"}
 
 
-@pytest.mark.parametrize("layers", ["all", "blocks", "marked", "unmarked"])
+@pytest.mark.parametrize("layers", ["all", "blocks", "tail", "marked", "unmarked"])
 def test_what_the_ablation_factorises(root, tmp_path, layers):
     study = opened(root, tmp_path)
     row = ablation.ablated(study, "svd", "uniform", layers, "kernel")
@@ -151,7 +187,7 @@ def test_what_the_ablation_factorises(root, tmp_path, layers):
     for name, layer in net.layers.items():
         if layer.rank is not None:
             assert name not in ("conv_first", "conv_last")
-            assert layers != "blocks" or name.startswith("RRDB")
+            assert layers not in ("blocks", "tail") or name.startswith("RRDB") == (layers == "blocks")
             assert layers not in ("marked", "unmarked") or (name in marked) == (layers == "marked")
     assert row.factorised == sum(layer.rank is not None for layer in net.layers.values())
     assert row.theoretical_speedup == pytest.approx(study.net.flops(8, 8) / net.flops(8, 8))
@@ -286,22 +322,6 @@ def test_every_shape_is_measured_once(root):
     net = lsr.load(root / "tiny.npz")
     kinds = {(layer.shape, net.architecture.area(name)) for name, layer in net.layers.items()}
     assert len(layers.distinct(net)) == len(kinds)
-
-
-def test_full_size_factorises_the_dense_blocks():
-    net = full_size.factorised(lsr.RRDBNet.random(num_feat=16, num_block=1, num_grow_ch=8), "cp", 4, "direct")
-    for name, layer in net.layers.items():
-        assert isinstance(layer, lsr.CP if name.startswith("RRDB_trunk.") else lsr.Dense)
-
-
-@pytest.mark.parametrize("form", ["svd", "cp"])
-def test_all_but_the_first_and_the_last_layer_get_ranks_that_compress_knows(form):
-    dense = lsr.RRDBNet.random(num_block=1)
-    net = full_size.wholly_factorised(dense, form, 4)
-    assert {name for name, layer in net.layers.items() if layer.rank is None} == {"conv_first", "conv_last"}
-    ranks = [layer.rank for layer in net.layers.values() if layer.rank is not None]
-    assert all(rank % RANK_STEP == 0 for rank in ranks)
-    assert dense.flops(8, 8) / net.flops(8, 8) > 4
 
 
 def test_the_detail_is_where_the_estimates_differ_most():

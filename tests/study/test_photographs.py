@@ -1,6 +1,5 @@
 """What photographs add to a study: networks that are fine-tuned on them, and no change to anything else."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -8,10 +7,9 @@ import numpy as np
 import pytest
 from tiny_study import arguments, opened
 
-import lowrank_sr as lsr
 from lowrank_sr.cli import main
-from lowrank_sr.pictures.images import Image, read_image, write_image
-from lowrank_sr.study import record, run, settings
+from lowrank_sr.pictures.images import Image, write_image
+from lowrank_sr.study import extent, record, run
 from lowrank_sr.study.measure import memory, networks
 from lowrank_sr.study.technique import DENSE_TUNED, SVD_FITTED, Technique
 from lowrank_sr.training import finetune, muon
@@ -21,23 +19,7 @@ EACH = ("fine-tuning", "quality", "time", "memory")
 ADDED = [*(f"{step}/{name}" for name in ("direct tuned", "svd tuned") for step in EACH), "stages"]
 
 
-@pytest.fixture(autouse=True)
-def one_short_step(monkeypatch):
-    """A training of so few minutes is over after its first step, however fast that is."""
-    monkeypatch.setattr(settings, "QUICK", replace(settings.QUICK, minutes=1e-9))
-    monkeypatch.setattr(finetune, "CROPS", 2)
-    monkeypatch.setattr(finetune, "SIDE", 8)
-
-
-@pytest.fixture
-def photos(tmp_path):
-    """A folder with two photographs, and one that is too small."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    pixels = read_image("data/images/chelsea.png").pixels
-    for name, side in (("a", 40), ("b", 48), ("small", 20)):
-        write_image(folder / f"{name}.png", Image(np.ascontiguousarray(pixels[20 : 20 + side, 30 : 30 + side])))
-    return folder
+pytestmark = pytest.mark.usefixtures("one_short_step")
 
 
 def inputs(study):
@@ -63,7 +45,7 @@ def test_settings_name_the_folder_only_where_there_is_one(root, tmp_path, photos
     without, with_photos = (opened(root, tmp_path, photos=folder).settings.describe() for folder in (None, photos))
     assert {name: with_photos[name] for name in without} == without
     added = {name: value for name, value in with_photos.items() if name not in without}
-    assert added == {"photos": "photos", "photographs": settings.QUICK.photographs, "minutes": 1e-9}
+    assert added == {"photos": "photos", "photographs": extent.QUICK.photographs, "minutes": 1e-9}
 
 
 @pytest.mark.parametrize("change", ["content", "name", "minutes"])
@@ -74,7 +56,7 @@ def test_what_the_added_steps_depend_on(root, tmp_path, photos, monkeypatch, cha
     elif change == "name":
         (photos / "a.png").rename(photos / "c.png")
     else:
-        monkeypatch.setattr(settings, "QUICK", replace(settings.QUICK, minutes=2.0))
+        monkeypatch.setattr(extent, "QUICK", replace(extent.QUICK, minutes=2.0))
     after = inputs(opened(root, tmp_path, photos=photos))
     assert {name for name in after if after[name] != before[name]} == set(ADDED)
 
@@ -113,7 +95,7 @@ def test_a_training_begins_with_fitted_factors_and_moves_every_layer(root, tmp_p
 @pytest.mark.slow
 def test_a_trained_network_is_kept_for_its_photographs(root, tmp_path, photos, monkeypatch, capsys):
     study = opened(root, tmp_path, photos=photos)
-    first, path = arrays(networks.network(study, DENSE_TUNED)), tmp_path / "networks" / "direct-tuned.npz"
+    first, path = arrays(networks.network(study, DENSE_TUNED)), tmp_path / "tiny" / "networks" / "direct-tuned.npz"
     assert path.exists()
     assert networks.is_kept(study, DENSE_TUNED)
     assert not networks.is_kept(study, SVD_TUNED)
@@ -175,46 +157,3 @@ def test_what_another_training_would_contradict_is_measured_again(root, tmp_path
     assert done.keys() - left.keys() == {"fine-tuning/svd tuned", "quality/svd tuned", "time/svd tuned"}
     monkeypatch.setattr(networks, "is_kept", lambda *_: True)
     assert run._without_lost(study, todo, done) == done
-
-
-@pytest.mark.slow
-def test_photographs_join_a_study_and_leave_it(root, report, tmp_path, photos, monkeypatch, draw_only, capsys):
-    shutil.copytree(report, tmp_path / "report")
-    draw_only("tuned")
-    plain = arguments(root, tmp_path / "report")
-    command = [*plain, "--photos", str(photos)]
-    before, text = (tmp_path / "report" / name for name in ("results.json", "report.md"))
-    first, first_text = json.loads(before.read_text(encoding="utf-8")), text.read_text(encoding="utf-8")
-    with monkeypatch.context() as patch:
-        patch.setattr(finetune.muon, "step", interrupted)
-        assert main(command) == 130
-    assert "the same command goes on from there" in capsys.readouterr().err
-    assert main(command) == 0
-    second = json.loads(before.read_text(encoding="utf-8"))
-    added = [name for name in second["steps"] if name not in first["steps"]]
-    assert added == [*ADDED[:-1], *(f"{step}/cp tuned" for step in EACH), "stages"]
-    names = ["direct", "direct tuned", "svd", "svd fitted", "svd tuned", "cp", "cp fitted", "cp tuned"]
-    assert list(second["steps"]["stages"]["techniques"]) == names
-    assert {name: second["steps"][name] for name in first["steps"]} == first["steps"]
-    assert second["claims"] == first["claims"]
-    written = text.read_text(encoding="utf-8")
-    assert "## Fine-tuning" in written
-    for label in ("SVD, fine-tuned", "CP, fine-tuned", "dense, fine-tuned"):
-        assert f"| {label} |" in written
-    for ending in (".png", ".svg", "-narrow.svg"):
-        assert (tmp_path / "report" / "figures" / f"tuned{ending}").exists()
-    tuned = lsr.load(tmp_path / "report" / "networks" / "cp-tuned.npz")
-    assert (
-        second["steps"]["fine-tuning/cp tuned"]["measured"]["steps"] == tuned.meta["finetuning"]["steps"] <= 1
-    )  # 0: taken back
-    for name, target in (("svd-tuned", "teacher"), ("direct-tuned", "photographs")):
-        assert lsr.load(tmp_path / "report" / "networks" / f"{name}.npz").meta["finetuning"]["target"] == target
-    assert main(plain) == 0
-    assert text.read_text(encoding="utf-8") == first_text
-    third = json.loads(before.read_text(encoding="utf-8"))
-    assert third["steps"] == second["steps"]  # kept for the next time
-    assert third["settings"] == first["settings"]
-
-
-def interrupted(*_):
-    raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from example_results import encoded_steps, example, layer, low_rank_network, qua
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.study import record
-from lowrank_sr.study.encoding import decode, encode
+from lowrank_sr.study.encoding import FORMAT, decode, encode
 from lowrank_sr.study.measure.crops import Panel
 from lowrank_sr.study.measure.layers import LayerTimes
 from lowrank_sr.study.measure.memory import MemoryAt, Peak
@@ -17,7 +17,7 @@ from lowrank_sr.study.technique import REFERENCE, SVD_FITTED
 SECONDS = {"seconds", "seconds_low", "seconds_high", "speedup", "speedup_low", "speedup_high", "gflops"}
 SECONDS |= {"rounds", "load"}
 QUALITY = {"psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "niqe", "fidelity", "fidelity_ssim", "sharpness"}
-QUALITY |= {"psnr_rgb_matched"}
+QUALITY |= {"blur_sigma", "blur_explained", "blur_psnr_rgb", "blur_ssim_rgb", "fidelity_matched"}
 LOW_RANK = {"factorised", "parameters", "pictures"} | QUALITY
 LOW_RANK |= {"gflop", "theoretical_speedup", "measured"}
 
@@ -36,7 +36,9 @@ def test_the_keys_of_results_json():
     assert point.keys() == {"limit", "dropped", "unguarded"} | LOW_RANK
     assert point["unguarded"].keys() == LOW_RANK
     pictures = encode(quality(28.0))["pictures"]
-    assert [row.keys() for row in pictures] == 2 * [{"picture"} | QUALITY - {"psnr_rgb_matched"}]
+    assert [row.keys() for row in pictures] == 2 * [{"picture"} | QUALITY]
+    dense = encode(quality(28.0, dense=True))["pictures"]
+    assert [row.keys() for row in dense] == 2 * [{"picture", "psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "niqe"}]
     combination = {"form", "ranks", "layers", "factors", "factorised", "theoretical_speedup", "pictures"} | QUALITY
     assert encode(example().ablation[0]).keys() == combination
     assert encode(example().alone[0]).keys() == {"layer", "rank", "error", "theoretical_speedup", "pictures"} | QUALITY
@@ -61,7 +63,6 @@ def test_the_keys_of_results_json():
         SpeedupPoint(technique=SVD_FITTED, speedup=2, network=low_rank_network(27.0, 2.0)),
         TruncationPoint(condition=4, refused="why"),
         example().times[REFERENCE],
-        example().full_size[REFERENCE],
         example().limits[0],
         example().ablation[0],
         example().crop,
@@ -72,13 +73,7 @@ def test_decoding_undoes_encoding(value):
 
 
 def test_results_are_assembled_from_the_steps():
-    results, steps = example(), encoded_steps(example())
-    steps |= {f"full size/{technique.name}": encode(row) for technique, row in results.full_size.items()}
-    assert record.assemble(steps) == results
-
-
-def test_without_full_size():
-    assert record.assemble(encoded_steps(example())).full_size == {}
+    assert record.assemble(encoded_steps(example())) == example()
 
 
 IDENTITY = {"seed": "0", "threads": "2"}
@@ -86,40 +81,46 @@ IDENTITY = {"seed": "0", "threads": "2"}
 
 @pytest.fixture
 def kept(tmp_path):
-    """A results.json with two steps."""
+    """A results.json of two networks with two steps each."""
     path = tmp_path / "results.json"
     steps = {name: record.Step("mark", encode(quality(psnr))) for name, psnr in (("one", 26.0), ("two", 27.0))}
-    record.write(path, IDENTITY, {"seed": 0}, {"cpu": "some"}, steps)
-    return path, steps
+    parts = {name: record.Part(IDENTITY, {"seed": 0}, steps, []) for name in ("first", "second")}
+    record.write(path, {"cpu": "some"}, parts)
+    return path, parts
 
 
 def test_a_file_is_read_again(kept):
-    path, steps = kept
-    assert record.read(path, IDENTITY) == steps
-    assert record.read(path.with_name("missing.json"), IDENTITY) == {}
+    path, parts = kept
+    assert record.read(path, {"first": IDENTITY}) == parts
+    assert record.read(path.with_name("missing.json"), {"first": IDENTITY}) == {}
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["poster"]["svd"] == {"psnr": 23.31, "ssim": 0.68}
-    keys = ["format", "identity", "settings", "measured", "steps", "keys", "poster", "claims"]
-    assert list(content) == keys
+    assert list(content) == ["format", "measured", "poster", "networks"]
+    assert content["measured"].keys() - {"commit"} == {"date", "machine"}  # no commit outside a checkout
+    assert list(content["networks"]["first"]) == ["identity", "settings", "claims", "steps", "keys"]
 
 
 def test_another_study_is_refused_and_stays(kept):
     path, _ = kept
     before = path.read_bytes()
     with pytest.raises(InputError, match=r"holds another study: seed 0, here 1; threads 2, here 4: .* --fresh"):
-        record.read(path, {"seed": "1", "threads": "4"})
+        record.read(path, {"second": {"seed": "1", "threads": "4"}})
     assert path.read_bytes() == before
+    others = record.read(path, {"third": {"seed": "1"}})  # which are not asked for now
+    assert others.keys() == {"first", "second"}
     path.write_text('{"format": 2, "steps": {}}')
     with pytest.raises(InputError, match="of another version"):
-        record.read(path, IDENTITY)
+        record.read(path, {"first": IDENTITY})
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 3}', '{"format": 3, "steps": []}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", f'{{"format": {FORMAT}}}', f'{{"format": {FORMAT}, "networks": {{"first": 1}}}}', "\xff"]
+)
 def test_a_damaged_file_is_kept_beside(kept, capsys, text):
     path, _ = kept
     path.write_bytes(text.encode("latin-1"))
     path.with_name("results-1.json").write_text("an earlier one")
-    assert record.read(path, IDENTITY) == {}
+    assert record.read(path, {"first": IDENTITY}) == {}
     assert path.with_name("results-2.json").read_bytes() == text.encode("latin-1")
     assert not path.exists()
     (line,) = capsys.readouterr().err.splitlines()
@@ -127,12 +128,14 @@ def test_a_damaged_file_is_kept_beside(kept, capsys, text):
 
 
 def test_an_edited_step_is_left_out(kept, capsys):
-    path, steps = kept
+    path, parts = kept
     content = json.loads(path.read_text(encoding="utf-8"))
-    content["steps"]["two"]["psnr_rgb"] = 30.0
+    content["networks"]["second"]["steps"]["two"]["psnr_rgb"] = 30.0
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert record.read(path, IDENTITY) == {"one": steps["one"]}
-    assert "the step 'two' has been changed: it is measured again" in capsys.readouterr().err
+    known = record.read(path, {"first": IDENTITY})
+    assert known["first"] == parts["first"]
+    assert known["second"].steps.keys() == {"one"}
+    assert "the step 'two' of second has been changed: it is measured again" in capsys.readouterr().err
 
 
 def test_encoded_types():

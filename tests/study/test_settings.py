@@ -6,7 +6,7 @@ import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.pictures.images import Image, write_image
 from lowrank_sr.resources import CALIBRATION
-from lowrank_sr.study import settings
+from lowrank_sr.study import extent, settings
 
 
 def test_a_folder_is_shared_by_the_same_study_only(root, tmp_path):
@@ -28,7 +28,7 @@ def test_settings_in_results_json(root, tmp_path):
     described = opened(root, tmp_path).settings.describe()
     assert described["pictures"] == ("eye", "nose")
     assert described["weights"] == "tiny.npz"
-    assert described["rounds"] == settings.QUICK.rounds
+    assert described["rounds"] == extent.QUICK.rounds
     assert str(root) not in str(described)
 
 
@@ -38,10 +38,34 @@ def test_a_quick_study_takes_the_smallest_pictures(root, tmp_path):
     for name, height, width in (("a", 80, 80), ("b", 48, 52), ("c", 52, 60), ("d", 48, 48)):
         write_image(tmp_path / "pictures" / f"{name}.png", Image(np.ascontiguousarray(pixels[:height, :width])))
     for quick, expected in ((True, ("b", "d")), (False, ("a", "b", "c", "d"))):
-        study = settings.open_study(
-            tmp_path / "report", root / "tiny.npz", tmp_path / "pictures", quick, False, ("direct",), 0
+        (study,) = settings.open_studies(
+            tmp_path / "report", [root / "tiny.npz"], tmp_path / "pictures", quick, ("direct",), 0
         )
         assert study.settings.pictures == expected
+
+
+def test_networks_are_the_real_one_and_its_control(tmp_path):
+    """A deep network is measured in less detail, so that a study ends the same day."""
+    deep, control = settings.open_studies(tmp_path, [], None, True, None, 0)
+    assert [part.settings.weights for part in (deep, control)] == ["realesrgan-x4plus", "psnr-small"]
+    assert (deep.extent, control.extent) == (extent.QUICK_DEEP, extent.QUICK)
+    assert [extent.extent_of(part.net, quick=False) for part in (deep, control)] == [extent.DEEP, extent.FULL]
+    assert deep.folder == tmp_path / "realesrgan-x4plus"
+    assert [each.name for each in deep.techniques if each.factors == "bundled"] == [
+        "svd bundled",
+        "svd bundled winograd",
+    ]
+    assert not {each.name for each in deep.techniques} & set(extent.QUICK_DEEP.left_out)
+    assert not [each for each in control.techniques if each.factors == "bundled"]
+
+
+def test_two_networks_of_one_name_are_refused(root, tmp_path, only_sentence):
+    """They would share a folder."""
+    (tmp_path / "more").mkdir()
+    tiny_network().save(tmp_path / "more" / "tiny.npz")
+    both = map(str, (root / "tiny.npz", tmp_path / "more" / "tiny.npz"))
+    assert main(["study", "-o", str(tmp_path / "report"), "--weights", *both]) == 2
+    assert "more/tiny.npz: another network of the study is called tiny, too: rename one" in only_sentence()
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ def test_workers_find_what_this_process_finds(root, tmp_path):
     there = opened(root, tmp_path / "there")
     todo = steps(there)
     anywhere = [name for name, step in todo.items() if step.anywhere]
-    assert {name.partition("/")[0] for name in anywhere} == {"quality", "ablation", "alone"}
+    assert {name.partition("/")[0] for name in anywhere} == {"quality", "blur", "ablation", "alone"}
     timed = "network"
     with running_cluster(tmp_path / "dask", 2) as cluster, connection.connected(cluster.address, True) as pool:
         found = list(measured(there, todo, [timed, *anywhere], pool, lambda text: None))
     assert [name for name, _ in found][-1] == timed
-    assert len(list((tmp_path / "there" / "networks").iterdir())) == 2  # svd and svd-fitted
+    assert len(list((tmp_path / "there" / "tiny" / "networks").iterdir())) == 2  # svd and svd-fitted
     expected = {name: encode(step.measure()) for name, step in steps(here).items() if name in dict(found)}
     assert dict(found) == expected
 

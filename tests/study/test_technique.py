@@ -18,6 +18,8 @@ from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared, fine
         (Technique(factors="tuned"), "direct tuned", "dense, fine-tuned"),
         (Technique("svd", layers="marked"), "svd marked", "SVD, kernel, marked layers"),
         (Technique("cp", layers="blocks"), "cp blocks", "CP, kernel, dense blocks"),
+        (Technique("svd", layers="tail"), "svd tail", "SVD, kernel, layers behind the blocks"),
+        (Technique("svd", "bundled", "winograd"), "svd bundled winograd", "SVD, bundled, F(6, 3)"),
     ],
 )
 def test_name_and_label(value, name, label):
@@ -53,6 +55,10 @@ def test_what_is_compared():
     svd, cp = (["svd", "svd marked", "svd unmarked", "svd fitted"], ["cp", "cp marked", "cp unmarked", "cp fitted"])
     assert names == ["direct", "winograd", *svd, *cp, "svd fitted winograd"]
     assert [value.name for value in compared(("direct", "svd"))] == ["direct", *svd]
+    assert [value.name for value in compared(("direct", "svd"), bundled=True)] == ["direct", *svd, "svd bundled"]
+    by_winograd = [value.name for value in compared(("winograd", "svd"), bundled=True)][-2:]
+    assert by_winograd == ["svd fitted winograd", "svd bundled winograd"]
+    assert "svd bundled" not in {value.name for value in compared(("direct", "cp"), bundled=True)}
 
 
 def test_what_is_finetuned():

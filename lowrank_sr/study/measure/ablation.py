@@ -3,7 +3,8 @@
 One network for each combination of
 
     ranks    uniform, every layer gives up the same share of its FLOPs; or chosen, where they cost the picture least
-    layers   all; those in the dense blocks alone; the poster's recipe, the marked ones or the unmarked ones alone
+    layers   all; those in the dense blocks alone, or behind them, the tail; the poster's recipe, the marked ones or the
+             unmarked ones alone
     factors  of the kernel; the same with a fitted bias; fitted
 
 and, with factors of the kernel, one for each layer that is factorised alone.
@@ -11,7 +12,6 @@ and, with factors of the kernel, one for each layer that is factorised alone.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from typing import Annotated
 
 from lowrank_sr import flops
@@ -24,19 +24,10 @@ from lowrank_sr.study.measure import networks, quality
 from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, FITTED, KERNEL, MARKED, UNMARKED, WINOGRAD, Technique
+from lowrank_sr.study.technique import BIAS, CHOSEN, FITTED, KERNEL, UNIFORM, WINOGRAD, Technique
 
-UNIFORM, CHOSEN = "uniform", "chosen"
 RANKS = {UNIFORM: networks.uniform_ranks, CHOSEN: networks.chosen_ranks}
-FACTORS = (KERNEL, BIAS, FITTED)
 ALONE_SPEEDUP = 2  # theoretical, of a layer that is factorised alone
-# of ranks, layers and factors: all, and those with networks of Table 1 and what says where a loss comes from
-COMBINATIONS = (*product(RANKS, (ALL, BLOCKS), FACTORS), *product((UNIFORM,), (MARKED, UNMARKED), FACTORS))
-ESSENTIAL = (
-    *product((UNIFORM,), (ALL, BLOCKS), FACTORS),
-    *product((CHOSEN,), (ALL, BLOCKS), (FITTED,)),
-    *product((UNIFORM,), (MARKED, UNMARKED), (KERNEL,)),
-)
 
 
 @dataclass(frozen=True)
@@ -61,11 +52,6 @@ class Alone:
     error: float
     theoretical_speedup: float
     quality: Annotated[Quality, FLAT]
-
-
-def combinations(study: Study) -> list[tuple[str, str, str]]:
-    """The combinations that a study measures."""
-    return list(COMBINATIONS if study.extent.every_combination else ESSENTIAL)
 
 
 def ablated(study: Study, form: str, ranks: str, layers: str, factors: str) -> Ablated:

@@ -16,7 +16,18 @@ from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.study.measure import ablation, networks, sweeps
 from lowrank_sr.study.measure.quality import matched
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, DIRECT, FITTED, KERNEL, SVD_KERNEL, WINOGRAD, Technique
+from lowrank_sr.study.technique import (
+    ALL,
+    BIAS,
+    BLOCKS,
+    DIRECT,
+    FITTED,
+    KERNEL,
+    SVD_KERNEL,
+    UNIFORM,
+    WINOGRAD,
+    Technique,
+)
 
 DETAIL_SIDE = 128  # in pixels of the high resolution
 BICUBIC, LOW_RESOLUTION, GROUND_TRUTH = "bicubic", "low resolution", "ground truth"  # panels that are no technique's
@@ -98,7 +109,7 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
         ("dense blocks alone", BLOCKS, KERNEL),
         ("all layers, fitted", ALL, FITTED),
     ):
-        estimates[label] = ablation.combination(study, "svd", ablation.UNIFORM, layers, factors)(low.pixels)
+        estimates[label] = ablation.combination(study, "svd", UNIFORM, layers, factors)(low.pixels)
     return estimates
 
 

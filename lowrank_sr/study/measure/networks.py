@@ -24,7 +24,20 @@ from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet, load
 from lowrank_sr.study.measure import spectra
 from lowrank_sr.study.settings import Study
-from lowrank_sr.study.technique import ALL, BIAS, BLOCKS, DIRECT, FITTED, KERNEL, MARKED, TUNED, WINOGRAD, Technique
+from lowrank_sr.study.technique import (
+    ALL,
+    BIAS,
+    BLOCKS,
+    BUNDLED,
+    DIRECT,
+    FITTED,
+    KERNEL,
+    MARKED,
+    TAIL,
+    TUNED,
+    WINOGRAD,
+    Technique,
+)
 from lowrank_sr.text import complain
 from lowrank_sr.training import finetune, folder
 from lowrank_sr.training.length import Length
@@ -52,8 +65,12 @@ class Training:
 def network(study: Study, technique: Technique) -> RRDBNet:
     """The network of a technique: a low-rank one has the ranks that make all its layers TABLE1_SPEEDUP times cheaper.
 
-    Where the technique is of some layers only, these are as they are among all, and the others are dense.
+    Where the technique is of some layers only, these are as they are among all, and the others are dense. The bundled
+    low-rank form has its own ranks.
     """
+    if technique.factors == BUNDLED:
+        assert study.settings.in_low_rank is not None
+        return load(study.settings.in_low_rank, method=technique.method)
     if technique.factors == TUNED:
         return _kept(study, technique).with_method(technique.method)
     if technique.form is None:
@@ -140,8 +157,8 @@ def chosen_layers(net: RRDBNet, layers: str) -> set[str]:
     inner = set(inner_layers(net))
     if layers == ALL:
         return inner
-    if layers == BLOCKS:
-        return {name for name in inner if name.startswith(DENSE_BLOCKS)}
+    if layers in (BLOCKS, TAIL):
+        return {name for name in inner if name.startswith(DENSE_BLOCKS) == (layers == BLOCKS)}
     marked = set(spectra.condition_numbers(net).marked)
     return marked if layers == MARKED else inner - marked
 

@@ -11,11 +11,12 @@ import numpy as np
 from lowrank_sr.network.enlarge import enlarge
 from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.pictures.metrics import psnr
+from lowrank_sr.pictures.images import Image
+from lowrank_sr.pictures.metrics import fidelity
 from lowrank_sr.pictures.quality import mean_of_known, measure_fidelity, measure_naturalness, measure_quality
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.pictures.sharpness import sharpness
-from lowrank_sr.study.measure import networks
+from lowrank_sr.study.measure import blur, networks
 from lowrank_sr.study.settings import Study
 from lowrank_sr.study.technique import WINOGRAD, Technique
 
@@ -26,8 +27,11 @@ _measured: WeakKeyDictionary[Study, dict[tuple[str, str], "Quality"]] = WeakKeyD
 class Measures:
     """PSNR in dB and SSIM to the truth; fidelity in dB and SSIM to the dense network's picture; NIQE; sharpness.
 
-    Of a picture, or the mean over some. `psnr_rgb_matched` is the PSNR once colours are matched, see `matched`. Of the
-    dense network itself there is nothing that compares with it. NIQE is None where no picture is large enough.
+    Of a picture, or the mean over some. `blur_sigma`, in pixels, is that of the Gaussian under which the dense
+    network's picture comes nearest to this one, `blur_explained` the share of their squared difference that it
+    explains, and `blur_psnr_rgb` and `blur_ssim_rgb` are those of that blurred picture to the truth.
+    `fidelity_matched` is the fidelity once colours are matched, see `matched`. Of the dense network itself there is
+    nothing that compares with it. NIQE is None where no picture is large enough.
     """
 
     psnr_rgb: float
@@ -38,7 +42,17 @@ class Measures:
     fidelity: float | None = None
     fidelity_ssim: float | None = None
     sharpness: float | None = None
-    psnr_rgb_matched: float | None = None
+    blur_sigma: float | None = None
+    blur_explained: float | None = None
+    blur_psnr_rgb: float | None = None
+    blur_ssim_rgb: float | None = None
+    fidelity_matched: float | None = None
+
+    @property
+    def near(self) -> float:
+        """The fidelity in dB, of anything but the dense network itself."""
+        assert self.fidelity is not None, "the dense network is not compared with itself"
+        return self.fidelity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +71,13 @@ class Quality(Measures):
 
 def bicubic(study: Study) -> Quality:
     """Of bicubic enlargement, to compare with."""
-    return _quality(study, lambda low: imresize(low, study.net.scale), dense_pictures(study))
+    return _quality(study, lambda _, low: imresize(low, study.net.scale), dense_pictures(study))
+
+
+def of_blur(study: Study, sigma: float) -> Quality:
+    """Of the dense network's pictures under a Gaussian of `sigma` pixels."""
+    dense = dense_pictures(study)
+    return _quality(study, lambda name, _: blur.blurred(dense[name], sigma), dense)
 
 
 def of_technique(study: Study, technique: Technique) -> Quality:
@@ -70,27 +90,39 @@ def of_network(study: Study, net: RRDBNet) -> Quality:
     known, key = _measured.setdefault(study, {}), (digest(net), net.method)
     if key not in known:
         dense = None if key[0] == digest(study.net) else dense_pictures(study)
-        known[key] = _quality(study, lambda low: enlarge(net, low), dense)
+        known[key] = _quality(study, lambda _, low: enlarge(net, low), dense)
     return known[key]
 
 
 def _quality(
-    study: Study, enlargement: Callable[[np.ndarray], np.ndarray], dense: dict[str, np.ndarray] | None = None
+    study: Study, enlarged: Callable[[str, np.ndarray], np.ndarray], dense: dict[str, np.ndarray] | None = None
 ) -> Quality:
-    rows = []
+    """Of what `enlarged` makes of a picture's name and its low resolution; `dense` are the dense network's pictures."""
+    rows, scale = [], study.net.scale
     for name, low, high in study.pictures:
-        estimate, scale = enlargement(low.pixels), study.net.scale
+        estimate = enlarged(name, low.pixels)
         measures: dict[str, Any] = {**measure_quality(estimate, high, scale)}
         measures |= measure_naturalness(estimate, high.grey, scale)
         if dense is not None:
-            measures |= measure_fidelity(estimate, dense[name])
-            measures["sharpness"] = sharpness(estimate, dense[name])
-            mended = matched(estimate, dense[name])
-            measures["psnr_rgb_matched"] = psnr(mended, high.pixels, crop=scale, channels="rgb")
+            measures |= _beside(dense[name], estimate, high, scale)
         rows.append(PictureQuality(picture=name, **measures))
     names = (measure.name for measure in fields(Measures))
     means: dict[str, Any] = {name: mean_of_known(getattr(row, name) for row in rows) for name in names}
     return Quality(pictures=tuple(rows), **means)
+
+
+def _beside(dense: np.ndarray, estimate: np.ndarray, truth: Image, scale: int) -> dict[str, Any]:
+    """The fields of `Measures` that compare a picture with the dense network's."""
+    nearest = blur.nearest(dense, estimate.clip(0, 1))
+    so_blurred = measure_quality(blur.blurred(dense, nearest.sigma), truth, scale)
+    return measure_fidelity(estimate, dense) | {
+        "sharpness": sharpness(estimate, dense),
+        "blur_sigma": nearest.sigma,
+        "blur_explained": nearest.explained,
+        "blur_psnr_rgb": so_blurred["psnr_rgb"],
+        "blur_ssim_rgb": so_blurred["ssim_rgb"],
+        "fidelity_matched": fidelity(matched(estimate, dense).clip(0, 1), dense),
+    }
 
 
 @lru_cache(maxsize=1)

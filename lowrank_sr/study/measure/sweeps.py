@@ -103,7 +103,7 @@ def measured(points: Iterable[P]) -> list[tuple[P, LowRankNetwork]]:
 def speedups(study: Study) -> list[tuple[Technique, float]]:
     """The networks of the sweep of theoretical speed-ups."""
     extent, every = study.extent, []
-    for form in study.forms:
+    for form in (form for form in study.forms if form in extent.swept):
         every += [(Technique(form), value) for value in extent.speedups]
         every += [(Technique(form, layers=BLOCKS), value) for value in extent.block_speedups]
         every += [(Technique(form, FITTED), value) for value in extent.fitted_speedups]

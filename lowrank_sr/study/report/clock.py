@@ -7,6 +7,7 @@ What direct convolution is ahead of itself, or behind, is the noise that every s
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from operator import attrgetter
 from typing import TypeVar
@@ -15,12 +16,13 @@ from lowrank_sr.study.measure.speed import Timing
 from lowrank_sr.study.measure.sweeps import GuardedPoint
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.tables import speedup
-from lowrank_sr.study.report.verdict import Answer, Verdict, listed, rule_of, together
-from lowrank_sr.study.technique import DIRECT, IM2COL, REFERENCE, Technique
+from lowrank_sr.study.report.verdict import Answer, Verdict, between, counted, listed, rule_of, together
+from lowrank_sr.study.technique import ALL, DIRECT, IM2COL, REFERENCE, Technique
 
 N = TypeVar("N")  # what tells networks apart
 TOLERANCE = 1.25  # two measurements of one speed-up whose quartiles are apart may differ by this factor
 MEMORY_INTENSIVE = 1.25  # times the peak memory of direct convolution, or more
+ANSWERS_BESIDE = {True: "faster", False: "slower", None: "not told apart"}
 ANSWERS = {True: "a lower one is slower", False: "a lower one is faster", None: "not told apart"}
 READINGS = (
     ("selects the layers above it", "thresholds", "threshold"),
@@ -139,7 +141,34 @@ def low_rank_is_faster(results: Results) -> Verdict:
     )
     answers = [faster(results, measured) for measured in timings.values()]
     every = [timing for measured in timings.values() for timing in measured]
-    return together(answers, found, rule, trouble(results, techniques, every))
+    short = f"{between((timing.speedup for timing in every), 1)} times as fast as direct"
+    return together(answers, short, found, rule, trouble(results, techniques, every))
+
+
+def low_rank_beats_exact(results: Results) -> Verdict:
+    """Low rank is faster than the fastest method that computes the dense network exactly."""
+    exact = fastest(results, [technique for technique in results.times if technique.form is None])[0]
+    every = [technique for technique in results.times if technique.form and technique.layers == ALL]
+    by_winograd = {replace(each, method=DIRECT) for each in every if each.method != DIRECT}
+    techniques = [each for each in every if each not in by_winograd]
+    own, timings = results.timings(exact), {technique: results.timings(technique) for technique in techniques}
+    answers = [slower_than(results, own, some) for some in timings.values()]
+    ratios = {each: some[0].speedup / own[0].speedup for each, some in timings.items()}
+    said = [
+        f"{each.label} {listed(map(speedup, some))}: {ANSWERS_BESIDE[answer]}"
+        for (each, some), answer in zip(timings.items(), answers, strict=True)
+    ]
+    found = f"times as fast as direct, {exact.label} {listed(map(speedup, own))}; {'; '.join(said)}"
+    rule = (
+        "the poster had no such method: this is our question; every network with all layers factorised, by Winograd's "
+        "algorithm where it was timed so, beside the fastest exact method; "
+        f"{rule_of(len(techniques), 'networks')}; faster or slower where all quartiles are apart by more than direct "
+        "convolution is from itself, else not decided; "
+        f"{self_check(results, [exact, *techniques])}"
+    )
+    measured = [*own, *(timing for some in timings.values() for timing in some)]
+    short = f"{between(ratios.values(), 2)} times as fast as {exact.label}"
+    return together(answers, short, found, rule, trouble(results, [exact, *techniques], measured))
 
 
 def lower_threshold_is_slower(results: Results) -> Verdict:
@@ -167,7 +196,12 @@ def lower_threshold_is_slower(results: Results) -> Verdict:
         "where the quartiles at the lowest and the highest threshold are apart by more than direct convolution is "
         f"from itself, else not decided; {self_check(results, techniques)}"
     )
-    return together(answers, "; ".join(found) or "no reading has two networks to compare", rule, wrong)
+    short = (
+        f"a lower one is slower in {answers.count(True)} of {counted(len(answers), 'reading')}"
+        if answers
+        else "not measured"
+    )
+    return together(answers, short, "; ".join(found) or "no reading has two networks to compare", rule, wrong)
 
 
 def _extremes(points: Sequence[GuardedPoint], value: str, guarded: bool) -> list[tuple[float, Timing]]:
@@ -195,7 +229,8 @@ def im2col_is_slower(results: Results) -> Verdict:
         f"measurements, and slower; {rule_of(2, 'halves')}; {faster_rule(results)}; "
         f"{self_check(results, [IM2COL])}"
     )
-    return together([more, slower], found, rule, wrong)
+    short = f"{timings[0].speedup:.2f} times as fast as direct; {needs.partition(', ')[0]}"
+    return together([more, slower], short, found, rule, wrong)
 
 
 def _memory(results: Results) -> tuple[Answer, str]:

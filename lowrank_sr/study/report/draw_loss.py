@@ -1,4 +1,4 @@
-"""Figures of what is lost: against speed-up, by layers, ranks and factors, by a threshold; what training wins back."""
+"""Figures of fidelity: against speed-up, by layers, ranks and factors, by a threshold; what training wins back."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,21 +10,30 @@ from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import lossless
 from lowrank_sr.study.report.draw_layers import name_layers
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, key, look
-from lowrank_sr.study.report.tables import FACTORS, qualities, short_name
-from lowrank_sr.study.technique import ALL, BIAS, FITTED, KERNEL, LAYERS, REFERENCE, SVD_KERNEL, TUNED, Technique
+from lowrank_sr.study.report.tables import qualities, short_name
+from lowrank_sr.study.technique import (
+    ALL,
+    BIAS,
+    FACTORS,
+    FITTED,
+    KERNEL,
+    LAYERS,
+    REFERENCE,
+    SVD_KERNEL,
+    TUNED,
+    Technique,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEAST_LOSS = 0.005  # dB: smaller losses are drawn here, since a logarithmic axis has no zero
 FILLS: dict[str, Any] = {KERNEL: "none", BIAS: "left", FITTED: "full"}  # of a marker in the ablation, by the factors
-LINEAR = 0.02  # dB: smaller differences are drawn to one scale, larger ones on a logarithmic one
-TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # dB, to both sides
+AXIS = "fidelity to the dense network's picture (dB)"
 
 
 def pareto(results: Results, wide: bool) -> "Figure":
-    """PSNR lost against theoretical and against measured speed-up, SVD and CP, their factors fitted or not."""
+    """Fidelity against theoretical and against measured speed-up, SVD and CP, their factors fitted or not."""
     points = measured(results.speedups)
     figure, axes = canvas(wide, (4.8, 7.6), *((1, 2) if wide else (2, 1)), sharey=True)
     theory = [network.theoretical_speedup for _, network in points]
@@ -32,8 +41,7 @@ def pareto(results: Results, wide: bool) -> "Figure":
     for axis, panel, speedups in ((axes[0], "theory", theory), (axes[1], "clock", clock)):
         _front(axis, panel, results, speedups)
         axis.axvline(1, color=MUTED, linewidth=1)
-        _losses_above(axis, results)
-    axes[0].invert_yaxis()  # better is higher, on both: they share the axis
+        _fidelity_above(axis, results)
     axes[0].set_xlabel("speed-up in theory: FLOPs of dense / FLOPs")
     axes[1].set_xlabel("measured speed-up over direct, by Winograd where possible")
     best = lossless.fastest(results)[0]
@@ -56,7 +64,7 @@ def _front(axis: "Axes", panel: str, results: Results, speedups: Sequence[float]
         single, places = style | {"label": None, "linestyle": "none"}, []
         for speedup, (point, network) in zip(speedups, points, strict=True):
             if point.technique == technique:
-                places.append((speedup, _lost(results, network.quality.psnr_rgb)))
+                places.append((speedup, network.quality.near))
                 axis.plot(*places[-1], gid=f"point-{slug(point)}-{panel}", zorder=3, **single)
         axis.plot(*zip(*places, strict=True), linestyle=line, color=style["color"])
         axis.plot([], [], linestyle=line, **style)
@@ -67,18 +75,10 @@ def slug(point: SpeedupPoint) -> str:
     return f"{point.technique.name.replace(' ', '-')}-{point.speedup:g}"
 
 
-def _lost(results: Results, psnr: float) -> float:
-    """PSNR below the dense network's, in dB, at least LEAST_LOSS."""
-    return max(results.quality[REFERENCE].psnr_rgb - psnr, LEAST_LOSS)
-
-
-def _losses_above(axis: "Axes", results: Results) -> None:
-    """A vertical axis for what is lost, with a line at what bicubic enlargement loses."""
-    axis.set(yscale="log", ylabel="PSNR lost, RGB (dB)")
-    axis.yaxis.set_major_formatter("{x:g}")
-    behind = _lost(results, results.bicubic.psnr_rgb)
-    if behind > LEAST_LOSS:
-        _level(axis, behind, "bicubic")
+def _fidelity_above(axis: "Axes", results: Results) -> None:
+    """A vertical axis for fidelity, with a line at that of bicubic enlargement."""
+    axis.set_ylabel(AXIS)
+    _level(axis, results.bicubic.near, "bicubic")
 
 
 def _level(axis: "Axes", value: float, text: str) -> None:
@@ -89,7 +89,7 @@ def _level(axis: "Axes", value: float, text: str) -> None:
 
 
 def combinations(results: Results, wide: bool) -> "Figure":
-    """PSNR lost by every combination of layers, ranks and factors, a row for each choice of layers and ranks."""
+    """Fidelity of every combination of layers, ranks and factors, a row for each choice of layers and ranks."""
     from matplotlib.lines import Line2D
 
     rows = list(dict.fromkeys((point.ranks, point.layers) for point in results.ablation))
@@ -98,13 +98,12 @@ def combinations(results: Results, wide: bool) -> "Figure":
     colours = {form: Technique(form).look.day for form in forms}
     for point in results.ablation:
         below = 0.22 * (forms.index(point.form) - (len(forms) - 1) / 2)
-        place = _lost(results, point.quality.psnr_rgb), rows.index((point.ranks, point.layers)) + below
+        place = point.quality.near, rows.index((point.ranks, point.layers)) + below
         style = {"color": colours[point.form], "markerfacecoloralt": PAPER, "markersize": 8}
         axis.plot(*place, "o", fillstyle=FILLS[point.factors], **style)
     axis.set_yticks(range(len(rows)), [_row_name(results, *row, " " if wide else "\n") for row in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set(xscale="log", xlabel="PSNR lost, RGB (dB)")
-    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xlabel(AXIS)
     handles = [
         Line2D([], [], linestyle="none", marker="o", fillstyle=fill, color=MUTED, label=FACTORS[factors])
         for factors, fill in FILLS.items()
@@ -121,22 +120,21 @@ def _row_name(results: Results, ranks: str, layers: str, space: str) -> str:
 
 
 def alone(results: Results, wide: bool) -> "Figure":
-    """PSNR lost by each layer factorised alone, as it is and once colours are matched."""
+    """Fidelity with each layer factorised alone, as it is and once colours are matched."""
     figure, axis = canvas(wide, (3.8, 3.8))
     name_layers(axis, [row.layer for row in results.alone], wide)
     order = np.arange(len(results.alone))
-    raw = [_lost(results, row.quality.psnr_rgb) for row in results.alone]
-    matched = [_lost(results, row.quality.psnr_rgb_matched or row.quality.psnr_rgb) for row in results.alone]
+    raw, matched = ([getattr(row.quality, of) for row in results.alone] for of in ("fidelity", "fidelity_matched"))
     axis.vlines(order, matched, raw, color=MUTED, linewidth=1)
     axis.plot(order, raw, "^", color=SVD_KERNEL.look.day, label="SVD of the kernel at half the layer's FLOPs")
     axis.plot(order, matched, "o", color=INK, markerfacecolor=PAPER, label="the same, colours matched")
-    _losses_above(axis, results)
+    _fidelity_above(axis, results)
     key(figure, 2 if wide else 1)
     return figure
 
 
 def thresholds(results: Results, wide: bool) -> "Figure":
-    """Quality and speed as the threshold falls, in its three readings: above or on the left PSNR, then the speed-up."""
+    """Fidelity and speed as the threshold falls, in its three readings: above or on the left fidelity, then speed."""
     from matplotlib.lines import Line2D
 
     readings: dict[str, list[tuple[float, GuardedPoint]]] = {
@@ -149,13 +147,13 @@ def thresholds(results: Results, wide: bool) -> "Figure":
     axes = axes if wide else axes.T
     for (label, points), (above, below) in zip(readings.items(), axes.T, strict=True):
         _reading(above, below, points)
-        _level(above, results.quality[REFERENCE].psnr_rgb, "network")
+        _level(above, results.bicubic.near, "bicubic")
         below.axhline(1, color=INK, linewidth=1, linestyle=":")
         below.set_xlabel(label)
         if not wide:
             above.set_xlabel(label)
     for above, below in axes.T[:1] if wide else axes.T:
-        above.set_ylabel("PSNR, RGB (dB)")
+        above.set_ylabel("fidelity (dB)")
         below.set_ylabel("speed-up over direct")
     style = look(SVD_KERNEL.name)
     handles = [
@@ -168,7 +166,7 @@ def thresholds(results: Results, wide: bool) -> "Figure":
 
 
 def _reading(above: "Axes", below: "Axes", points: Sequence[tuple[float, GuardedPoint]]) -> None:
-    """PSNR and speed-up of SVD networks by their threshold, with and without the break-even guard."""
+    """Fidelity and speed-up of SVD networks by their threshold, with and without the break-even guard."""
     from matplotlib.ticker import LogLocator
 
     style = look(SVD_KERNEL.name) | {"label": None}
@@ -177,7 +175,7 @@ def _reading(above: "Axes", below: "Axes", points: Sequence[tuple[float, Guarded
     unguarded = [(at, network) for at, point in points if (network := point.unguarded or point.network)]
     for networks, more in ((guarded, {}), (unguarded, hollow)):
         places, timings = [at for at, _ in networks], [network.measured.direct for _, network in networks]
-        above.plot(places, [network.quality.psnr_rgb for _, network in networks], **style, **more)
+        above.plot(places, [network.quality.near for _, network in networks], **style, **more)
         below.plot(places, [timing.speedup for timing in timings], **style, **more)
         low, high = [timing.speedup_low for timing in timings], [timing.speedup_high for timing in timings]
         below.fill_between(places, low, high, color=style["color"], alpha=0.15, linewidth=0)
@@ -191,13 +189,15 @@ def _reading(above: "Axes", below: "Axes", points: Sequence[tuple[float, Guarded
 
 
 def tuned(results: Results, wide: bool) -> "Figure":
-    """PSNR above or below the dense network's against seconds, a line from each network to what it was trained to."""
+    """Fidelity against seconds, a line from each network to what it was trained to."""
     from matplotlib.lines import Line2D
 
     figure, axis = canvas(wide, (4.6, 5.2))
-    _differences(axis, [each for technique in results.tuned for each in _stages(axis, results, technique)])
+    for technique in results.tuned:
+        _stages(axis, results, technique)
+    _level(axis, results.bicubic.near, "bicubic")
     axis.set_xlabel(f"seconds for {results.side} x {results.side} pixels, by direct convolution")
-    axis.set_ylabel("PSNR − the dense network's, RGB (dB)")
+    axis.set_ylabel(AXIS)
     grey: dict[str, Any] = {"color": MUTED, "linestyle": "none"}
     handles = [Line2D([], [], label=short_name(technique), **_style(technique)) for technique in results.tuned]
     handles += [Line2D([], [], marker="^", fillstyle="none", label="kernel", **grey)]
@@ -207,12 +207,13 @@ def tuned(results: Results, wide: bool) -> "Figure":
     return figure
 
 
-def _stages(axis: "Axes", results: Results, technique: Technique) -> list[float]:
-    """Draw a network before and after its training; return its differences to the dense one in dB."""
+def _stages(axis: "Axes", results: Results, technique: Technique) -> None:
+    """Draw a network before and after its training, but for the dense one before it."""
     places, colour = [], technique.look.day
-    for stage, quality in qualities(results, technique).items():
+    known = {stage: quality for stage, quality in qualities(results, technique).items() if quality.fidelity is not None}
+    for stage, quality in known.items():
         timing = results.stages[stage].measured
-        places.append((timing.seconds, quality.psnr_rgb - results.quality[REFERENCE].psnr_rgb))
+        places.append((timing.seconds, quality.near))
         whiskers = [[timing.seconds - timing.seconds_low], [timing.seconds_high - timing.seconds]]
         axis.errorbar(*places[-1], xerr=whiskers, fmt="none", ecolor=colour, elinewidth=1, capsize=2)
         fill = "none" if stage.factors == KERNEL and stage.form else "full"
@@ -220,19 +221,7 @@ def _stages(axis: "Axes", results: Results, technique: Technique) -> list[float]
         if stage.factors == TUNED:
             axis.plot(*places[-1], "o", markersize=15, markerfacecolor="none", markeredgecolor=colour)
     axis.plot(*zip(*places, strict=True), color=colour, linewidth=1, linestyle=":")
-    return [difference for _, difference in places]
 
 
 def _style(technique: Technique) -> dict[str, Any]:
     return {"color": technique.look.day, "marker": technique.look.marker, "linestyle": "none"}
-
-
-def _differences(axis: "Axes", drawn: list[float]) -> None:
-    """A vertical axis for differences of both signs, from thousandths of a decibel to tens."""
-    low, high = 2 * min(*drawn, -LINEAR / 4), 2 * max(*drawn, LINEAR / 4)
-    axis.set_yscale("symlog", linthresh=LINEAR, linscale=1.5)
-    axis.set_ylim(low, high)
-    ticks = [0.0, *(sign * tick for tick in TICKS for sign in (1, -1) if low <= sign * tick <= high)]
-    axis.set_yticks(ticks, [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks])
-    axis.minorticks_off()
-    axis.axhline(0, color=INK, linewidth=1)

@@ -1,6 +1,6 @@
 """The figures of a report, their files, and those of pictures; what stands under each is in report.j2."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from lowrank_sr.pictures.images import read_image
 from lowrank_sr.study.measure.crops import Panel
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import draw_layers, draw_loss, draw_speed, style
+from lowrank_sr.study.report import draw_answer, draw_layers, draw_loss, draw_speed, style
 from lowrank_sr.study.report.style import NARROW, WIDE, canvas
 from lowrank_sr.study.technique import BY_NAME, REFERENCE
 
@@ -23,12 +23,11 @@ ENDINGS = {".png": True, ".svg": True, "-narrow.svg": False}  # of a figure's fi
 
 
 def figures_of(results: Results, folder: Path) -> "dict[str, Callable[[bool], Figure]]":
-    """The functions that draw these results' figures, across the page or for a narrow screen, by the figures' names."""
+    """The functions that draw the figures of a network, across the page or for a narrow screen, by name."""
     crop = results.crop
     readings = results.thresholds and results.truncations and results.limits
     peaks = [at for at in results.memory[REFERENCE].sides if at.measured.peak_mb]
     figures: dict[str, tuple[object, Callable[[bool], Figure]]] = {  # with what must be there
-        "figure1": (True, draw_layers.forms),
         "figure2": (True, partial(draw_layers.conditions, results)),
         "figure3": (True, partial(draw_speed.times, results)),
         "figure4": (True, partial(details, crop.panels, folder)),
@@ -45,17 +44,22 @@ def figures_of(results: Results, folder: Path) -> "dict[str, Callable[[bool], Fi
     return {name: draw for name, (there, draw) in figures.items() if there}
 
 
-def write(results: Results, folder: Path) -> None:
-    """Draw every figure into figures/: across the page as PNG and SVG, and as SVG for a narrow screen."""
+def of_all(networks: Mapping[str, Results]) -> "dict[str, Callable[[bool], Figure]]":
+    """The functions that draw the figures of all networks, which go by their names, together."""
+    return {"answer": partial(draw_answer.answer, networks), "figure1": draw_layers.forms}
+
+
+def write(draw: "Mapping[str, Callable[[bool], Figure]]", folder: Path) -> None:
+    """Draw figures into `folder`/figures/: across the page as PNG and SVG, and as SVG for a narrow screen."""
     target = folder / "figures"
     try:
         target.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{target}: cannot be made a folder: {error.strerror}") from error
-    for name, draw in figures_of(results, folder).items():
+    for name, drawn in draw.items():
         with style.styled():
             for ending, wide in ENDINGS.items():
-                style.save(draw(wide), target / f"{name}{ending}")
+                style.save(drawn(wide), target / f"{name}{ending}")
 
 
 def details(panels: Sequence[Panel], folder: Path, wide: bool) -> "Figure":

@@ -61,6 +61,7 @@ for (const compare of document.querySelectorAll(".compare")) {
   gain.addEventListener("change", difference);
   for (const select of [left, right]) select.addEventListener("change", show);
   compare.hidden = false;
+  compare.nextElementSibling.hidden = true; // the pictures that are there without this script
   show();
 
   // A point of a figure puts its picture on the right.
@@ -69,7 +70,7 @@ for (const compare of document.querySelectorAll(".compare")) {
     show();
     compare.scrollIntoView({ behavior: "smooth", block: "nearest" });
   }
-  for (const point of document.querySelectorAll("[data-picture][role=button]")) {
+  for (const point of document.querySelectorAll(`[data-of="${compare.id.replace(/-compare$/, "")}"]`)) {
     point.addEventListener("click", () => choose(point));
     point.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;

@@ -5,19 +5,26 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lowrank_sr.study.measure.ablation import CHOSEN
 from lowrank_sr.study.measure.memory import Memory, Peak
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.speed import SpeedAndSize, Timing
 from lowrank_sr.study.measure.sweeps import GuardedPoint, LowRankNetwork
 from lowrank_sr.study.record import POSTER, Results
-from lowrank_sr.study.technique import BIAS, DENSE_TUNED, FITTED, KERNEL, LAYERS, REFERENCE, Technique, recipes, stages
+from lowrank_sr.study.technique import (
+    CHOSEN,
+    FACTORS,
+    FITTED,
+    LAYERS,
+    REFERENCE,
+    Technique,
+    recipes,
+    stages,
+)
 
-FACTORS = {KERNEL: "kernel", BIAS: "kernel, bias fitted", FITTED: "fitted"}
 NETWORK = ["layers factorised", "theoretical speed-up", "measured, direct", "measured, Winograd"]
 FIDELITY = ["fidelity (dB)", "fidelity SSIM"]
 NETWORK += ["PSNR RGB (dB)", "PSNR luma (dB)", "SSIM RGB", *FIDELITY]
-MATCHED = ["PSNR RGB (dB)", "PSNR RGB, colours matched (dB)", "SSIM RGB", *FIDELITY]
+MATCHED = [*FIDELITY, "fidelity, colours matched (dB)", "PSNR RGB (dB)", "SSIM RGB"]
 
 
 class Table(NamedTuple):
@@ -61,13 +68,14 @@ def change(gains: Sequence[float], digits: int) -> str:
 
 def table1(results: Results) -> Table:
     """Quality, speed, size and memory of every technique."""
-    rows = [["bicubic", *_quality(results.bicubic), *["–"] * 7]]
+    rows = [["bicubic", *_quality(results.bicubic), number(results.bicubic.fidelity, 2), *["–"] * 7]]
     for technique, speed in results.times.items():
         name = "original (direct)" if technique == REFERENCE else technique.label
         rows.append([name, *_row(results, results.quality[technique], speed, results.memory[technique])])
     for technique, tuned in results.tuned.items():
         rows.append([technique.label, *_row(results, tuned.quality, tuned.speed, tuned.memory)])
-    header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", "seconds", "effective GFLOP/s"]
+    header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", "fidelity (dB)"]
+    header += ["seconds", "effective GFLOP/s"]
     header += ["theoretical speed-up", "speed-up by multiplications", "measured speed-up"]
     return Table([*header, "size (MB)", "peak memory (MB)"], rows)
 
@@ -76,6 +84,7 @@ def _row(results: Results, quality: Quality, speed: SpeedAndSize, memory: Memory
     """What Table 1 says of a technique."""
     return [
         *_quality(quality),
+        number(quality.fidelity, 2),
         seconds(speed.measured),
         number(speed.measured.gflops, 0),
         number(speed.theoretical_speedup, 2),
@@ -136,8 +145,8 @@ def alone(results: Results) -> Table:
 
 
 def _matched(quality: Quality) -> list[str]:
-    psnr, matched = number(quality.psnr_rgb, 2), number(quality.psnr_rgb_matched, 2)
-    return [psnr, matched, number(quality.ssim_rgb, 4), *_fidelity(quality)]
+    matched, psnr = number(quality.fidelity_matched, 2), number(quality.psnr_rgb, 2)
+    return [*_fidelity(quality), matched, psnr, number(quality.ssim_rgb, 4)]
 
 
 def speedups(results: Results) -> Table:
@@ -191,18 +200,21 @@ def memory(results: Results) -> Table:
 
 
 def tuning(results: Results) -> Table:
-    """PSNR before and after fine-tuning, the gain picture by picture, and how many steps that took."""
-    dense, rows = results.tuned[DENSE_TUNED].quality.psnr_rgb, []
+    """Fidelity before and after fine-tuning, the gain picture by picture, and how many steps that took."""
+    reference, rows = results.quality[REFERENCE], []
     for technique, tuned in results.tuned.items():
-        every = qualities(results, technique)
-        *kernel, before, after = (number(each.psnr_rgb, 3) for each in every.values())
-        *_, first, last = (each.pictures for each in every.values())
-        gains = [two.psnr_rgb - one.psnr_rgb for one, two in zip(first, last, strict=True)]
-        behind = f"{tuned.quality.psnr_rgb - dense:+.3f}" if technique.form else "–"
+        every = [quality.fidelity for quality in qualities(results, technique).values()]
+        *kernel, before, after = (number(each, 2) for each in every)
+        *_, first, last = (of.pictures for of in qualities(results, technique).values())
+        pairs = zip(first, last, strict=True)
+        gains = [two.fidelity - one.fidelity for one, two in pairs if one.fidelity and two.fidelity]
+        pairs = zip(reference.pictures, last, strict=True)
+        psnr = change([two.psnr_rgb - one.psnr_rgb for one, two in pairs], 3)
         steps = str(tuned.training.measured.steps)
-        rows.append([short_name(technique), *(kernel or ["–"]), before, after, change(gains, 3), behind, steps])
-    header = ["network", "kernel (dB)", "before (dB)", "fine-tuned (dB)", "gain (dB)", "− dense, fine-tuned (dB)"]
-    return Table([*header, "steps"], rows)
+        name, gain = short_name(technique), change(gains, 3) if gains else "–"
+        rows.append([name, *(kernel or ["–"]), before, after, gain, psnr, steps])
+    fidelity = [f"fidelity, {of} (dB)" for of in ("kernel", "before", "fine-tuned")]
+    return Table(["network", *fidelity, "gain (dB)", "PSNR gained over dense (dB)", "steps"], rows)
 
 
 def qualities(results: Results, technique: Technique) -> dict[Technique, Quality]:
@@ -251,15 +263,6 @@ def conditions(results: Results) -> Table:
         ranges = [f"{min(each):.0f} to {max(each):.0f}" if each else "–" for each in (kappas, ranks)]
         rows.append([name, str(len(some)), *ranges])
     return Table(["layers", "how many", "condition number", "rank for 90% of the energy (% of full)"], rows)
-
-
-def full_size(results: Results) -> Table:
-    """ESRGAN's 23 blocks, where they were timed."""
-    rows = []
-    for technique, of in results.full_size.items():
-        timing, theory = of.speed.measured, number(of.speed.theoretical_speedup, 2)
-        rows.append([technique.look.label, seconds(timing), number(timing.gflops, 0), theory, speedup(timing)])
-    return Table(["technique", "seconds", "effective GFLOP/s", "theoretical speed-up", "measured speed-up"], rows)
 
 
 def self_check(results: Results) -> Table:

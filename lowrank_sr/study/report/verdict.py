@@ -12,9 +12,13 @@ Answer = bool | None
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim agrees with the measurements, what they are, and the rule; `why` they cannot be judged, if so."""
+    """Whether a claim agrees with the measurements, what they are, and the rule; `why` they cannot be judged, if so.
+
+    `short` says on one line what was found.
+    """
 
     verdict: str
+    short: str
     found: str
     rule: str
     why: str
@@ -29,15 +33,15 @@ class Claim:
     measured: Verdict
 
 
-def together(answers: Sequence[Answer], found: str, rule: str, trouble: str | None = None) -> Verdict:
+def together(answers: Sequence[Answer], short: str, found: str, rule: str, trouble: str | None = None) -> Verdict:
     """The verdict: agrees or does not where all answers say so, in part where some do; not decided where there is
     trouble, or none, or one is missing that could change it."""
     if trouble or not answers:
-        return Verdict(NOT_DECIDED, found, rule, trouble or "")
+        return Verdict(NOT_DECIDED, short, found, rule, trouble or "")
     if True in answers and False in answers:
-        return Verdict(IN_PART, found, rule, "")
+        return Verdict(IN_PART, short, found, rule, "")
     decided = AGREES if all(answers) else DISAGREES
-    return Verdict(NOT_DECIDED if None in answers else decided, found, rule, "")
+    return Verdict(NOT_DECIDED if None in answers else decided, short, found, rule, "")
 
 
 def rule_of(count: int, what: str) -> str:
@@ -58,3 +62,10 @@ def listed(words: Iterable[str]) -> str:
     *first, last = words
     comma, end = ("; ", "; and ") if any("," in word for word in (*first, last)) else (", ", " and ")
     return f"{comma.join(first)}{end}{last}" if first else last
+
+
+def between(values: Iterable[float], digits: int, sign: str = "") -> str:
+    """The least and the greatest of some values, "1.48 to 1.64", or the one that both are; `sign` "+" shows it."""
+    every = list(values)
+    low, high = (f"{value:{sign}.{digits}f}" for value in (min(every), max(every)))
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,108 @@
+"""What a network gains in PSNR and SSIM to the truth, and what plain blur of the dense network's picture gains.
+
+A Gaussian removes no part of any layer. So what it gains at a network's fidelity, which is how far that one's picture
+is from the dense network's, needs no property of the layers to be explained.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP
+from lowrank_sr.study.measure.quality import Measures, Quality
+from lowrank_sr.study.measure.sweeps import measured
+from lowrank_sr.study.record import Results
+from lowrank_sr.study.report.tables import FIDELITY, Table, change, number
+from lowrank_sr.study.technique import BLOCKS, DIRECT, KERNEL, REFERENCE, TAIL, UNIFORM, Technique
+
+
+class Network(NamedTuple):
+    """A network of low rank: which it is, its theoretical speed-up, and its quality."""
+
+    technique: Technique
+    speedup: float
+    quality: Quality
+
+    @property
+    def name(self) -> str:
+        """In words, such as "SVD, fitted, ×2.00"."""
+        return f"{self.technique.label}, ×{self.speedup:.2f}"
+
+
+def gains(results: Results, quality: Quality, measure: str) -> list[float]:
+    """What each picture gains over the dense network's, of "psnr_rgb" in dB or of "ssim_rgb"."""
+    dense = results.quality[REFERENCE]
+    pairs = zip(quality.pictures, dense.pictures, strict=True)
+    return [float(getattr(after, measure) - getattr(before, measure)) for after, before in pairs]
+
+
+def of_blur(results: Results, quality: Quality, measure: str) -> list[float]:
+    """What each picture gains by the Gaussian that is as far from the dense network's picture as this network's is.
+
+    Linear in the root of the mean square difference, between the Gaussians that were measured.
+    """
+    every = [(blur, gains(results, blur, measure)) for blur in results.blurs.values()]
+    gained = []
+    for i, picture in enumerate(quality.pictures):
+        points = sorted([(0.0, 0.0), *((_distance(blur.pictures[i]), row[i]) for blur, row in every)])
+        gained.append(float(np.interp(_distance(picture), *np.array(points).T)))
+    return gained
+
+
+def _distance(picture: Measures) -> float:
+    """The root of the mean square difference from the dense network's picture."""
+    return float(10 ** (-picture.near / 20))
+
+
+def svd_networks(results: Results) -> list[Network]:
+    """All SVD networks of Table 1 and the sweep of speed-ups, and with kernels' factors the blocks and the tail alone.
+
+    By how their factors are found, then which layers they are of, then their speed-up.
+    """
+    every = [
+        Network(technique, results.times[technique].theoretical_speedup, quality)
+        for technique, quality in results.quality.items()
+        if technique.form == "svd" and technique.method == DIRECT
+    ]
+    for point, network in measured(results.speedups):
+        of, in_table1 = point.technique, point.speedup == TABLE1_SPEEDUP and point.technique in results.quality
+        if of.form == "svd" and not in_table1:
+            every.append(Network(of, network.theoretical_speedup, network.quality))
+    for row in results.ablation:
+        if (row.form, row.ranks, row.factors) == ("svd", UNIFORM, KERNEL) and row.layers in (BLOCKS, TAIL):
+            every.append(Network(Technique("svd", layers=row.layers), row.theoretical_speedup, row.quality))
+    ways, layers = ([*dict.fromkeys(getattr(each.technique, of) for each in every)] for of in ("factors", "layers"))
+    return sorted(
+        every, key=lambda each: (ways.index(each.technique.factors), layers.index(each.technique.layers), each.speedup)
+    )
+
+
+def curve(networks: list[Network], technique: Technique) -> list[Network]:
+    """Those of one technique, the mildest first."""
+    return [network for network in networks if network.technique == technique]
+
+
+def table(results: Results) -> Table:
+    """What every SVD network, every Gaussian and bicubic enlargement gain, and how much of it blur explains."""
+    rows = []
+    for network in svd_networks(results):
+        by_blur = change(of_blur(results, network.quality, "psnr_rgb"), 2) if results.blurs else "–"
+        rows.append(_row(results, network.name, network.quality, by_blur))
+    others = {f"dense, Gaussian of {sigma} pixels": blur for sigma, blur in results.blurs.items()}
+    rows += [_row(results, name, of, "–") for name, of in (others | {"bicubic": results.bicubic}).items()]
+    header = ["pictures of", *FIDELITY, "PSNR gained (dB)", "SSIM gained", "a Gaussian's gain at this fidelity (dB)"]
+    return Table([*header, "sharpness", "nearest Gaussian (pixels)", "of the difference it explains"], rows)
+
+
+def _row(results: Results, name: str, of: Quality, by_blur: str) -> list[str]:
+    return [
+        name,
+        number(of.fidelity, 2),
+        number(of.fidelity_ssim, 4),
+        change(gains(results, of, "psnr_rgb"), 2),
+        change(gains(results, of, "ssim_rgb"), 4),
+        by_blur,
+        number(of.sharpness, 2),
+        number(of.blur_sigma, 2),
+        "–" if of.blur_explained is None else f"{of.blur_explained:.0%}",
+    ]
