@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from lowrank_sr import flops
-from lowrank_sr.compression.network import ENDS
 from lowrank_sr.compression.prices import RANK_STEP
 from lowrank_sr.layers import Layer, random_layer
 from lowrank_sr.lowrank.ranks import speedup_rank
 from lowrank_sr.network.auto import AUTO
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.study.measure.networks import DENSE_BLOCKS
+from lowrank_sr.study.measure.networks import DENSE_BLOCKS, inner_layers
 
 BLOCK_SPEEDUP = 4  # theoretical, of each layer of the dense blocks
 
@@ -28,7 +27,7 @@ def wholly_factorised(net: RRDBNet, form: str, speedup: float = BLOCK_SPEEDUP) -
 
     They are multiples of RANK_STEP. Raises InputError where a layer has no rank that is so fast.
     """
-    return RRDBNet(_with_noise(net, form, speedup, [name for name in net.layers if name not in ENDS], RANK_STEP))
+    return RRDBNet(_with_noise(net, form, speedup, inner_layers(net), RANK_STEP))
 
 
 def _with_noise(net: RRDBNet, form: str, speedup: float, names: Sequence[str], step: int) -> dict[str, Layer]:

@@ -61,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="measure everything anew; the results.json of an earlier study is kept as results-1.json",
+        help="measure everything anew; an earlier results.json, with all its networks, is kept as results-1.json",
     )
 
 

@@ -13,7 +13,7 @@ from lowrank_sr.study.technique import (
     FORMS,
     KERNEL,
     MARKED,
-    TAIL,
+    OUTSIDE,
     UNIFORM,
     UNMARKED,
 )
@@ -26,17 +26,17 @@ Combination = tuple[str, str, str]
 EVERY: tuple[Combination, ...] = (
     *product((UNIFORM, CHOSEN), (ALL, BLOCKS), (KERNEL, BIAS, FITTED)),
     *product((UNIFORM,), (MARKED, UNMARKED), (KERNEL, BIAS, FITTED)),
-    (UNIFORM, TAIL, KERNEL),
+    (UNIFORM, OUTSIDE, KERNEL),
 )
 OF_DEEP: tuple[Combination, ...] = (
     *product((UNIFORM,), (ALL,), (KERNEL, BIAS, FITTED)),
     (CHOSEN, ALL, FITTED),
-    *product((UNIFORM,), (BLOCKS, TAIL, MARKED, UNMARKED), (KERNEL,)),
+    *product((UNIFORM,), (BLOCKS, OUTSIDE, MARKED, UNMARKED), (KERNEL,)),
 )
 ESSENTIAL: tuple[Combination, ...] = (
     *product((UNIFORM,), (ALL, BLOCKS), (KERNEL, BIAS, FITTED)),
     *product((CHOSEN,), (ALL, BLOCKS), (FITTED,)),
-    *product((UNIFORM,), (TAIL, MARKED, UNMARKED), (KERNEL,)),
+    *product((UNIFORM,), (OUTSIDE, MARKED, UNMARKED), (KERNEL,)),
 )
 
 
@@ -50,7 +50,7 @@ class Extent:
     rounds: int = 7
     side: int = 96
     memory_sides: tuple[int, ...] = (32, 64, 96, 128, 256)
-    blurs: tuple[float, ...] = (0.3, 0.4, 0.5, 0.7, 1, 1.5)  # standard deviations, in pixels of the enlarged picture
+    blurs: tuple[float, ...] = (0.3, 0.5, 0.7, 1, 1.5, 2, 3)  # standard deviations, in pixels of the enlarged picture
     speedups: tuple[float, ...] = (1.1, 1.5, 2, 3, 4, 6)  # theoretical, of the whole network, for kernels' factors
     fitted_speedups: tuple[float, ...] = (1.5, 2, 3, 4, 6)  # the same for fitted factors, which take longer to compute
     block_speedups: tuple[float, ...] = (1.25, 1.5, 2)  # the same for factors of the kernels of the dense blocks alone
@@ -90,7 +90,7 @@ QUICK = Extent(
     rounds=3,
     side=48,
     memory_sides=(24, 48),
-    blurs=(0.5, 1),
+    blurs=(0.5, 1, 2),
     speedups=(2,),
     fitted_speedups=(2,),
     block_speedups=(),  # the unmarked layers in Table 1 are about those of the blocks
@@ -110,10 +110,10 @@ QUICK_DEEP = replace(
     left_out=("svd fitted", "svd fitted winograd", "cp", "cp marked", "cp unmarked", "cp fitted"),
     side=32,
     memory_sides=(32,),
-    speedups=(1.1, 2),
+    speedups=(1.1,),
     fitted_speedups=(),
     swept=("svd",),
-    combinations=tuple(product((UNIFORM,), (ALL, BLOCKS, TAIL), (KERNEL,))),
+    ablated=(),
     marked=(),
     condition=(),
     dropped=(),

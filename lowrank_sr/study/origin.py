@@ -1,16 +1,19 @@
-"""Where the numbers of a results.json come from: the commit of this package, where it is a checkout, and the day."""
+"""Where the numbers of a results.json come from: the machine, the day, and the commit of a checkout."""
 
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from lowrank_sr.machine import cpu
 
 _CHECKOUT = Path(__file__).parents[2]
 
 
-def origin() -> dict[str, str]:
-    """The day, as 2026-11-30 in UTC, and the commit, "-dirty" where files differ; no commit outside a checkout."""
-    return {"date": datetime.now(UTC).date().isoformat()} | _commit()
+def origin() -> dict[str, Any]:
+    """The machine by `cpu.describe`, the day in UTC as 2026-11-30, and the commit, "-dirty" where files differ."""
+    return {"date": datetime.now(UTC).date().isoformat(), **_commit(), "machine": cpu.describe()}
 
 
 @cache

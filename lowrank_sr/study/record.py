@@ -23,7 +23,6 @@ from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.spectra import ConditionNumbers, Network
 from lowrank_sr.study.measure.speed import Speed, SpeedAndSize, StageTimes, Timing
 from lowrank_sr.study.measure.sweeps import LimitPoint, SpeedupPoint, ThresholdPoint, TruncationPoint
-from lowrank_sr.study.origin import origin
 from lowrank_sr.study.technique import BY_NAME, CP_KERNEL, IM2COL, REFERENCE, SVD_KERNEL, Technique
 from lowrank_sr.text import complain
 
@@ -97,10 +96,11 @@ class Step(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What results.json holds of one network: what it was measured with, and what was found."""
+    """What results.json holds of one network: what it was measured with, where and when last, and what was found."""
 
     identity: dict[str, str]
     settings: dict[str, Any]
+    origin: dict[str, Any]
     steps: dict[str, Step]
     claims: Sequence[object] = ()
 
@@ -182,7 +182,8 @@ def _parsed(part: dict[str, Any]) -> tuple[Part, dict[str, str]]:
     keys = {step: dict(key) for step, key in part["keys"].items()}
     steps = {step: Step(str(keys.get(step, {}).get("inputs")), found) for step, found in part["steps"].items()}
     found = {step: str(key.get("found")) for step, key in keys.items()}
-    return Part(dict(part["identity"]), dict(part["settings"]), steps, list(part["claims"])), found
+    identity, settings, measured = (dict(part[of]) for of in ("identity", "settings", "measured"))
+    return Part(identity, settings, measured, steps, list(part["claims"])), found
 
 
 def _unchanged(path: Path, name: str, part: Part, digests: dict[str, str]) -> Part:
@@ -219,7 +220,7 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(finite(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write(path: Path, machine: dict[str, Any], parts: Mapping[str, Part]) -> None:
+def write(path: Path, parts: Mapping[str, Part]) -> None:
     """Write what is known of each network; raises InputError where `path` cannot be written.
 
     Whatever depends on the clock or on the machine stands under keys named `measured`, but for the quality of
@@ -227,12 +228,12 @@ def write(path: Path, machine: dict[str, Any], parts: Mapping[str, Part]) -> Non
     """
     content = {
         "format": FORMAT,
-        "measured": {**origin(), "machine": machine},
         "poster": encode(POSTER),
         "networks": {
             name: {
                 "identity": part.identity,
                 "settings": part.settings,
+                "measured": part.origin,
                 "claims": encode(part.claims),
                 "steps": {step: of.found for step, of in part.steps.items()},
                 "keys": {step: {"inputs": of.inputs, "found": digest(of.found)} for step, of in part.steps.items()},

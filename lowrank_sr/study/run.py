@@ -22,6 +22,7 @@ from lowrank_sr.study.measure import (
     speed,
     sweeps,
 )
+from lowrank_sr.study.origin import origin
 from lowrank_sr.study.report import figures, page
 from lowrank_sr.study.report.claims import judge
 from lowrank_sr.study.report.page import Chapter, Report
@@ -50,52 +51,70 @@ def study(parts: Sequence[Study], folder: Path, fresh: bool = False, pool: Pool 
     Raises InputError for a folder that holds another study or cannot be written to; KeyboardInterrupt, saying how to go
     on, when interrupted.
     """
-    path, machine = folder / "results.json", cpu.describe()
+    path = folder / "results.json"
     if fresh and path.exists():
         complain(f"{path}: kept as {record.set_aside(path).name}")
-    every = {part.settings.weights: (part, steps(part)) for part in parts}
-    known = record.read(path, {name: part.identity for name, (part, _) in every.items()})
-    done = {
-        name: _usable(part, todo, known[name].steps) if name in known else {} for name, (part, todo) in every.items()
-    }
-
-    def write(claims: Mapping[str, Sequence[object]]) -> None:
-        """Networks and methods that are not asked for now keep what is known of them."""
-        written = dict(known)
-        for name, (part, todo) in every.items():
-            ordered = {step: done[name][step] for step in todo if step in done[name]}
-            others = {step: of for step, of in known[name].steps.items() if step not in todo} if name in known else {}
-            settings = part.settings.describe()
-            written[name] = record.Part(part.identity, settings, ordered | others, claims.get(name, ()))
-        record.write(path, machine, written)
-
-    total = sum(len(todo) for _, todo in every.values())
+    known = record.read(path, {part.settings.weights: part.identity for part in parts})
+    every = [_Running(part, steps(part), known.get(part.settings.weights)) for part in parts]
+    total, chapters = sum(len(each.todo) for each in every), []
     try:
         with progress(total, "study", "step") as bar:
-            bar.update(sum(map(len, done.values())))
-            for name, (part, todo) in every.items():
-                missing = [step for step in todo if step not in done[name]]
-                describe = partial(_describe, bar, name)
-                for step, found in measured(part, todo, missing, pool, describe):
-                    done[name][step] = record.Step(_inputs(part, step, todo), found)
-                    write({})
+            bar.update(sum(len(each.done) for each in every))
+            for each in every:
+                for _ in each.measure(pool, bar.set_description):
+                    record.write(path, known | {each.name: each.known()})
                     bar.update()
+                chapters.append(each.chapter())
+                known |= {each.name: each.known(chapters[-1].claims)}
+                record.write(path, known)
     except KeyboardInterrupt as interruption:  # which knows its signal
-        kept = f"{sum(map(len, done.values()))} of {total} steps are in {path}: the same command goes on from there"
-        interruption.args = (f"interrupted: {kept}",)
+        kept = f"{sum(len(each.done) for each in every)} of {total} steps are in {path}"
+        interruption.args = (f"interrupted: {kept}: the same command goes on from there",)
         raise
-    chapters = []
-    for name, (part, todo) in every.items():
-        results = record.assemble({step: done[name][step].found for step in todo})
-        chapters.append(Chapter(part.settings, results, judge(results)))
-    report = Report(machine, chapters)
-    write({chapter.settings.weights: chapter.claims for chapter in chapters})
-    for chapter in chapters:
+    report = Report(cpu.describe(), chapters)
+    _write(report, folder)
+    return report
+
+
+def _write(report: Report, folder: Path) -> None:
+    """Draw the figures and write the pages."""
+    for chapter in report.chapters:
         own = folder / chapter.slug
         figures.write(figures.figures_of(chapter.results, own), own)
-    figures.write(figures.of_all({chapter.settings.weights: chapter.results for chapter in chapters}), folder)
+    networks = {chapter.settings.weights: chapter.results for chapter in report.chapters}
+    figures.write(figures.of_all(networks), folder)
     page.write(report, folder)
-    return report
+
+
+class _Running:
+    """A part of a study while it is measured: what is to do, what is done, and what was known before."""
+
+    def __init__(self, study: Study, todo: Todo, before: record.Part | None) -> None:
+        self.study, self.todo, self.name, self.before = study, todo, study.settings.weights, before
+        self.done = _usable(study, todo, before.steps) if before else {}
+        self.origin = before.origin if before else origin()
+
+    def measure(self, pool: Pool | None, describe: Callable[[str], object]) -> Iterator[None]:
+        """Measure what is missing, a step at a time."""
+        missing = [step for step in self.todo if step not in self.done]
+        for step, found in measured(
+            self.study, self.todo, missing, pool, lambda text: describe(f"{self.name}: {text}")
+        ):
+            self.done[step] = record.Step(_inputs(self.study, step, self.todo), found)
+            self.origin = origin()
+            yield
+
+    def known(self, claims: Sequence[object] = ()) -> record.Part:
+        """What results.json is to hold: what is done, in order, and methods that are not asked for now."""
+        ordered = {step: self.done[step] for step in self.todo if step in self.done}
+        others = {step: of for step, of in self.before.steps.items() if step not in self.todo} if self.before else {}
+        settings = self.study.settings.describe()
+        return record.Part(self.study.identity, settings, self.origin, ordered | others, claims)
+
+    def chapter(self) -> Chapter:
+        """What the report says of the network."""
+        results = record.assemble({step: self.done[step].found for step in self.todo})
+        return Chapter(self.study.settings, results, judge(results))
 
 
 def measured(
@@ -119,10 +138,6 @@ def measured(
 def measure_step(study: Study, name: str) -> Any:
     """The step `name` of a study, encoded, for a worker."""
     return encode(steps(study)[name].measure())
-
-
-def _describe(bar: Any, network: str, step: str) -> None:
-    bar.set_description(f"{network}: {step}")
 
 
 def _inputs(study: Study, step: str, todo: Todo) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from lowrank_sr.pictures.pairs import Pair, find_pairs
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.resources import DEFAULT_NETWORK, IMAGES, IN_LOW_RANK, SMALL_NETWORK, weights_file
 from lowrank_sr.study.extent import Extent, extent_of
-from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned
+from lowrank_sr.study.technique import DIRECT, FORMS, Technique, compared, finetuned, stages
 from lowrank_sr.text import progress
 from lowrank_sr.training import finetune
 from lowrank_sr.training.folder import choose
@@ -103,8 +103,9 @@ class Study:
 
     @property
     def finetuned(self) -> tuple[Technique, ...]:
-        """What is fine-tuned, the dense network first; nothing without photographs."""
-        return () if self.training_set is None else finetuned(self.settings.methods)
+        """What is fine-tuned, the dense network first, of what is compared; nothing without photographs."""
+        every, known = finetuned(self.settings.methods), set(self.techniques)
+        return () if self.training_set is None else tuple(each for each in every if known >= {*stages(each)[:-1]})
 
 
 def open_studies(
@@ -126,20 +127,43 @@ def open_studies(
     for name in methods or ():
         if name not in known:
             raise InputError(f"method {name!r}: expected some of {', '.join(known)}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
+    _make(folder)
     chosen = tuple(name for name in known if not methods or name in (*methods, DIRECT))
     parts: dict[str, Study] = {}
     for each in weights or (Path(DEFAULT_NETWORK), Path(SMALL_NETWORK)):
-        part = _open_study(folder, each, data, quick, chosen, seed, photos)
+        part = _open_study(folder, each, data, quick, chosen, seed)
         if part.settings.slug in parts:
             raise InputError(f"{each}: another network of the study is called {part.settings.slug}, too: rename one")
         parts[part.settings.slug] = part
     for part in parts.values():
-        part.folder.mkdir(exist_ok=True)
-    return list(parts.values())
+        _make(part.folder)
+    return list(parts.values()) if photos is None else _with_photographs(list(parts.values()), photos, data)
+
+
+def _with_photographs(parts: list[Study], photos: Path, data: Path | None) -> list[Study]:
+    """The same with photographs to fine-tune on, of which those for networks of one scale are looked at once."""
+    opened: dict[tuple[int, int], TrainingSet] = {}
+    for part in parts:
+        kind = part.extent.photographs, part.net.scale
+        if kind not in opened:
+            opened[kind] = _open_training_set(photos, *kind, images_in(data or IMAGES))
+    name = Path(photos).resolve().name
+    return [
+        replace(
+            part,
+            settings=replace(part.settings, photos=name),
+            training_set=opened[part.extent.photographs, part.net.scale],
+        )
+        for part in parts
+    ]
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, unless it is there; raises InputError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
 
 
 def _open_study(
@@ -149,7 +173,6 @@ def _open_study(
     quick: bool,
     methods: tuple[str, ...],
     seed: int,
-    photos: Path | None,
 ) -> Study:
     """What is measured of one network."""
     net, source = load(weights), Path(data or IMAGES)
@@ -161,7 +184,6 @@ def _open_study(
     pairs = _smallest(find_pairs(source), extent.pictures)
     pictures = tuple((pair.name, *pair.read_images(net.scale)) for pair in pairs)
     _check_pictures(source, pictures, net.scale)
-    training_set = _open_training_set(photos, extent.photographs, net.scale, images_in(source)) if photos else None
     settings = Settings(
         weights=Path(weights).name,
         data=source.name if data else "bundled",
@@ -170,9 +192,8 @@ def _open_study(
         methods=methods,
         seed=seed,
         pictures=tuple(name for name, _, _ in pictures),
-        photos=None if photos is None else Path(photos).resolve().name,
     )
-    return Study(net, pictures, settings, identity(settings, weights, data), folder / settings.slug, training_set)
+    return Study(net, pictures, settings, identity(settings, weights, data), folder / settings.slug)
 
 
 def _smallest(pairs: list[Pair], count: int | None) -> list[Pair]:
@@ -225,10 +246,16 @@ def identity(settings: Settings, weights: Path, data: Path | None) -> dict[str, 
     return {
         "weights": f"{settings.weights} ({_digest(used)})",
         "data": f"{settings.data} ({_digest(images_in(data or IMAGES))})",
-        "extent": "quick" if settings.quick else "full",
+        "extent": f"{'quick' if settings.quick else 'full'} ({_measured(settings.extent)})",
         "seed": str(settings.seed),
         **{name: str(value) for name, value in cpu.describe().items()},
     }
+
+
+def _measured(extent: Extent) -> str:
+    """A digest of how much is measured, but for fine-tuning, which joins a study and leaves it."""
+    fields = {name: value for name, value in asdict(extent).items() if name not in ("photographs", "minutes")}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _digest(paths: list[Path]) -> str:

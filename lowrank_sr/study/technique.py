@@ -9,7 +9,7 @@ FORMS = ("svd", "cp")
 # how factors are found; BIAS: a fitted bias alone; BUNDLED: as they come with the package
 KERNEL, BIAS, FITTED, TUNED, BUNDLED = "kernel", "bias", "fitted", "tuned", "bundled"
 # which layers are factorised
-ALL, BLOCKS, TAIL, MARKED, UNMARKED = "all", "blocks", "tail", "marked", "unmarked"
+ALL, BLOCKS, OUTSIDE, MARKED, UNMARKED = "all", "blocks", "outside", "marked", "unmarked"
 # which ranks: every layer gives up the same share of its FLOPs, or they are where they cost the picture least
 UNIFORM, CHOSEN = "uniform", "chosen"
 FACTORS = {
@@ -22,7 +22,7 @@ FACTORS = {
 LAYERS = {
     ALL: "all layers",
     BLOCKS: "dense blocks",
-    TAIL: "layers behind the blocks",
+    OUTSIDE: "layers outside the blocks",
     MARKED: "marked layers",
     UNMARKED: "unmarked layers",
 }
@@ -60,9 +60,9 @@ class Technique:
     outputs on calibration pictures, "fitted", or come out of a training on photographs, "tuned", which begins with the
     fitted ones, or are those of the network's "bundled" low-rank form; dense layers are as they are, or "tuned".
     `method` computes the dense layers, and the SVD pairs directly or, where it is "winograd", by F(6, 3). `layers` are
-    those of this form: "all" that can have it, those in the dense "blocks", those behind them, the "tail", or the
-    poster's recipe in its two readings: those whose condition number is above the threshold of Figure 2, which is ours,
-    "marked", or those below it, "unmarked".
+    those of this form: "all" that can have it, those in the dense "blocks" or "outside" them, or the poster's recipe in
+    its two readings: those whose condition number is above the threshold of Figure 2, which is ours, "marked", or those
+    below it, "unmarked".
     """
 
     form: str | None = None
@@ -113,7 +113,9 @@ DENSE_TUNED = Technique(factors=TUNED)
 _DENSE = tuple(Technique(method=method) for method in METHODS)
 _LOW_RANK = (SVD_KERNEL, SVD_FITTED, SVD_KERNEL_WINOGRAD, SVD_FITTED_WINOGRAD, CP_KERNEL, CP_FITTED)
 _BUNDLED = (SVD_BUNDLED, SVD_BUNDLED_WINOGRAD)
-_OF_SOME_LAYERS = tuple(Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, TAIL, MARKED, UNMARKED))
+_OF_SOME_LAYERS = tuple(
+    Technique(form, layers=layers) for form in FORMS for layers in (BLOCKS, OUTSIDE, MARKED, UNMARKED)
+)
 _TUNED = (DENSE_TUNED, *(Technique(form, TUNED) for form in FORMS))
 BY_NAME = {technique.name: technique for technique in (*_DENSE, *_LOW_RANK, *_BUNDLED, *_OF_SOME_LAYERS, *_TUNED)}
 

@@ -48,7 +48,7 @@ def quality(psnr, ssim=0.8, fidelity=31.0, dense=False):
     measures = {"psnr_rgb": psnr, "ssim_rgb": ssim, "psnr_y": psnr + 1, "ssim_y": ssim, "niqe": 5.2}
     if not dense:
         measures |= {"fidelity": fidelity, "fidelity_ssim": 0.91, "sharpness": 0.7, "fidelity_matched": fidelity + 2}
-        measures |= {"blur_sigma": 0.4, "blur_explained": 0.25, "blur_psnr_rgb": psnr + 0.1, "blur_ssim_rgb": ssim}
+        measures |= {"blur_sigma": 0.4, "blur_explained": 0.25, "blur_psnr_rgb": psnr + 0.1}
     pictures = tuple(PictureQuality(picture=name, **measures) for name in ("eye", "nose"))
     return Quality(pictures=pictures, **measures)
 

@@ -135,9 +135,13 @@ def test_the_nearest_blur_is_found():
     dense = blur.blurred(rng.random((60, 50, 3)), 1.0)
     found = blur.nearest(dense, blur.blurred(dense, 0.8))
     assert found.sigma == pytest.approx(0.8, abs=2 * blur.RESOLUTION)
-    assert found.explained == pytest.approx(1, abs=1e-3)
-    noisy = blur.nearest(dense, blur.blurred(dense, 0.8) + 0.05 * rng.standard_normal(dense.shape))
-    assert 0.1 < noisy.explained < 0.9  # noise is no blur
+    near = blur.blurred(dense, 0.8 + 2 * blur.RESOLUTION) - blur.blurred(dense, 0.8)  # the farthest that is accepted
+    change = dense - blur.blurred(dense, 0.8)
+    assert found.explained >= 1 - np.square(near.mean(2)).sum() / np.square(change.mean(2)).sum()
+    noise = rng.standard_normal(dense.shape)
+    noise *= np.linalg.norm(change.mean(2)) / np.linalg.norm(noise.mean(2))  # as far, and no blur
+    noisy, both = (blur.nearest(dense, dense + each) for each in (noise, noise - change))
+    assert noisy.explained < 0.1 < 0.3 < both.explained
     sharpened = 2 * dense - blur.blurred(dense, 0.8)
     assert blur.nearest(dense, sharpened) == (0.0, 0.0)
 
@@ -149,7 +153,8 @@ def test_a_gaussian_is_measured_as_networks_are(root, tmp_path):
     expected = [fidelity(blur.blurred(picture, 0.7), picture) for picture in dense.values()]
     assert plain.fidelity == pytest.approx(np.mean(expected))
     assert plain.blur_sigma == pytest.approx(0.7, abs=2 * blur.RESOLUTION)
-    assert plain.blur_psnr_rgb == pytest.approx(plain.psnr_rgb, abs=0.05)
+    wider = quality.of_blur(study, 0.7 + 2 * blur.RESOLUTION)
+    assert abs(plain.blur_psnr_rgb - plain.psnr_rgb) <= abs(wider.psnr_rgb - plain.psnr_rgb) + 1e-3  # of 8-bit values
 
 
 def test_the_bundled_form_is_the_shipped_one(tmp_path):
@@ -175,10 +180,10 @@ def test_every_ablation_has_what_its_causes_and_table_1_need():
         assert set(some) <= set(extent.EVERY)
         assert {("uniform", "all", "bias"), ("uniform", "blocks", "kernel"), ("chosen", "all", "fitted")} <= set(some)
         kernels = {layers for _, layers, factors in some if factors == "kernel"}
-        assert kernels == {"all", "blocks", "tail", "marked", "unmarked"}
+        assert kernels == {"all", "blocks", "outside", "marked", "unmarked"}
 
 
-@pytest.mark.parametrize("layers", ["all", "blocks", "tail", "marked", "unmarked"])
+@pytest.mark.parametrize("layers", ["all", "blocks", "outside", "marked", "unmarked"])
 def test_what_the_ablation_factorises(root, tmp_path, layers):
     study = opened(root, tmp_path)
     row = ablation.ablated(study, "svd", "uniform", layers, "kernel")
@@ -187,7 +192,7 @@ def test_what_the_ablation_factorises(root, tmp_path, layers):
     for name, layer in net.layers.items():
         if layer.rank is not None:
             assert name not in ("conv_first", "conv_last")
-            assert layers not in ("blocks", "tail") or name.startswith("RRDB") == (layers == "blocks")
+            assert layers not in ("blocks", "outside") or name.startswith("RRDB") == (layers == "blocks")
             assert layers not in ("marked", "unmarked") or (name in marked) == (layers == "marked")
     assert row.factorised == sum(layer.rank is not None for layer in net.layers.values())
     assert row.theoretical_speedup == pytest.approx(study.net.flops(8, 8) / net.flops(8, 8))

@@ -112,12 +112,30 @@ def test_a_point_names_itself_and_chooses_its_picture(browser):
     choose(browser, "svd", "ground truth")
     points = browser.find_elements("css selector", ".point[data-picture=svd]")
     (point, *_) = [point for point in points if point.is_displayed()]
-    assert point.accessible_name == "SVD, kernel: -1.000 dB; speed-up 2.00 in theory, 3.00 measured"
+    assert point.accessible_name == "SVD, kernel: fidelity 31.00 dB; speed-up 2.00 in theory, 3.00 measured"
     assert "SVD, kernel" in point.find_element("css selector", "title").get_attribute("textContent")
     browser.execute_script("arguments[0].focus()", point)
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     right = browser.find_elements("css selector", ".compare select")[1]
     assert Select(right).first_selected_option.text == "SVD, kernel"
+    choose(browser, "ground truth", "svd")
+
+
+def test_each_network_has_a_divider_of_its_own(browser):
+    """A point of the second chooses a picture there, and leaves the first alone."""
+    from selenium.webdriver import Keys
+    from selenium.webdriver.support.ui import Select
+
+    selects = browser.find_elements("css selector", ".compare select")
+    left, right = (Select(selects[i]) for i in (1, 4))  # of three for each network
+    right.select_by_value("ground truth")
+    points = browser.find_elements("css selector", ".point[data-of=control][data-picture=svd]")
+    (point, *_) = [point for point in points if point.is_displayed()]
+    browser.execute_script("arguments[0].focus()", point)
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    assert right.first_selected_option.text == "SVD, kernel"
+    left.select_by_value("ground truth")
+    assert right.first_selected_option.text == "SVD, kernel"
     choose(browser, "ground truth", "svd")
 
 

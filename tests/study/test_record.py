@@ -1,10 +1,14 @@
 import json
+import math
+from datetime import UTC, date, datetime
 
 import pytest
 from example_results import encoded_steps, example, layer, low_rank_network, quality, timing
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.study import record
+from lowrank_sr.files import write_json
+from lowrank_sr.machine import cpu
+from lowrank_sr.study import origin, record
 from lowrank_sr.study.encoding import FORMAT, decode, encode
 from lowrank_sr.study.measure.crops import Panel
 from lowrank_sr.study.measure.layers import LayerTimes
@@ -17,7 +21,7 @@ from lowrank_sr.study.technique import REFERENCE, SVD_FITTED
 SECONDS = {"seconds", "seconds_low", "seconds_high", "speedup", "speedup_low", "speedup_high", "gflops"}
 SECONDS |= {"rounds", "load"}
 QUALITY = {"psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "niqe", "fidelity", "fidelity_ssim", "sharpness"}
-QUALITY |= {"blur_sigma", "blur_explained", "blur_psnr_rgb", "blur_ssim_rgb", "fidelity_matched"}
+QUALITY |= {"blur_sigma", "blur_explained", "blur_psnr_rgb", "fidelity_matched"}
 LOW_RANK = {"factorised", "parameters", "pictures"} | QUALITY
 LOW_RANK |= {"gflop", "theoretical_speedup", "measured"}
 
@@ -84,8 +88,8 @@ def kept(tmp_path):
     """A results.json of two networks with two steps each."""
     path = tmp_path / "results.json"
     steps = {name: record.Step("mark", encode(quality(psnr))) for name, psnr in (("one", 26.0), ("two", 27.0))}
-    parts = {name: record.Part(IDENTITY, {"seed": 0}, steps, []) for name in ("first", "second")}
-    record.write(path, {"cpu": "some"}, parts)
+    parts = {name: record.Part(IDENTITY, {"seed": 0}, {"date": "2026"}, steps, []) for name in ("first", "second")}
+    record.write(path, parts)
     return path, parts
 
 
@@ -95,9 +99,8 @@ def test_a_file_is_read_again(kept):
     assert record.read(path.with_name("missing.json"), {"first": IDENTITY}) == {}
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["poster"]["svd"] == {"psnr": 23.31, "ssim": 0.68}
-    assert list(content) == ["format", "measured", "poster", "networks"]
-    assert content["measured"].keys() - {"commit"} == {"date", "machine"}  # no commit outside a checkout
-    assert list(content["networks"]["first"]) == ["identity", "settings", "claims", "steps", "keys"]
+    assert list(content) == ["format", "poster", "networks"]
+    assert list(content["networks"]["first"]) == ["identity", "settings", "measured", "claims", "steps", "keys"]
 
 
 def test_another_study_is_refused_and_stays(kept):
@@ -136,6 +139,21 @@ def test_an_edited_step_is_left_out(kept, capsys):
     assert known["first"] == parts["first"]
     assert known["second"].steps.keys() == {"one"}
     assert "the step 'two' of second has been changed: it is measured again" in capsys.readouterr().err
+
+
+def test_an_infinite_fidelity_comes_back(tmp_path):
+    """JSON has no infinity: a network that is the dense one's twin has none there."""
+    same = quality(28.0, fidelity=math.inf)
+    write_json(tmp_path / "same.json", encode(same))
+    read = decode(Quality, json.loads((tmp_path / "same.json").read_text(encoding="utf-8")))
+    assert (read.fidelity, read.near, read.distance) == (None, math.inf, 0.0)
+
+
+def test_where_numbers_come_from():
+    found = origin.origin()
+    assert found.keys() - {"commit"} == {"date", "machine"}  # no commit outside a checkout
+    assert date.fromisoformat(found["date"]) <= datetime.now(UTC).date()
+    assert found["machine"] == cpu.describe()
 
 
 def test_encoded_types():

@@ -4,18 +4,22 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-from example_results import SIDE, example, quality, report_on, with_tuned
+import pytest
+from example_results import METHODS, SIDE, example, quality, report_on, with_tuned
 from made_up import BUSY, at, timed
 
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.study.report import clock, figures, lossless, page, style, tables
 from lowrank_sr.study.technique import (
+    BY_NAME,
     CP_FITTED,
     IM2COL,
     REFERENCE,
+    SVD_BUNDLED,
     SVD_FITTED_WINOGRAD,
     SVD_KERNEL,
     WINOGRAD,
+    recipes,
 )
 
 FIGURES = ("figure2", "figure3", "figure4", "layers", "pareto", "thresholds", "memory")
@@ -89,7 +93,7 @@ def test_the_poster_stands_beside_ours():
     assert [row[0] for row in table.rows[:4]] == [
         "original", "im2col", "SVD, kernel, marked layers", "SVD, kernel, unmarked layers",
     ]  # fmt: skip
-    assert table.rows[2][1:] == ["23.31", "27.00", "0.68", "0.80"]
+    assert table.rows[2][1:] == ["23.31", "27.00", "0.68", "0.80", "31.00", "0.9100"]
 
 
 def test_the_ablation_has_a_row_for_each_combination():
@@ -97,7 +101,7 @@ def test_the_ablation_has_a_row_for_each_combination():
     assert len(table.rows) == 1 + len(example().ablation)
     row = ["SVD, all layers, uniform share, kernel", "10", "2.00", "31.00", "0.9100", "33.00", "27.00", "0.8000"]
     assert table.rows[1] == row
-    assert table.rows[-1][0] == "SVD, layers behind the blocks, uniform share, kernel"
+    assert table.rows[-1][0] == "SVD, layers outside the blocks, uniform share, kernel"
     row = ["trunk_conv", "12", "0.300", "1.010", "31.00", "0.9100", "33.00", "26.00", "0.8000"]
     assert tables.alone(example()).rows == [row]
 
@@ -166,6 +170,55 @@ def test_the_page_explains_the_words_of_its_tables():
     assert ".md" not in text
 
 
+QUICK_DEEP = ("svd fitted", "svd fitted winograd", "cp", "cp marked", "cp unmarked", "cp fitted")
+
+
+@pytest.mark.parametrize(
+    ("methods", "left_out"),
+    [(METHODS, QUICK_DEEP), (("direct",), ()), (("direct", "svd"), ()), (("direct", "cp"), ()), (METHODS, ())],
+)
+def test_what_is_left_out_is_left_out_of_the_report(tmp_path, methods, left_out):
+    """As of a deep network in a quick study: no sweep, no ablation, no fitted factors."""
+    results = example(methods)
+    gone = {BY_NAME[name] for name in left_out}
+    kept = {
+        field: {technique: of for technique, of in getattr(results, field).items() if technique not in gone}
+        for field in ("quality", "times", "repeats", "memory")
+    }
+    sweeps = dict.fromkeys(("speedups", "thresholds", "truncations", "limits", "ablation", "alone"), ())
+    results = replace(results, **kept, **sweeps)
+    assert "# Low-rank convolutions" in page.rendered("markdown.j2", report_on(results, "tiny.npz"), tmp_path)
+    draw_all(results, tmp_path)
+
+
+def draw_all(results, folder):
+    """Every figure that is not made of pictures."""
+    every = figures.figures_of(results, folder) | figures.of_all({"tiny.npz": results})
+    for draw in (draw for name, draw in every.items() if name not in OF_PICTURES):
+        draw(False)
+
+
+def test_a_network_that_is_the_dense_one_is_no_trouble(tmp_path):
+    """As where no layer is marked: there is nothing to compare its picture with."""
+    results = example()
+    marked = recipes("svd")[0]
+    results = replace(results, quality=results.quality | {marked: quality(28.0, dense=True)})
+    text = page.rendered("markdown.j2", report_on(results, "tiny.npz"), tmp_path)
+    assert "| SVD, kernel, marked layers, ×2.00 | ∞ | – | +0.00 ± 0.00 |" in text
+    draw_all(results, tmp_path)
+
+
+def test_the_answer_names_what_any_network_has():
+    """Also what only the first one has."""
+    results = example()
+    bundled = {SVD_BUNDLED: results.times[SVD_KERNEL]}
+    first = replace(results, times=results.times | bundled, quality=results.quality | {SVD_BUNDLED: quality(28.2)})
+    figure = figures.of_all({"first": first, "second": results})["answer"](True)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "SVD, bundled" in names
+    assert len(names) == len(set(names))
+
+
 def test_layers_on_both_sides_of_the_threshold():
     assert tables.conditions(example()).rows == [
         ["above the threshold", "1", "1000 to 1000", "50 to 50"],
@@ -204,7 +257,7 @@ def test_a_disturbed_time_is_not_among_the_fastest():
     busy = replace(near, measured=replace(near.measured, winograd=at(near.measured.winograd, 9.0, load=BUSY)))
     swept = replace(results, speedups=(replace(point, network=near), replace(point, speedup=3.0, network=busy)))
     measured = [row for row in lossless.near(swept).rows if row[-1] == "greatest measured"]
-    assert measured == [["CP, fitted, ×2", "41.00", "2.00", "3.00 (2.85–3.15)", "greatest measured"]]
+    assert measured == [["CP, fitted, ×2", "41.00", "0.9100", "2.00", "3.00 (2.85–3.15)", "greatest measured"]]
     assert "where there are others: 1 of 2 here" in written_from(swept)
 
 
@@ -220,10 +273,10 @@ def test_the_greatest_speed_up_at_an_invisible_loss():
 
     points = swept(2, 2.0, 3.0, 45.0), swept(3, 3.0, 2.99, 40.0), swept(4, 2.5, 2.0, 41.0), swept(9, 9.0, 9.0, 39.9)
     assert lossless.near(replace(results, speedups=points)).rows == [
-        ["CP, fitted, ×3", "40.00", "3.00", "2.99 (2.97–3.01)", "greatest in theory"],
-        ["CP, fitted, ×2", "45.00", "2.00", "3.00 (2.98–3.02)", "greatest measured"],
-        ["CP, fitted, ×3", "40.00", "3.00", "2.99 (2.97–3.01)", "not told apart"],
-        ["Winograd", "the same", "1.25", "1.80 (1.78–1.82)", "fastest exact"],
+        ["CP, fitted, ×3", "40.00", "0.9100", "3.00", "2.99 (2.97–3.01)", "greatest in theory"],
+        ["CP, fitted, ×2", "45.00", "0.9100", "2.00", "3.00 (2.98–3.02)", "greatest measured"],
+        ["CP, fitted, ×3", "40.00", "0.9100", "3.00", "2.99 (2.97–3.01)", "not told apart"],
+        ["Winograd", "∞", "1.0000", "1.25", "1.80 (1.78–1.82)", "fastest exact"],
     ]
     lossy = lossless.near(replace(results, speedups=points[3:])).rows
     assert [row[-1] for row in lossy] == ["fastest exact"]

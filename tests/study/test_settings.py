@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_study import opened, tiny_network
@@ -57,6 +59,21 @@ def test_networks_are_the_real_one_and_its_control(tmp_path):
     ]
     assert not {each.name for each in deep.techniques} & set(extent.QUICK_DEEP.left_out)
     assert not [each for each in control.techniques if each.factors == "bundled"]
+
+
+def test_how_much_is_measured_is_part_of_a_study(root, tmp_path, monkeypatch):
+    """A step of another size must not stand beside others; how long to fine-tune joins a study and leaves it."""
+    before = opened(root, tmp_path).fingerprint
+    monkeypatch.setattr(extent, "QUICK", replace(extent.QUICK, minutes=3, photographs=7))
+    assert opened(root, tmp_path).fingerprint == before
+    monkeypatch.setattr(extent, "QUICK", replace(extent.QUICK, side=40))
+    assert opened(root, tmp_path).fingerprint != before
+
+
+def test_a_file_in_the_place_of_a_networks_folder_is_one_sentence(root, tmp_path, only_sentence):
+    (tmp_path / "tiny").write_text("mine")
+    assert main(["study", "-o", str(tmp_path), "--weights", str(root / "tiny.npz"), "--quick"]) == 2
+    assert "tiny: cannot be made a folder: File exists" in only_sentence()
 
 
 def test_two_networks_of_one_name_are_refused(root, tmp_path, only_sentence):

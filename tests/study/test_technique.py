@@ -18,7 +18,7 @@ from lowrank_sr.study.technique import BY_NAME, LOOKS, Technique, compared, fine
         (Technique(factors="tuned"), "direct tuned", "dense, fine-tuned"),
         (Technique("svd", layers="marked"), "svd marked", "SVD, kernel, marked layers"),
         (Technique("cp", layers="blocks"), "cp blocks", "CP, kernel, dense blocks"),
-        (Technique("svd", layers="tail"), "svd tail", "SVD, kernel, layers behind the blocks"),
+        (Technique("svd", layers="outside"), "svd outside", "SVD, kernel, layers outside the blocks"),
         (Technique("svd", "bundled", "winograd"), "svd bundled winograd", "SVD, bundled, F(6, 3)"),
     ],
 )

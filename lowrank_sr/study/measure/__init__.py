@@ -1,1 +1,1 @@
-"""The study's measurements: `networks.py` and `networks.py` make the networks; each other file answers a question."""
+"""The study's measurements: `networks.py` makes the networks; each other file answers a question."""

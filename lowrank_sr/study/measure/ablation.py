@@ -3,8 +3,8 @@
 One network for each combination of
 
     ranks    uniform, every layer gives up the same share of its FLOPs; or chosen, where they cost the picture least
-    layers   all; those in the dense blocks alone, or behind them, the tail; the poster's recipe, the marked ones or the
-             unmarked ones alone
+    layers   all; those in the dense blocks alone, or outside them; the poster's recipe, the marked ones or the unmarked
+             ones alone
     factors  of the kernel; the same with a fitted bias; fitted
 
 and, with factors of the kernel, one for each layer that is factorised alone.
@@ -89,7 +89,7 @@ def _every_layer(study: Study, form: str, ranks: str, factors: str) -> RRDBNet:
 
 
 def layers_alone(study: Study) -> list[str]:
-    """The layers to factorise alone: all, or in a quick study those outside the dense blocks, that have such a rank."""
+    """The layers to factorise alone: all, or those outside the dense blocks, that have such a rank."""
     names = networks.inner_layers(study.net)
     if not study.extent.every_layer_alone:
         names = [name for name in names if not name.startswith(networks.DENSE_BLOCKS)]

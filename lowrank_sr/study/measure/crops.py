@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.pictures.images import Image, write_image
-from lowrank_sr.pictures.metrics import psnr, ssim
+from lowrank_sr.pictures.metrics import fidelity, psnr, ssim
 from lowrank_sr.pictures.resize import imresize
 from lowrank_sr.study.measure import ablation, networks, sweeps
 from lowrank_sr.study.measure.quality import matched
@@ -23,6 +23,7 @@ from lowrank_sr.study.technique import (
     DIRECT,
     FITTED,
     KERNEL,
+    REFERENCE,
     SVD_KERNEL,
     UNIFORM,
     WINOGRAD,
@@ -77,8 +78,8 @@ def crop(study: Study) -> Crop:
     best, place, panels = None, 0, {}
     for i, (_, low, high) in enumerate(study.pictures):
         estimates = {BICUBIC: imresize(low.pixels, scale)}
-        estimates |= {technique: net(low.pixels) for technique, net in compared.items()}
-        square = most_different(_sound(estimates, high.pixels), scale)
+        estimates |= {name: net(low.pixels) for name, net in compared.items()}
+        square = most_different(_sound(estimates), scale)
         if best is None or square.difference > best.difference:
             magnified = low.pixels.repeat(scale, 0).repeat(scale, 1)
             best, place = square, i
@@ -104,12 +105,14 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
     every = networks.network(study, SVD_KERNEL).with_method(WINOGRAD)(low.pixels)
     estimates["all layers"] = every
     estimates["all layers, colours matched"] = matched(every, study.net.with_method(WINOGRAD)(low.pixels))
-    for label, layers, factors in (
-        ("all layers, bias fitted", ALL, BIAS),
-        ("dense blocks alone", BLOCKS, KERNEL),
-        ("all layers, fitted", ALL, FITTED),
-    ):
-        estimates[label] = ablation.combination(study, "svd", UNIFORM, layers, factors)(low.pixels)
+    mended = {
+        "all layers, bias fitted": (UNIFORM, ALL, BIAS),
+        "dense blocks alone": (UNIFORM, BLOCKS, KERNEL),
+        "all layers, fitted": (UNIFORM, ALL, FITTED),
+    }
+    known = study.extent.combinations if "svd" in study.extent.ablated else ()
+    for label, combination in ((label, each) for label, each in mended.items() if each in known):
+        estimates[label] = ablation.combination(study, "svd", *combination)(low.pixels)
     return estimates
 
 
@@ -124,11 +127,11 @@ def _sweep(study: Study, low: Image) -> dict[str, np.ndarray]:
     return estimates
 
 
-def _sound(estimates: dict[str, np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
-    """The estimates no worse than bicubic: one that is wrong everywhere does not tell where to look."""
-    least = psnr(estimates[BICUBIC], truth, channels="rgb")
-    sound = [pixels for pixels in estimates.values() if psnr(pixels, truth, channels="rgb") >= least]
-    return sound if len(sound) > 1 else list(estimates.values())
+def _sound(estimates: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The estimates no farther from the dense network's than bicubic is: what is wrong everywhere tells no place."""
+    dense = estimates[REFERENCE.name].clip(0, 1)
+    least = fidelity(estimates[BICUBIC].clip(0, 1), dense)
+    return [pixels for pixels in estimates.values() if fidelity(pixels.clip(0, 1), dense) >= least]
 
 
 def _write(

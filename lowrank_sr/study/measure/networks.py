@@ -33,7 +33,7 @@ from lowrank_sr.study.technique import (
     FITTED,
     KERNEL,
     MARKED,
-    TAIL,
+    OUTSIDE,
     TUNED,
     WINOGRAD,
     Technique,
@@ -157,7 +157,7 @@ def chosen_layers(net: RRDBNet, layers: str) -> set[str]:
     inner = set(inner_layers(net))
     if layers == ALL:
         return inner
-    if layers in (BLOCKS, TAIL):
+    if layers in (BLOCKS, OUTSIDE):
         return {name for name in inner if name.startswith(DENSE_BLOCKS) == (layers == BLOCKS)}
     marked = set(spectra.condition_numbers(net).marked)
     return marked if layers == MARKED else inner - marked
@@ -166,7 +166,7 @@ def chosen_layers(net: RRDBNet, layers: str) -> set[str]:
 def dense_layer(study: Study, name: str) -> Dense:
     """A layer of the study's network."""
     layer = study.net.layers[name]
-    assert isinstance(layer, Dense)  # `open_study` refuses a network that is compressed already
+    assert isinstance(layer, Dense)  # `open_studies` refuses a network that is compressed already
     return layer
 
 

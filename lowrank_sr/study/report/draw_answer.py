@@ -12,11 +12,11 @@ from lowrank_sr.study.technique import (
     BLOCKS,
     KERNEL,
     MARKED,
+    OUTSIDE,
     REFERENCE,
     SVD_BUNDLED,
     SVD_FITTED,
     SVD_KERNEL,
-    TAIL,
     UNMARKED,
     Technique,
 )
@@ -31,7 +31,7 @@ POSTERS = {"psnr_rgb": "psnr", "ssim_rgb": "ssim"}
 SIZE = 8  # of markers, in points
 MARKS: dict[str, dict[str, Any]] = {  # of single networks with kernels' factors, by their layers
     BLOCKS: {"marker": "<"},
-    TAIL: {"marker": ">"},
+    OUTSIDE: {"marker": ">"},
     MARKED: {"marker": "D"},
     UNMARKED: {"marker": "d"},
 }
@@ -55,7 +55,9 @@ def answer(networks: Mapping[str, Results], wide: bool) -> "Figure":
             _panel(axis, results, measure)
             if i == 0:
                 axis.set_title(name, fontsize=11.5, weight="bold", loc="left")
-    key(figure, 4 if wide else 2, columnspacing=1.2, handletextpad=0.5)
+    drawn = (axis.get_legend_handles_labels() for axis in figure.axes)
+    handles = {label: handle for found in drawn for handle, label in zip(*found, strict=True)}
+    key(figure, 4 if wide else 2, list(handles.values()), columnspacing=1.2, handletextpad=0.5)
     return figure
 
 

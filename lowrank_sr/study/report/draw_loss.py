@@ -7,7 +7,7 @@ import numpy as np
 
 from lowrank_sr.study.measure.sweeps import GuardedPoint, SpeedupPoint, measured
 from lowrank_sr.study.record import Results
-from lowrank_sr.study.report import lossless
+from lowrank_sr.study.report import clock
 from lowrank_sr.study.report.draw_layers import name_layers
 from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, key, look
 from lowrank_sr.study.report.tables import qualities, short_name
@@ -37,14 +37,14 @@ def pareto(results: Results, wide: bool) -> "Figure":
     points = measured(results.speedups)
     figure, axes = canvas(wide, (4.8, 7.6), *((1, 2) if wide else (2, 1)), sharey=True)
     theory = [network.theoretical_speedup for _, network in points]
-    clock = [network.measured.winograd.speedup for _, network in points]
-    for axis, panel, speedups in ((axes[0], "theory", theory), (axes[1], "clock", clock)):
+    timed = [network.measured.winograd.speedup for _, network in points]
+    for axis, panel, speedups in ((axes[0], "theory", theory), (axes[1], "clock", timed)):
         _front(axis, panel, results, speedups)
         axis.axvline(1, color=MUTED, linewidth=1)
         _fidelity_above(axis, results)
     axes[0].set_xlabel("speed-up in theory: FLOPs of dense / FLOPs")
     axes[1].set_xlabel("measured speed-up over direct, by Winograd where possible")
-    best = lossless.fastest(results)[0]
+    best = clock.fastest_exact(results)[0]
     if best != REFERENCE:
         speedup = results.times[best].measured.speedup
         axes[1].axvline(speedup, color=best.look.day, linewidth=1.4, linestyle="-.", label=f"{best.label}, lossless")

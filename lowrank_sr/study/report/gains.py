@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_sr.study.measure.networks import TABLE1_SPEEDUP
-from lowrank_sr.study.measure.quality import Measures, Quality
+from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.measure.sweeps import measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report.tables import FIDELITY, Table, change, number
-from lowrank_sr.study.technique import BLOCKS, DIRECT, KERNEL, REFERENCE, TAIL, UNIFORM, Technique
+from lowrank_sr.study.technique import BLOCKS, DIRECT, KERNEL, OUTSIDE, REFERENCE, UNIFORM, Technique
 
 
 class Network(NamedTuple):
@@ -36,26 +36,30 @@ def gains(results: Results, quality: Quality, measure: str) -> list[float]:
     return [float(getattr(after, measure) - getattr(before, measure)) for after, before in pairs]
 
 
-def of_blur(results: Results, quality: Quality, measure: str) -> list[float]:
+def of_blur(results: Results, quality: Quality, measure: str) -> list[float] | None:
     """What each picture gains by the Gaussian that is as far from the dense network's picture as this network's is.
 
-    Linear in the root of the mean square difference, between the Gaussians that were measured.
+    Linear in the root of the mean square difference, between the Gaussians that were measured; None where one of the
+    pictures is farther away than all of them.
     """
     every = [(blur, gains(results, blur, measure)) for blur in results.blurs.values()]
     gained = []
     for i, picture in enumerate(quality.pictures):
-        points = sorted([(0.0, 0.0), *((_distance(blur.pictures[i]), row[i]) for blur, row in every)])
-        gained.append(float(np.interp(_distance(picture), *np.array(points).T)))
+        points = sorted([(0.0, 0.0), *((blur.pictures[i].distance, row[i]) for blur, row in every)])
+        if picture.distance > points[-1][0]:
+            return None
+        gained.append(float(np.interp(picture.distance, *np.array(points).T)))
     return gained
 
 
-def _distance(picture: Measures) -> float:
-    """The root of the mean square difference from the dense network's picture."""
-    return float(10 ** (-picture.near / 20))
+def of_nearest_blur(results: Results, quality: Quality) -> float:
+    """What PSNR gains by the Gaussian under which the dense picture comes nearest to this one, the mean."""
+    dense = results.quality[REFERENCE].psnr_rgb
+    return (dense if quality.blur_psnr_rgb is None else quality.blur_psnr_rgb) - dense
 
 
 def svd_networks(results: Results) -> list[Network]:
-    """All SVD networks of Table 1 and the sweep of speed-ups, and with kernels' factors the blocks and the tail alone.
+    """All SVD networks of Table 1 and the sweep of speed-ups, and of kernels' factors the blocks or the others alone.
 
     By how their factors are found, then which layers they are of, then their speed-up.
     """
@@ -69,7 +73,7 @@ def svd_networks(results: Results) -> list[Network]:
         if of.form == "svd" and not in_table1:
             every.append(Network(of, network.theoretical_speedup, network.quality))
     for row in results.ablation:
-        if (row.form, row.ranks, row.factors) == ("svd", UNIFORM, KERNEL) and row.layers in (BLOCKS, TAIL):
+        if (row.form, row.ranks, row.factors) == ("svd", UNIFORM, KERNEL) and row.layers in (BLOCKS, OUTSIDE):
             every.append(Network(Technique("svd", layers=row.layers), row.theoretical_speedup, row.quality))
     ways, layers = ([*dict.fromkeys(getattr(each.technique, of) for each in every)] for of in ("factors", "layers"))
     return sorted(
@@ -84,25 +88,24 @@ def curve(networks: list[Network], technique: Technique) -> list[Network]:
 
 def table(results: Results) -> Table:
     """What every SVD network, every Gaussian and bicubic enlargement gain, and how much of it blur explains."""
-    rows = []
-    for network in svd_networks(results):
-        by_blur = change(of_blur(results, network.quality, "psnr_rgb"), 2) if results.blurs else "–"
-        rows.append(_row(results, network.name, network.quality, by_blur))
-    others = {f"dense, Gaussian of {sigma} pixels": blur for sigma, blur in results.blurs.items()}
-    rows += [_row(results, name, of, "–") for name, of in (others | {"bicubic": results.bicubic}).items()]
-    header = ["pictures of", *FIDELITY, "PSNR gained (dB)", "SSIM gained", "a Gaussian's gain at this fidelity (dB)"]
-    return Table([*header, "sharpness", "nearest Gaussian (pixels)", "of the difference it explains"], rows)
+    named = {network.name: network.quality for network in svd_networks(results)}
+    blurs = {f"dense, Gaussian of {sigma} pixels": blur for sigma, blur in results.blurs.items()}
+    rows = [_row(results, name, of) for name, of in (named | blurs | {"bicubic": results.bicubic}).items()]
+    header = ["pictures of", *FIDELITY, "PSNR gained (dB)", "SSIM gained", "a Gaussian as far gains (dB)"]
+    return Table([*header, "sharpness", "nearest Gaussian (pixels)", "it gains (dB)", "and explains"], rows)
 
 
-def _row(results: Results, name: str, of: Quality, by_blur: str) -> list[str]:
+def _row(results: Results, name: str, of: Quality) -> list[str]:
+    as_far = of_blur(results, of, "psnr_rgb")
     return [
         name,
-        number(of.fidelity, 2),
+        number(of.near, 2),
         number(of.fidelity_ssim, 4),
         change(gains(results, of, "psnr_rgb"), 2),
         change(gains(results, of, "ssim_rgb"), 4),
-        by_blur,
+        "–" if as_far is None else change(as_far, 2),
         number(of.sharpness, 2),
         number(of.blur_sigma, 2),
+        f"{of_nearest_blur(results, of):+.2f}",
         "–" if of.blur_explained is None else f"{of.blur_explained:.0%}",
     ]

@@ -1,29 +1,23 @@
 """What low rank has to beat: the fastest exact method, and what is faster than that or loses next to nothing."""
 
+import math
+
 from lowrank_sr.study.measure.sweeps import LowRankNetwork, measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock
-from lowrank_sr.study.report.tables import Table, number, speedup
-from lowrank_sr.study.technique import Technique
+from lowrank_sr.study.report.tables import FIDELITY, Table, number, speedup
 
 INVISIBLE = 40.0  # dB of fidelity: a root mean square difference of 2.6 levels of 255, which is hard to see
-LEVEL = "not told apart"
-BESIDE = {True: "slower", False: "faster", None: LEVEL}
-
-
-def fastest(results: Results) -> list[Technique]:
-    """The fastest method that computes the network exactly, and those that the clock does not tell apart from it."""
-    return clock.fastest(results, [technique for technique in results.times if technique.form is None])
 
 
 def beside(results: Results) -> Table:
     """Whether each low-rank technique is faster than the fastest exact one, by more than the noise."""
-    best, rows = fastest(results)[0], []
+    best, rows = clock.fastest_exact(results)[0], []
     exact = results.timings(best)
     for technique in (each for each in results.times if each.form):
         timings = results.timings(technique)
         failed = clock.trouble(results, [technique, best], [*timings, *exact])
-        answer = "not judged" if failed else BESIDE[clock.slower_than(results, timings, exact)]
+        answer = "not judged" if failed else clock.BESIDE[clock.slower_than(results, exact, timings)]
         rows.append([technique.label, speedup(timings[0]), answer])
     return Table(["low rank", "measured speed-up", f"beside {best.label}, {speedup(exact[0])}"], rows)
 
@@ -34,15 +28,24 @@ def near(results: Results) -> Table:
     if networks:
         chosen.append((max(networks, key=lambda name: networks[name].theoretical_speedup), "greatest in theory"))
         first, *others = clock.ahead(results, {name: [net.measured.winograd] for name, net in networks.items()})
-        chosen += [(first, "greatest measured"), *((name, LEVEL) for name in others)]
+        chosen += [(first, "greatest measured"), *((name, clock.LEVEL) for name in others)]
     for name, what in chosen:
         net = networks[name]
         speedups = number(net.theoretical_speedup, 2), speedup(net.measured.winograd)
-        rows.append([name, number(net.quality.fidelity, 2), *speedups, what])
-    for each in (exact := fastest(results)):
+        near = number(net.quality.near, 2), number(net.quality.fidelity_ssim, 4)
+        rows.append([name, *near, *speedups, what])
+    for each in (exact := clock.fastest_exact(results)):
         speedups = number(results.times[each].theoretical_speedup, 2), speedup(results.times[each].measured)
-        rows.append([each.label, "the same", *speedups, "fastest exact" if each == exact[0] else LEVEL])
-    return Table(["network", "fidelity (dB)", "theoretical speed-up", "measured speed-up", "is"], rows)
+        rows.append(
+            [
+                each.label,
+                number(math.inf, 2),
+                number(1, 4),
+                *speedups,
+                "fastest exact" if each == exact[0] else clock.LEVEL,
+            ]
+        )
+    return Table(["network", *FIDELITY, "theoretical speed-up", "measured speed-up", "is"], rows)
 
 
 def disturbed(results: Results) -> str:

@@ -141,10 +141,10 @@ def _points(chapter: Chapter) -> dict[str, str]:
     """What the points of the Pareto figure say of themselves, and which picture they choose in the divider."""
     results = chapter.results
     pictures = {choice.value for some in choices(chapter).values() for choice in some}
-    dense, points = results.quality[REFERENCE].psnr_rgb, dict[str, str]()
+    points: dict[str, str] = {}
     for point, network in measured(results.speedups):
         says = escape(
-            f"{point.technique.label}: {network.quality.psnr_rgb - dense:+.3f} dB; speed-up "
+            f"{point.technique.label}: fidelity {network.quality.near:.2f} dB; speed-up "
             f"{network.theoretical_speedup:.2f} in theory, {network.measured.winograd.speedup:.2f} measured"
         )
         in_table1 = point.speedup == networks.TABLE1_SPEEDUP and point.technique.layers == ALL

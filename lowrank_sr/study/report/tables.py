@@ -36,7 +36,7 @@ class Table(NamedTuple):
 
 def number(value: float | None, digits: int) -> str:
     """A number with so many digits after the point, or a dash."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else "∞" if value == math.inf else f"{value:.{digits}f}"
 
 
 def spread(median: float, low: float, high: float, digits: int) -> str:
@@ -68,13 +68,13 @@ def change(gains: Sequence[float], digits: int) -> str:
 
 def table1(results: Results) -> Table:
     """Quality, speed, size and memory of every technique."""
-    rows = [["bicubic", *_quality(results.bicubic), number(results.bicubic.fidelity, 2), *["–"] * 7]]
+    rows = [["bicubic", *_quality(results.bicubic), *_fidelity(results.bicubic), *["–"] * 7]]
     for technique, speed in results.times.items():
         name = "original (direct)" if technique == REFERENCE else technique.label
         rows.append([name, *_row(results, results.quality[technique], speed, results.memory[technique])])
     for technique, tuned in results.tuned.items():
         rows.append([technique.label, *_row(results, tuned.quality, tuned.speed, tuned.memory)])
-    header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", "fidelity (dB)"]
+    header = ["technique", "PSNR RGB (dB)", "SSIM RGB", "PSNR luma (dB)", "SSIM luma", *FIDELITY]
     header += ["seconds", "effective GFLOP/s"]
     header += ["theoretical speed-up", "speed-up by multiplications", "measured speed-up"]
     return Table([*header, "size (MB)", "peak memory (MB)"], rows)
@@ -84,7 +84,7 @@ def _row(results: Results, quality: Quality, speed: SpeedAndSize, memory: Memory
     """What Table 1 says of a technique."""
     return [
         *_quality(quality),
-        number(quality.fidelity, 2),
+        *_fidelity(quality),
         seconds(speed.measured),
         number(speed.measured.gflops, 0),
         number(speed.theoretical_speedup, 2),
@@ -118,11 +118,14 @@ def poster_table1(results: Results) -> Table:
     for technique, theirs in ((each, row) for each, row in POSTER.items() if each in results.quality):
         ours = {technique: "original" if technique == REFERENCE else technique.method}
         if form := technique.form:
-            ours = {each: each.label for each in (*recipes(form), technique, Technique(form, FITTED))}
+            every = *recipes(form), technique, Technique(form, FITTED)
+            ours = {each: each.label for each in every if each in results.quality}
         for each, name in ours.items():
-            psnr, ssim = results.quality[each].psnr_rgb, results.quality[each].ssim_rgb
-            rows.append([name, *(number(cell, 2) for cell in (theirs["psnr"], psnr, theirs["ssim"], ssim))])
-    return Table(["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM"], rows)
+            of = results.quality[each]
+            cells = theirs["psnr"], of.psnr_rgb, theirs["ssim"], of.ssim_rgb
+            rows.append([name, *(number(cell, 2) for cell in cells), *_fidelity(of)])
+    header = ["technique", "the poster's PSNR (dB)", "our PSNR (dB)", "the poster's SSIM", "our SSIM", *FIDELITY]
+    return Table(header, rows)
 
 
 def ablation(results: Results) -> Table:

@@ -64,8 +64,8 @@ def listed(words: Iterable[str]) -> str:
     return f"{comma.join(first)}{end}{last}" if first else last
 
 
-def between(values: Iterable[float], digits: int, sign: str = "") -> str:
-    """The least and the greatest of some values, "1.48 to 1.64", or the one that both are; `sign` "+" shows it."""
+def between(values: Iterable[float], digits: int) -> str:
+    """The least and the greatest of some values, "1.48 to 1.64", or the one that both are."""
     every = list(values)
-    low, high = (f"{value:{sign}.{digits}f}" for value in (min(every), max(every)))
+    low, high = (f"{value:.{digits}f}".replace("inf", "∞") for value in (min(every), max(every)))
     return low if low == high else f"{low} to {high}"
