@@ -7,6 +7,7 @@ What it says of the clock is judged in `clock.py`.
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from scipy.special import stdtrit
 
@@ -15,7 +16,18 @@ from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock, gains
 from lowrank_sr.study.report.gains import Network
 from lowrank_sr.study.report.tables import change, standard_error
-from lowrank_sr.study.report.verdict import Answer, Claim, Verdict, between, counted, rule_of, together
+from lowrank_sr.study.report.verdict import (
+    AGREES,
+    DISAGREES,
+    NOT_DECIDED,
+    Answer,
+    Claim,
+    Verdict,
+    between,
+    counted,
+    rule_of,
+    together,
+)
 from lowrank_sr.study.technique import (
     CP_KERNEL,
     DIRECT,
@@ -48,7 +60,7 @@ NEAR_BOUND = 0.8  # of d²: a speed-up above this is near d²
 
 
 def judge(results: Results) -> list[Claim]:
-    """The poster's claims with their verdicts; one whose techniques were not measured is not decided."""
+    """The poster's claims with their verdicts; not decided where what was not measured could change that."""
     both, exact = (SVD_KERNEL, CP_KERNEL), Technique(method=WINOGRAD)
     return [
         _claim(results, "Low rank is faster than direct convolution", FASTER, both, clock.low_rank_is_faster),
@@ -67,10 +79,14 @@ def _claim(
     results: Results, title: str, said: str, needs: Sequence[Technique], test: Callable[[Results], Verdict]
 ) -> Claim:
     missing = [technique.name for technique in needs if technique not in results.times]
-    if not missing:
-        return Claim(title, said, test(results))
-    found = f"nothing: this study leaves {' and '.join(missing)} out"
-    return Claim(title, said, together([], "not measured", found, "judged where all its techniques are measured"))
+    left_out = f"this study leaves {' and '.join(missing)} out"
+    if len(missing) == len(needs):
+        rule = "judged where its techniques are measured"
+        return Claim(title, said, together([], "not measured", f"nothing: {left_out}", rule))
+    verdict = test(results)
+    if missing and verdict.verdict in (AGREES, DISAGREES):  # what is missing could change that
+        verdict = replace(verdict, verdict=NOT_DECIDED, why=f"{left_out[0].upper()}{left_out[1:]}.")
+    return Claim(title, said, verdict)
 
 
 def _size(results: Results) -> Verdict:

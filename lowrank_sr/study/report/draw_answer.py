@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.record import POSTER, Results
 from lowrank_sr.study.report import gains
-from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, key, look, note
+from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, key, look
 from lowrank_sr.study.technique import (
     BLOCKS,
     KERNEL,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MEASURES = {"psnr_rgb": "PSNR gained, RGB (dB)", "ssim_rgb": "SSIM gained, RGB"}
-DEEPEST = {"psnr_rgb": -1.5, "ssim_rgb": -0.08}  # what is lower is drawn at the edge, with its number
+DEEPEST = {"psnr_rgb": -1.5, "ssim_rgb": -0.08}  # what is lower is drawn there
 POSTERS = {"psnr_rgb": "psnr", "ssim_rgb": "ssim"}
 SIZE = 8  # of markers, in points
 MARKS: dict[str, dict[str, Any]] = {  # of single networks with kernels' factors, by their layers
@@ -67,9 +67,6 @@ def _panel(axis: "Axes", results: Results, measure: str) -> None:
         ys = [statistics.fmean(gains.gains(results, quality, measure)) for quality in series.qualities]
         shown = [max(y, DEEPEST[measure]) for y in ys]
         axis.plot(xs, shown, **series.style)
-        for x, y in zip(xs, ys, strict=True):
-            if y < DEEPEST[measure]:
-                note(axis, f"{y:+.{1 if measure == 'psnr_rgb' else 2}f}", (x, DEEPEST[measure]), (0, 8), fontsize=8.5)
     theirs = POSTER[SVD_KERNEL][POSTERS[measure]] - POSTER[REFERENCE][POSTERS[measure]]
     axis.axhline(0, color=INK, linewidth=1)
     axis.axhline(theirs, color=MUTED, linewidth=1.2, linestyle="-.", label=f"the poster's SVD: {theirs:+.2f}")
