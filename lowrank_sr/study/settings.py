@@ -135,9 +135,10 @@ def open_studies(
         if part.settings.slug in parts:
             raise InputError(f"{each}: another network of the study is called {part.settings.slug}, too: rename one")
         parts[part.settings.slug] = part
-    for part in parts.values():
+    every = list(parts.values()) if photos is None else _with_photographs(list(parts.values()), photos, data)
+    for part in every:
         _make(part.folder)
-    return list(parts.values()) if photos is None else _with_photographs(list(parts.values()), photos, data)
+    return every
 
 
 def _with_photographs(parts: list[Study], photos: Path, data: Path | None) -> list[Study]:
