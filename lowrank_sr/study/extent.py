@@ -34,9 +34,9 @@ OF_DEEP: tuple[Combination, ...] = (
     *product((UNIFORM,), (BLOCKS, OUTSIDE, MARKED, UNMARKED), (KERNEL,)),
 )
 ESSENTIAL: tuple[Combination, ...] = (
-    *product((UNIFORM,), (ALL, BLOCKS), (KERNEL, BIAS, FITTED)),
-    *product((CHOSEN,), (ALL, BLOCKS), (FITTED,)),
-    *product((UNIFORM,), (OUTSIDE, MARKED, UNMARKED), (KERNEL,)),
+    *product((UNIFORM,), (ALL,), (KERNEL, BIAS)),
+    (CHOSEN, ALL, FITTED),
+    *product((UNIFORM,), (BLOCKS, OUTSIDE, MARKED, UNMARKED), (KERNEL,)),
 )
 
 
@@ -107,7 +107,7 @@ QUICK = Extent(
 )
 QUICK_DEEP = replace(
     QUICK,
-    left_out=("svd fitted", "svd fitted winograd", "cp", "cp marked", "cp unmarked", "cp fitted"),
+    left_out=("im2col", "kn2row", "svd fitted", "svd fitted winograd", "cp", "cp marked", "cp unmarked", "cp fitted"),
     side=32,
     memory_sides=(32,),
     speedups=(1.1,),

@@ -90,7 +90,7 @@ def _every_layer(study: Study, form: str, ranks: str, factors: str) -> RRDBNet:
 
 def layers_alone(study: Study) -> list[str]:
     """The layers to factorise alone: all, or those outside the dense blocks, that have such a rank."""
-    names = networks.inner_layers(study.net)
+    names = networks.inner_layers(study.net) if "svd" in study.extent.ablated else []
     if not study.extent.every_layer_alone:
         names = [name for name in names if not name.startswith(networks.DENSE_BLOCKS)]
     return [name for name in names if flops.break_even("svd", *study.net.layers[name].shape) >= ALONE_SPEEDUP]

@@ -98,7 +98,7 @@ def shown(study: Study) -> list[Technique]:
 
 def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
     """The enlargements of `low` that show what the layers outside the dense blocks do, by what was done to them."""
-    if "svd" not in study.forms:
+    if "svd" not in study.forms or "svd" not in study.extent.ablated:
         return {}
     outside = [name for name in ablation.layers_alone(study) if not name.startswith(networks.DENSE_BLOCKS)]
     estimates = {f"{name} alone": ablation.layer_alone(study, name)[0](low.pixels) for name in outside}
@@ -110,8 +110,7 @@ def _tail(study: Study, low: Image) -> dict[str, np.ndarray]:
         "dense blocks alone": (UNIFORM, BLOCKS, KERNEL),
         "all layers, fitted": (UNIFORM, ALL, FITTED),
     }
-    known = study.extent.combinations if "svd" in study.extent.ablated else ()
-    for label, combination in ((label, each) for label, each in mended.items() if each in known):
+    for label, combination in ((label, each) for label, each in mended.items() if each in study.extent.combinations):
         estimates[label] = ablation.combination(study, "svd", *combination)(low.pixels)
     return estimates
 
