@@ -68,7 +68,11 @@ class Extent:
 
 
 FULL = Extent()
-DEEP = Extent(
+_COARSE = Extent(  # fewer points than FULL
+    ablated=("svd",), every_layer_alone=False, marked=(0.1, 1), condition=(4, 16), dropped=(0.5, 0.9)
+)
+DEEP = replace(
+    _COARSE,
     rounds=5,
     side=64,
     memory_sides=(64, 128),
@@ -76,15 +80,11 @@ DEEP = Extent(
     fitted_speedups=(1.5, 2, 4),
     block_speedups=(1.5,),
     swept=("svd",),
-    ablated=("svd",),
     combinations=OF_DEEP,
-    every_layer_alone=False,
-    marked=(0.1, 1),
-    condition=(4, 16),
-    dropped=(0.5, 0.9),
     layer_side=64,
 )
-QUICK = Extent(
+QUICK = replace(
+    _COARSE,
     pictures=2,
     calibration=2,
     rounds=3,
@@ -94,12 +94,7 @@ QUICK = Extent(
     speedups=(2,),
     fitted_speedups=(2,),
     block_speedups=(),  # the unmarked layers in Table 1 are about those of the blocks
-    ablated=("svd",),
     combinations=ESSENTIAL,
-    every_layer_alone=False,
-    marked=(0.1, 1),
-    condition=(4, 16),
-    dropped=(0.5, 0.9),
     layer_side=32,
     layer_speedups=(2,),
     photographs=50,

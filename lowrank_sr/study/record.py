@@ -79,6 +79,11 @@ class Results:
         """Of the picture, in pixels, that every technique is timed on."""
         return next(iter(self.times.values())).side
 
+    def gains(self, quality: Quality, measure: str) -> list[float]:
+        """What each picture gains over the dense network's, of "psnr_rgb" in dB or of "ssim_rgb"."""
+        pairs = zip(quality.pictures, self.quality[REFERENCE].pictures, strict=True)
+        return [float(getattr(after, measure) - getattr(before, measure)) for after, before in pairs]
+
     def timings(self, technique: Technique) -> list[Timing]:
         """Every time that this study took of a technique's network on the same picture, in order."""
         first, again = self.times[technique], self.repeats.get(technique)

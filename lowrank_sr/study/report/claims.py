@@ -25,6 +25,7 @@ from lowrank_sr.study.report.verdict import (
     Verdict,
     between,
     counted,
+    every,
     rule_of,
     together,
 )
@@ -106,8 +107,7 @@ def _loss(results: Results) -> Verdict:
     networks = {each: of for each, of in results.quality.items() if each.form and each.method == DIRECT}
     for technique, quality in networks.items():
         near = _below([picture.distance for picture in quality.pictures], 10 ** (-LEAST_FIDELITY / 20))
-        within = [near, *_natural(quality, dense)]
-        answers.append(False if False in within else None if None in within else True)
+        answers.append(every([near, *_natural(quality, dense)]))
         found.append(f"{technique.label} {_fidelity(quality)}, {_change(results, quality)} to the truth")
     of_niqe = f", and whose NIQE is at most {MOST_NIQE:.0%} above the dense network's"
     rule = (
@@ -167,9 +167,9 @@ def _gains(results: Results, quality: Quality) -> Answer:
     """Whether a network improves both measures."""
     both: list[Answer] = []
     for measure, least in LEAST_GAIN.items():
-        worse = _below(gains.gains(results, quality, measure), least)
+        worse = _below(results.gains(quality, measure), least)
         both.append(None if worse is None else not worse)
-    return False if False in both else None if None in both else True
+    return every(both)
 
 
 def _more_than_blur(results: Results) -> Verdict:
@@ -177,10 +177,10 @@ def _more_than_blur(results: Results) -> Verdict:
     answers: list[Answer] = []
     found, shares = [], []
     for network in gains.svd_networks(results):
-        by_blur = gains.of_blur(results, network.quality, "psnr_rgb")
         if _gains(results, network.quality) is not True:
             continue
-        own = gains.gains(results, network.quality, "psnr_rgb")
+        own = results.gains(network.quality, "psnr_rgb")
+        by_blur = gains.of_blur(results, network.quality, "psnr_rgb")
         said = f"{network.name} {change(own, 3)} dB, blur as far from the dense picture "
         if by_blur is None:
             answers.append(None)
@@ -229,12 +229,12 @@ def _decides(dense: Quality) -> str:
 
 def _change(results: Results, quality: Quality) -> str:
     """The mean gain with its standard error over the pictures."""
-    psnr, ssim = (gains.gains(results, quality, measure) for measure in LEAST_GAIN)
+    psnr, ssim = (results.gains(quality, measure) for measure in LEAST_GAIN)
     return f"{change(psnr, 3)} dB and {change(ssim, 4)}"
 
 
 def _mean(results: Results, quality: Quality) -> float:
-    return statistics.fmean(gains.gains(results, quality, "psnr_rgb"))
+    return statistics.fmean(results.gains(quality, "psnr_rgb"))
 
 
 def _bound(results: Results) -> Verdict:

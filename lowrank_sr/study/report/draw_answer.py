@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lowrank_sr.study.measure.quality import Quality
 from lowrank_sr.study.record import POSTER, Results
 from lowrank_sr.study.report import gains
-from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, key, look
+from lowrank_sr.study.report.style import FIDELITY_AXIS, INK, MUTED, PAPER, canvas, key, look
 from lowrank_sr.study.technique import (
     BLOCKS,
     KERNEL,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MEASURES = {"psnr_rgb": "PSNR gained, RGB (dB)", "ssim_rgb": "SSIM gained, RGB"}
 DEEPEST = {"psnr_rgb": -1.5, "ssim_rgb": -0.08}  # what is lower is drawn there
-POSTERS = {"psnr_rgb": "psnr", "ssim_rgb": "ssim"}
 SIZE = 8  # of markers, in points
 MARKS: dict[str, dict[str, Any]] = {  # of single networks with kernels' factors, by their layers
     BLOCKS: {"marker": "<"},
@@ -64,13 +63,14 @@ def answer(networks: Mapping[str, Results], wide: bool) -> "Figure":
 def _panel(axis: "Axes", results: Results, measure: str) -> None:
     for series in _series(results):
         xs = [quality.near for quality in series.qualities]
-        ys = [statistics.fmean(gains.gains(results, quality, measure)) for quality in series.qualities]
+        ys = [statistics.fmean(results.gains(quality, measure)) for quality in series.qualities]
         shown = [max(y, DEEPEST[measure]) for y in ys]
         axis.plot(xs, shown, **series.style)
-    theirs = POSTER[SVD_KERNEL][POSTERS[measure]] - POSTER[REFERENCE][POSTERS[measure]]
+    theirs, original = (POSTER[technique][measure.removesuffix("_rgb")] for technique in (SVD_KERNEL, REFERENCE))
     axis.axhline(0, color=INK, linewidth=1)
-    axis.axhline(theirs, color=MUTED, linewidth=1.2, linestyle="-.", label=f"the poster's SVD: {theirs:+.2f}")
-    axis.set(xlabel="fidelity to the dense network's picture (dB)", ylabel=MEASURES[measure])
+    gained = theirs - original
+    axis.axhline(gained, color=MUTED, linewidth=1.2, linestyle="-.", label=f"the poster's SVD: {gained:+.2f}")
+    axis.set(xlabel=FIDELITY_AXIS, ylabel=MEASURES[measure])
 
 
 def _series(results: Results) -> list[Series]:
@@ -95,5 +95,5 @@ def _series(results: Results) -> list[Series]:
 
 def _of(networks: list[gains.Network], technique: Technique, style: dict[str, Any]) -> Series:
     """The networks of one technique."""
-    of = [network.quality for network in gains.curve(networks, technique)]
+    of = [network.quality for network in networks if network.technique == technique]
     return Series(of, {"label": technique.label, **style})

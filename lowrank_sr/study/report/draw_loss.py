@@ -9,7 +9,7 @@ from lowrank_sr.study.measure.sweeps import GuardedPoint, SpeedupPoint, measured
 from lowrank_sr.study.record import Results
 from lowrank_sr.study.report import clock
 from lowrank_sr.study.report.draw_layers import name_layers
-from lowrank_sr.study.report.style import INK, MUTED, PAPER, canvas, key, look
+from lowrank_sr.study.report.style import FIDELITY_AXIS, INK, MUTED, PAPER, canvas, key, look
 from lowrank_sr.study.report.tables import qualities, short_name
 from lowrank_sr.study.technique import (
     ALL,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILLS: dict[str, Any] = {KERNEL: "none", BIAS: "left", FITTED: "full"}  # of a marker in the ablation, by the factors
-AXIS = "fidelity to the dense network's picture (dB)"
 
 
 def pareto(results: Results, wide: bool) -> "Figure":
@@ -77,7 +76,7 @@ def slug(point: SpeedupPoint) -> str:
 
 def _fidelity_above(axis: "Axes", results: Results) -> None:
     """A vertical axis for fidelity, with a line at that of bicubic enlargement."""
-    axis.set_ylabel(AXIS)
+    axis.set_ylabel(FIDELITY_AXIS)
     _level(axis, results.bicubic.near, "bicubic")
 
 
@@ -103,7 +102,7 @@ def combinations(results: Results, wide: bool) -> "Figure":
         axis.plot(*place, "o", fillstyle=FILLS[point.factors], **style)
     axis.set_yticks(range(len(rows)), [_row_name(results, *row, " " if wide else "\n") for row in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlabel(AXIS)
+    axis.set_xlabel(FIDELITY_AXIS)
     handles = [
         Line2D([], [], linestyle="none", marker="o", fillstyle=fill, color=MUTED, label=FACTORS[factors])
         for factors, fill in FILLS.items()
@@ -197,7 +196,7 @@ def tuned(results: Results, wide: bool) -> "Figure":
         _stages(axis, results, technique)
     _level(axis, results.bicubic.near, "bicubic")
     axis.set_xlabel(f"seconds for {results.side} x {results.side} pixels, by direct convolution")
-    axis.set_ylabel(AXIS)
+    axis.set_ylabel(FIDELITY_AXIS)
     grey: dict[str, Any] = {"color": MUTED, "linestyle": "none"}
     handles = [Line2D([], [], label=short_name(technique), **_style(technique)) for technique in results.tuned]
     handles += [Line2D([], [], marker="^", fillstyle="none", label="kernel", **grey)]

@@ -29,20 +29,13 @@ class Network(NamedTuple):
         return f"{self.technique.label}, ×{self.speedup:.2f}"
 
 
-def gains(results: Results, quality: Quality, measure: str) -> list[float]:
-    """What each picture gains over the dense network's, of "psnr_rgb" in dB or of "ssim_rgb"."""
-    dense = results.quality[REFERENCE]
-    pairs = zip(quality.pictures, dense.pictures, strict=True)
-    return [float(getattr(after, measure) - getattr(before, measure)) for after, before in pairs]
-
-
 def of_blur(results: Results, quality: Quality, measure: str) -> list[float] | None:
     """What each picture gains by the Gaussian that is as far from the dense network's picture as this network's is.
 
     Linear in the root of the mean square difference, between the Gaussians that were measured; None where one of the
     pictures is farther away than all of them.
     """
-    every = [(blur, gains(results, blur, measure)) for blur in results.blurs.values()]
+    every = [(blur, results.gains(blur, measure)) for blur in results.blurs.values()]
     gained = []
     for i, picture in enumerate(quality.pictures):
         points = sorted([(0.0, 0.0), *((blur.pictures[i].distance, row[i]) for blur, row in every)])
@@ -81,16 +74,11 @@ def svd_networks(results: Results) -> list[Network]:
     )
 
 
-def curve(networks: list[Network], technique: Technique) -> list[Network]:
-    """Those of one technique, the mildest first."""
-    return [network for network in networks if network.technique == technique]
-
-
 def table(results: Results) -> Table:
     """What every SVD network, every Gaussian and bicubic enlargement gain, and how much of it blur explains."""
-    named = {network.name: network.quality for network in svd_networks(results)}
-    blurs = {f"dense, Gaussian of {sigma} pixels": blur for sigma, blur in results.blurs.items()}
-    rows = [_row(results, name, of) for name, of in (named | blurs | {"bicubic": results.bicubic}).items()]
+    every = [(network.name, network.quality) for network in svd_networks(results)]
+    every += [(f"dense, Gaussian of {sigma} pixels", blur) for sigma, blur in results.blurs.items()]
+    rows = [_row(results, name, of) for name, of in (*every, ("bicubic", results.bicubic))]
     header = ["pictures of", *FIDELITY, "PSNR gained (dB)", "SSIM gained", "a Gaussian as far gains (dB)"]
     return Table([*header, "sharpness", "nearest Gaussian (pixels)", "it gains (dB)", "and explains"], rows)
 
@@ -101,8 +89,8 @@ def _row(results: Results, name: str, of: Quality) -> list[str]:
         name,
         number(of.near, 2),
         number(of.fidelity_ssim, 4),
-        change(gains(results, of, "psnr_rgb"), 2),
-        change(gains(results, of, "ssim_rgb"), 4),
+        change(results.gains(of, "psnr_rgb"), 2),
+        change(results.gains(of, "ssim_rgb"), 4),
         "–" if as_far is None else change(as_far, 2),
         number(of.sharpness, 2),
         number(of.blur_sigma, 2),

@@ -102,10 +102,11 @@ def _of_the_page(folder: Path) -> dict[str, Any]:
 
     def drawing(chapter: Chapter | None, name: str, caption: Markup) -> Markup:
         """A figure of a chapter, or of all."""
-        slug, points = (chapter.slug, _points(chapter)) if chapter else ("", {})
+        slug = chapter.slug if chapter else ""
+        points = _points(chapter) if chapter and name.startswith("pareto") else {}
         svg = (folder / slug / "figures" / f"{name}.svg").read_text(encoding="utf-8")
         unique = f"{slug}-{name}" if slug else name
-        return Markup(_inline(svg, unique, caption.unescape(), points if name.startswith("pareto") else {}))
+        return Markup(_inline(svg, unique, caption.unescape(), points))
 
     def picture(chapter: Chapter, panel: Panel) -> str:
         content = (folder / chapter.slug / panel.file).read_bytes()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Inches of 96 CSS pixels. Each figure is drawn twice: across the page, and for a telephone, which shows it smaller.
 WIDE, NARROW = 10.6, 5.2
+FIDELITY_AXIS = "fidelity to the dense network's picture (dB)"
 INK, MUTED, GRID, PAPER = "#1b1b1f", "#6a6a72", "#d9d9de", "#fffffe"
 
 NIGHT = {INK: "#ececf0", MUTED: "#a6a6b0", GRID: "#3a3a42", PAPER: "#17171b"} | {look.day: look.night for look in LOOKS}

@@ -204,15 +204,14 @@ def memory(results: Results) -> Table:
 
 def tuning(results: Results) -> Table:
     """Fidelity before and after fine-tuning, the gain picture by picture, and how many steps that took."""
-    reference, rows = results.quality[REFERENCE], []
+    rows = []
     for technique, tuned in results.tuned.items():
         every = [quality.fidelity for quality in qualities(results, technique).values()]
         *kernel, before, after = (number(each, 2) for each in every)
         *_, first, last = (of.pictures for of in qualities(results, technique).values())
         pairs = zip(first, last, strict=True)
         gains = [two.fidelity - one.fidelity for one, two in pairs if one.fidelity and two.fidelity]
-        pairs = zip(reference.pictures, last, strict=True)
-        psnr = change([two.psnr_rgb - one.psnr_rgb for one, two in pairs], 3)
+        psnr = change(results.gains(tuned.quality, "psnr_rgb"), 3)
         steps = str(tuned.training.measured.steps)
         name, gain = short_name(technique), change(gains, 3) if gains else "–"
         rows.append([name, *(kernel or ["–"]), before, after, gain, psnr, steps])

@@ -44,6 +44,12 @@ def together(answers: Sequence[Answer], short: str, found: str, rule: str, troub
     return Verdict(NOT_DECIDED if None in answers else decided, short, found, rule, "")
 
 
+def every(answers: Iterable[Answer]) -> Answer:
+    """Whether all say so; no where one says no, else None where one is missing."""
+    given = list(answers)
+    return False if False in given else None if None in given else True
+
+
 def rule_of(count: int, what: str) -> str:
     """How `together` combines so many answers, for the rule of a claim: `what` they are of, in the plural."""
     if count == 2:
@@ -66,6 +72,6 @@ def listed(words: Iterable[str]) -> str:
 
 def between(values: Iterable[float], digits: int) -> str:
     """The least and the greatest of some values, "1.48 to 1.64", or the one that both are."""
-    every = list(values)
-    low, high = (f"{value:.{digits}f}".replace("inf", "∞") for value in (min(every), max(every)))
+    given = list(values)
+    low, high = (f"{value:.{digits}f}".replace("inf", "∞") for value in (min(given), max(given)))
     return low if low == high else f"{low} to {high}"
