@@ -37,6 +37,17 @@ def test_faster(svd, cp, verdict):
     assert judged(results, "Low rank is faster").verdict == verdict
 
 
+def test_networks_that_save_next_to_nothing_are_not_judged_by_their_speed():
+    results = timed(example(), dict.fromkeys(low_rank(example()), 1.2))
+    marked = Technique("svd", layers="marked")
+    rows = {**results.times, marked: replace(results.times[marked], theoretical_speedup=1.04)}
+    slow = timed(replace(results, times=rows), {marked: 1.0})
+    assert judged(slow, "Low rank is faster").verdict == AGREES
+    assert "at least 1.1 times cheaper in theory" in judged(slow, "Low rank is faster").rule
+    cheap = {technique: replace(row, theoretical_speedup=1.04) for technique, row in slow.times.items()}
+    assert judged(replace(slow, times=cheap), "Low rank is faster").verdict == NOT_DECIDED
+
+
 @pytest.mark.parametrize(
     ("svd", "cp", "verdict"),
     [(2.5, 2.4, AGREES), (2.5, 1.5, IN_PART), (1.5, 1.2, DISAGREES), (2.01, 2.5, NOT_DECIDED)],
