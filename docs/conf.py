@@ -5,6 +5,7 @@ import warnings
 from importlib.metadata import distribution
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import lowrank_sr
@@ -16,6 +17,7 @@ version = release = lowrank_sr.__version__
 
 extensions = [
     "command_line",
+    "current_numbers",
     "plain_docstrings",
     "solutions_in_notebooks",
     "myst_parser",
