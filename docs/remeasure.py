@@ -2,7 +2,7 @@
 
     python docs/remeasure.py                          what is stale, then all tables
     python docs/remeasure.py quality speed            these
-    python docs/remeasure.py --unchanged study WHY    the sources have changed, what the study measures has not
+    python docs/remeasure.py --keep study WHY         the sources have changed: why what was measured still stands
 
 Times want a machine that does nothing else; the study takes more than an hour, and goes on where it was interrupted.
 Set5 and Set14 are looked for in ../shared/data, or where --data says; the peers are in the extra `peers`.
@@ -44,7 +44,7 @@ def measure(name: str, data: Path) -> None:
 
 
 def keep(name: str, why: str) -> None:
-    """Say of a measurement that what has changed in its sources does not change what it finds."""
+    """Keep a measurement whose sources have changed, with the reason why, which stands below its tables."""
     content = load(name)
     content |= {"sources": digest(MEASUREMENTS[name].sources), "since": [*content.get("since", []), why]}
     write_json(RESULTS / f"{name}.json", content)
@@ -54,14 +54,14 @@ def main() -> None:
     """What the command line asks for, then the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASUREMENTS))
-    parser.add_argument("--unchanged", nargs=2, metavar=("NAME", "WHY"), help="keep what is stale, with the reason")
+    parser.add_argument("--keep", nargs=2, metavar=("NAME", "WHY"), help="keep what is stale, with the reason")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="with Set5 and Set14 in it")
     options = parser.parse_args()
-    for name in (*options.names, *(options.unchanged or ())[:1]):
+    for name in (*options.names, *(options.keep or ())[:1]):
         if name not in MEASUREMENTS:
             parser.error(f"{name}: expected one of {', '.join(MEASUREMENTS)}")
-    if options.unchanged:
-        keep(*options.unchanged)
+    if options.keep:
+        keep(*options.keep)
     else:
         for name in options.names or stale():
             measure(name, options.data.resolve())

@@ -186,7 +186,7 @@ def _table(
     content = load(name)
     lines = [table.header, ["---", *[("---:" if numbers else "---")] * (len(table.header) - 1)], *table.rows]
     told = (f"`{re.sub(r' --json [^ ]+', '', command)}`" for command in MEASUREMENTS[name].commands[commands])
-    since = "".join(f" Changed since, without an effect on this: {why}." for why in content.get("since", []))
+    since = "".join(f" Since then: {why}." for why in content.get("since", []))
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{text}\n\n*By {', '.join(told)}; {_where(measured or content['measured'])}.{since}*"
 

@@ -57,12 +57,15 @@ class Extent:
     swept: tuple[str, ...] = FORMS  # the forms of these
     ablated: tuple[str, ...] = FORMS  # the forms of the ablation
     combinations: tuple[Combination, ...] = EVERY  # of the ablation
+    alone: bool = True  # whether layers are factorised alone
     every_layer_alone: bool = True  # or only those outside the dense blocks
     marked: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1)  # fractions of the layers that a threshold marks
     condition: tuple[float, ...] = (2, 4, 8, 16, 32)  # condition numbers to truncate at
     dropped: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)  # fractions of all singular values that are below a limit
+    layers: bool = True  # whether they are timed, one of each shape
     layer_side: int = 96
     layer_speedups: tuple[float, ...] = (2, 4)  # theoretical, of a layer
+    again: bool = True  # whether networks are timed once more at the end, the self-check
     photographs: int = MOST_PHOTOGRAPHS  # to fine-tune on, at most
     minutes: float = 20  # of fine-tuning, each network
 
@@ -87,16 +90,21 @@ QUICK = replace(
     _COARSE,
     pictures=2,
     calibration=2,
+    left_out=("kn2row", "cp fitted"),
     rounds=3,
     side=48,
-    memory_sides=(24, 48),
+    memory_sides=(48,),
     blurs=(0.5, 1, 2),
     speedups=(2,),
     fitted_speedups=(2,),
     block_speedups=(),  # the unmarked layers in Table 1 are about those of the blocks
     combinations=ESSENTIAL,
+    marked=(),
+    condition=(),
+    dropped=(),
     layer_side=32,
     layer_speedups=(2,),
+    again=False,
     photographs=50,
     minutes=1,
 )
@@ -105,13 +113,10 @@ QUICK_DEEP = replace(
     left_out=("im2col", "kn2row", "svd fitted", "svd fitted winograd", "cp", "cp marked", "cp unmarked", "cp fitted"),
     side=32,
     memory_sides=(32,),
-    speedups=(1.1,),
-    fitted_speedups=(),
-    swept=("svd",),
+    swept=(),
     ablated=(),
-    marked=(),
-    condition=(),
-    dropped=(),
+    alone=False,
+    layers=False,
 )
 DEEP_FLOPS = 2e7  # for each pixel: of a network that costs more, DEEP or QUICK_DEEP is measured
 

@@ -201,7 +201,7 @@ def steps(study: Study) -> dict[str, Measurement]:
     for each, value in sweeps.speedups(study):
         add(f"speed-up/{each.name}/{value:g}", sweeps.at_speedup, study, each, value)
     if "svd" in study.forms:
-        for name in ablation.layers_alone(study):
+        for name in ablation.layers_alone(study) if extent.alone else ():
             add(f"alone/{name}", ablation.alone, study, name, anywhere=True)
         for fraction in extent.marked:
             add(f"threshold/{fraction:g}", sweeps.above_threshold, study, fraction)
@@ -213,10 +213,10 @@ def steps(study: Study) -> dict[str, Measurement]:
         add(f"memory/{each.name}", memory.of_technique, study, each, uses=peaks)
     add("crop", crops.crop, study, uses=[each.name for each in crops.shown(study)])
     add("sgemm", layers.sgemm, study)
-    for name, area in layers.distinct(study.net).items():
+    for name, area in layers.distinct(study.net).items() if extent.layers else ():
         add(f"layer/{name}", layers.layer_times, study, name, area, uses=[*study.settings.methods, "in their block"])
-    again = {technique for technique, speedup in sweeps.speedups(study) if speedup == networks.TABLE1_SPEEDUP}
-    for each in study.techniques:
-        if each not in again:  # which the sweep of speed-ups times
+    swept = {technique for technique, speedup in sweeps.speedups(study) if speedup == networks.TABLE1_SPEEDUP}
+    for each in study.techniques if extent.again else ():
+        if each not in swept:  # which that times again anyway
             add(f"self-check/{each.name}", speed.again, study, each)
     return todo

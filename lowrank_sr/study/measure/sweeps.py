@@ -107,7 +107,7 @@ def speedups(study: Study) -> list[tuple[Technique, float]]:
         every += [(Technique(form), value) for value in extent.speedups]
         every += [(Technique(form, layers=BLOCKS), value) for value in extent.block_speedups]
         every += [(Technique(form, FITTED), value) for value in extent.fitted_speedups]
-    return every
+    return [(technique, value) for technique, value in every if technique.name not in extent.left_out]
 
 
 @lru_cache(maxsize=32)

@@ -243,7 +243,7 @@ def _mean(results: Results, quality: Quality) -> float:
 
 
 def _bound(results: Results) -> Verdict:
-    d = next(iter(results.layers.values())).shape[2]
+    d = results.condition_numbers.layers[0].shape[2]
     rows = [row for layer in results.layers.values() for row in layer.rows if row.poster_bound]
     least_channels = 2 * d * NEAR_BOUND / (1 - NEAR_BOUND)
     rule = (

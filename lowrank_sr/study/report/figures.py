@@ -31,7 +31,7 @@ def figures_of(results: Results, folder: Path) -> "dict[str, Callable[[bool], Fi
         "figure2": (True, partial(draw_layers.conditions, results)),
         "figure3": (True, partial(draw_speed.times, results)),
         "figure4": (True, partial(details, crop.panels, folder)),
-        "layers": (True, partial(draw_speed.layers, results)),
+        "layers": (results.layers, partial(draw_speed.layers, results)),
         "ablation": (results.ablation, partial(draw_loss.combinations, results)),
         "alone": (results.alone, partial(draw_loss.alone, results)),
         "tail": (crop.tail, partial(details, crop.tail, folder)),
