@@ -10,6 +10,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
 from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.transparency import NETWORK
 from lowrank_sr.pictures.formats import FORMATS, SUFFIXES, listed
 from lowrank_sr.pictures.reading import PictureFile, frames_in
 
@@ -19,14 +20,15 @@ class FileOptions:
     """How every picture of a batch is enlarged.
 
     `existing` says what happens to a file that is there already: "skip" leaves it, "overwrite" replaces it, "fail" is
-    an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory` and
-    `overlap` are those of `upscale_file`.
+    an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory`,
+    `overlap` and `alpha` are those of `upscale_file`.
     """
 
     existing: str
     outscale: float | None = None
     memory: int | None = None
     overlap: int | None = None
+    alpha: str = NETWORK
 
 
 @dataclass(frozen=True)

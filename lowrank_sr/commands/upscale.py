@@ -27,6 +27,7 @@ from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.transparency import BICUBIC, NETWORK
 from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.formats import SUFFIXES
 from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
@@ -58,6 +59,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         " more than a step or two of 8 bits from that of the whole picture, measured once on cuts through the"
         " calibration pictures (90 for realesrgan-x4plus, 54 for realesrgan-x4plus-svd, 66 for"
         " realesrgan-x4plus-anime, 12 for psnr-small)",
+    )
+    parser.add_argument(
+        "--alpha",
+        choices=[NETWORK, BICUBIC],
+        default=NETWORK,
+        help="by what transparency is enlarged (default: %(default)s)",
     )
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
     parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
@@ -92,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         suffix = f"_x{options.outscale or net.scale:g}" if options.suffix is None else options.suffix
         names = naming(streams.output, suffix, extension)
         existing = options.existing or ("fail" if names.file is None else "overwrite")
-        file_options = FileOptions(existing, options.outscale, memory, options.overlap)
+        file_options = FileOptions(existing, options.outscale, memory, options.overlap, options.alpha)
         check_format = partial(writable_shape, net, outscale=options.outscale)
         plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format)
         if streams.to_stdout and len(plan.jobs) > 1:

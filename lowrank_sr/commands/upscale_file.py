@@ -9,11 +9,12 @@ import numpy as np
 from lowrank_sr.commands.batch import Job, Outcome, blocked
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import resident_bytes, size_text
-from lowrank_sr.network.channels import check_channels
+from lowrank_sr.network.channels import check_channels, coloured, is_grey
 from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows, memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
-from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed
+from lowrank_sr.network.transparency import NETWORK
+from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed, rows_of
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.pictures.resize import resized_rows, resized_side, resizing_bytes
 from lowrank_sr.pictures.writing import Shape, check_format, encoding_bytes, write_rows
@@ -48,6 +49,7 @@ def upscale_file(
     compute: Compute | None = None,
     frame: int = 0,
     outscale: float | None = None,
+    alpha: str = NETWORK,
 ) -> None:
     """Enlarge the picture in `source` into `target`, making its folder.
 
@@ -66,6 +68,8 @@ def upscale_file(
         The frame or page of `source`, from 0.
     outscale : float, optional
         Output size over input size, by default the network's; for another, its result is resized as by `imresize`.
+    alpha : "network" or "bicubic"
+        By what transparency is enlarged.
 
     Raises
     ------
@@ -85,7 +89,10 @@ def upscale_file(
     except OSError as error:
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
     try:
-        rows = enlarged_rows(net, plan, picture.rows, np.dtype(f"u{bits // 8}"), progress, compute)
+        dtype, grey = np.dtype(f"u{bits // 8}"), picture.channels >= 3 and _is_grey(PictureFile(source, frame))
+        read = partial(_blue_and_alpha, picture) if grey else picture.rows
+        made = enlarged_rows(net, plan, read, dtype, progress, compute, alpha)
+        rows = (coloured(band, picture.channels) for band in made)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
         write_rows(target, shape, bits, rows, picture.icc, picture.metadata)
@@ -94,6 +101,17 @@ def upscale_file(
         raise InputError(
             f"{source}: less memory than the system said was free: expected --memory below {held}"
         ) from None
+
+
+def _is_grey(picture: PictureFile) -> bool:
+    """Whether red, green and blue of a file are equal in every pixel; of most pictures the first rows tell."""
+    rows = rows_of(picture.width * picture.channels * picture.dtype.itemsize)
+    return all(is_grey(picture.rows(top, min(top + rows, picture.height))) for top in range(0, picture.height, rows))
+
+
+def _blue_and_alpha(picture: PictureFile, top: int, bottom: int) -> np.ndarray:
+    """Rows of a picture that is grey, stored as RGB or RGB + alpha, in one channel or two."""
+    return picture.rows(top, bottom)[:, :, 2:]
 
 
 def _resizing_bytes(net: RRDBNet, picture: PictureFile, bits: int, factor: float) -> int:
@@ -144,8 +162,9 @@ def run_job(net: RRDBNet, job: Job, progress: Progress | None = None, compute: C
     outcome = blocked(job)  # another process may have written it since the plan was made
     try:
         if outcome is None:
-            memory, overlap, outscale = job.options.memory, job.options.overlap, job.options.outscale
-            upscale_file(net, job.source, job.target, report, memory, overlap, compute, job.frame, outscale)
+            of = job.options
+            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.alpha
+            upscale_file(net, job.source, job.target, report, *given)
             seconds = time.perf_counter() - start
             outcome = Outcome(job.source, job.target, job.frame, "enlarged", seconds=seconds)
     except InputError as error:

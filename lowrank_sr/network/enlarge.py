@@ -6,22 +6,24 @@ pass through it as `channels.py` says.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import free_bytes, size_text
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.channels import check_image, passes
+from lowrank_sr.network.channels import alpha_of, check_image, coloured, is_grey, passes
 from lowrank_sr.network.footprint import alignment, call_bytes
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
+from lowrank_sr.network.transparency import NETWORK, carried_outwards, enlarged_alpha
 
 MEMORY = 2 * 10**9  # bytes that a call may take by default
 SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
 _CHUNK = 2**20  # values that are rounded at a time
+_ALPHA_BYTES = 40, 16  # a pixel of a tile, and of what becomes of it, while alpha is enlarged
 _YIELDED_BYTES = 2**20  # of rows at a time, copied: whoever holds them does not hold a whole row of tiles
 
 Progress = Callable[[float], object]
@@ -35,12 +37,13 @@ TileProgress = Callable[[Tile, float], object]
 class TileInput:
     """A tile with its pixels: all that a process needs besides the network to compute it.
 
-    `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`.
+    `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`. `alpha` is by what that is enlarged.
     """
 
     tile: Tile
     values: np.ndarray
     dtype: np.dtype
+    alpha: str = NETWORK
 
 
 Compute = Callable[[RRDBNet, Iterable[TileInput], TileProgress], Iterable[np.ndarray]]
@@ -53,6 +56,7 @@ def enlarge(
     memory: int | None = None,
     overlap: int | None = None,
     progress: Progress | None = None,
+    alpha: str = NETWORK,
 ) -> np.ndarray:
     """Enlarge an image in at most `memory` bytes in addition to itself and the result.
 
@@ -70,6 +74,8 @@ def enlarge(
         `overlap.overlap_of`, which measures that once.
     progress : function of float, optional
         Called after each step with the share of the work that was done in it.
+    alpha : "network" or "bicubic"
+        By what transparency is enlarged.
 
     Returns
     -------
@@ -82,7 +88,7 @@ def enlarge(
         Where the image has another shape or dtype, or not even the smallest tile fits into `memory`.
     """
     image = np.asarray(image)
-    return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap), progress)
+    return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap), progress, alpha)
 
 
 def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overlap: int | None = None) -> TilePlan:
@@ -98,13 +104,18 @@ def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overl
     return plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
 
 
-def enlarge_in_tiles(net: RRDBNet, image: np.ndarray, plan: TilePlan, progress: Progress | None = None) -> np.ndarray:
-    """Enlarge an image by a plan that `plan_image` has made for it."""
+def enlarge_in_tiles(
+    net: RRDBNet, image: np.ndarray, plan: TilePlan, progress: Progress | None = None, alpha: str = NETWORK
+) -> np.ndarray:
+    """Enlarge an image by a plan that `plan_image` has made for it; `alpha` as for `enlarge`."""
     height, width, channels = image.shape
+    if image.shape[2] in (3, 4) and is_grey(image):
+        image = image[:, :, 2:]
     dtype = _dtype_of_result(image)
     out = np.empty((net.scale * height, net.scale * width, channels), dtype)
     start = 0
-    for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress):
+    for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress, alpha=alpha):
+        rows = coloured(rows, channels)
         out[start : start + len(rows)] = rows
         start += len(rows)
     return out
@@ -129,7 +140,11 @@ def needed_bytes(channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet
     row = net.scale * plan.width * channels * dtype.itemsize
     finished = row * net.scale * plan.tile_height
     yielded = min(finished, max(row, _YIELDED_BYTES))
-    return read + finished + yielded + call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
+    tile = call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
+    if alpha_of(channels, net.architecture) is not None:
+        here, there = _ALPHA_BYTES
+        tile += plan.computed_height * plan.computed_width * (here + there * net.scale**2)
+    return read + finished + yielded + tile
 
 
 def plan_picture(
@@ -177,11 +192,12 @@ def enlarged_rows(
     dtype: np.dtype,
     progress: Progress | None = None,
     compute: Compute | None = None,
+    alpha: str = NETWORK,
 ) -> Iterator[np.ndarray]:
     """Yield the enlarged picture from the top: rows of about a megabyte at a time, (h, W, C) of `dtype`.
 
     `read(top, bottom)` gives the rows of the picture, (h, W, C); `top` does not decrease. `compute` computes the tiles,
-    by default this process.
+    by default this process; `alpha` is as for `enlarge`.
     """
     tile_rows = list(plan.rows())
 
@@ -189,7 +205,7 @@ def enlarged_rows(
         for tiles in tile_rows:
             rows = read(tiles[0].computed.top, tiles[0].computed.bottom)
             for tile in tiles:
-                yield TileInput(tile, rows[:, tile.computed.left : tile.computed.right], dtype)
+                yield TileInput(tile, rows[:, tile.computed.left : tile.computed.right], dtype, alpha)
 
     def report(tile: Tile, share: float) -> None:
         if progress is not None:
@@ -220,17 +236,35 @@ def enlarge_tile(net: RRDBNet, given: TileInput, progress: Progress | None = Non
     computed, kept = given.tile
     top, left = net.scale * (kept.top - computed.top), net.scale * (kept.left - computed.left)
     height, width = net.scale * kept.height, net.scale * kept.width
-    calls = passes(given.values.shape[2], net.architecture)
+    values = _as_floats(given.values)
+    calls, alpha = passes(values.shape[2], net.architecture), alpha_of(values.shape[2], net.architecture)
     flops = len(calls) * net.flops(computed.height, computed.width)
     report = None if progress is None else lambda done: progress(done / flops)
-    values = _as_floats(given.values)
+    shown = values if alpha is None else _visible(values, alpha)
     out = np.empty((height, width, values.shape[2]), given.dtype)
     for call in calls:
-        larger = net(call.given(values), report)[top : top + height, left : left + width]
+        result = cache(partial(net, call.given(shown), report))
         for channel, made in call.made.items():
-            shade = larger[:, :, made[0]] if len(made) == 1 else larger[:, :, made].mean(axis=2)
-            _store(shade, out[:, :, channel])
+            larger = partial(_mean, result, made)
+            shade = (
+                larger() if channel != alpha else enlarged_alpha(values[:, :, alpha], net.scale, given.alpha, larger)
+            )
+            _store(shade[top : top + height, left : left + width], out[:, :, channel])
+        if report is not None and not result.cache_info().currsize:  # an alpha that took no time
+            report(net.flops(computed.height, computed.width))
     return out
+
+
+def _mean(result: Callable[[], np.ndarray], channels: tuple[int, ...]) -> np.ndarray:
+    """Of some channels of a result."""
+    mean: np.ndarray = result()[:, :, channels[0]] if len(channels) == 1 else result()[:, :, channels].mean(axis=2)
+    return mean
+
+
+def _visible(values: np.ndarray, alpha: int) -> np.ndarray:
+    """(h, w, C) values with the colours of transparent pixels carried outwards."""
+    carried = carried_outwards(values[:, :, :alpha], values[:, :, alpha])
+    return np.concatenate([carried, values[:, :, alpha:]], axis=2)
 
 
 def _as_floats(values: np.ndarray) -> np.ndarray:

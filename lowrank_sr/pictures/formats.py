@@ -40,7 +40,10 @@ FORMATS = {
 """The formats that are written, by suffix."""
 
 SUFFIXES = tuple(FORMATS)
-READ_SUFFIXES = (*SUFFIXES, ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif")
+READ_SUFFIXES = (
+    *(*SUFFIXES, ".jpe", ".jfif", ".jif", ".apng", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".avif", ".avifs", ".heic", ".heif", ".hif"),
+)
 READ_FORMATS = "PNG, JPEG, TIFF, WebP, BMP, GIF, PPM, AVIF or HEIC"
 SUFFIXES_WITH_16_BITS = tuple(suffix for suffix, format in FORMATS.items() if format.deep)
 SUFFIXES_WRITTEN_BY_ROWS = tuple(suffix for suffix, format in FORMATS.items() if format.by_rows)

@@ -157,7 +157,9 @@ def test_everything_known_is_said_before_the_first_picture(tmp_path, upscale, ca
     monkeypatch.setattr(command, "run_job", lambda *_: lines.extend(said(capsys)) or pytest.skip())
     with pytest.raises(pytest.skip.Exception):
         upscale(good, text, tmp_path / "none.png", tmp_path)
-    assert [line.partition(": cannot be read: ")[0] for line in lines[:2]] == [
+    left_out, *unread = lines[:3]
+    assert left_out == f"lowrank-sr: {tmp_path}: 1 file is left out, by their suffix no pictures: no suffix"
+    assert [line.partition(": cannot be read: ")[0] for line in unread] == [
         f"lowrank-sr: {text}",
         f"lowrank-sr: {tmp_path / 'none.png'}",
     ]
@@ -511,3 +513,18 @@ def test_exif_resolution_and_profile_are_copied(tmp_path, upscale, kind, extensi
 def test_damaged_metadata_costs_nothing(tmp_path, upscale, kind, exif):
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / f"a.{kind}", exif=b"Exif\0\0" + exif)
     assert upscale(tmp_path / f"a.{kind}") == 0
+
+
+def test_what_is_left_out_of_a_folder_is_counted(tmp_path, upscale, capsys):
+    written = {"a.png": "PNG", "b.jfif": "JPEG", "c.JPE": "JPEG"}
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    for name, form in written.items():
+        PIL.Image.new("RGB", (5, 6)).save(tmp_path / "in" / name, form)
+    for name in ("d.txt", "e.mp4", "below/f.txt", "g", "h.pdf", ".hidden"):
+        (tmp_path / "in" / name).write_bytes(b"")
+    assert upscale(tmp_path / "in", "-o", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["a_x4.png", "b_x4.png", "c_x4.png"]
+    sentence = (
+        f"lowrank-sr: {tmp_path / 'in'}: 5 files are left out, by their suffix no pictures: .mp4, .pdf, .txt, ..."
+    )
+    assert said(capsys) == [sentence]
