@@ -4,6 +4,7 @@ imageio would hold a picture that is written twice, as an array and as Pillow's 
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,20 @@ def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
     return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 4 * BAND_BYTES
 
 
+@contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Pillow without its own limit: whether a picture fits is decided from its header, by the memory that there is."""
+    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
 def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
     try:
-        image = PIL.Image.open(path)
+        with _of_any_size():
+            image = PIL.Image.open(path)
         if frame:
             image.seek(frame)
         return image
@@ -140,7 +152,7 @@ def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
 def _decoded(path: Path, frame: int, mode: str, readable_exif: bool) -> Iterator[np.ndarray]:
     """All rows at once: Pillow decodes no fewer."""
     if readable_exif:
-        with iio.imopen(path, "r", plugin="pillow") as file:
+        with _of_any_size(), iio.imopen(path, "r", plugin="pillow") as file:
             same = file.metadata(index=frame)["mode"] == mode
             values = file.read(index=frame, mode=None if same else mode, writeable_output=False)
     else:  # which imageio reads with every picture, and refuses

@@ -190,3 +190,14 @@ def test_one_coloured_pixel_at_the_end_makes_a_coloured_picture(tmp_path, monkey
     PIL.Image.fromarray(values).save(source)
     upscale_file(NET, source, tmp_path / "b.png")
     np.testing.assert_array_equal(stored(tmp_path / "b.png"), lsr.enlarge(NET, values))
+
+
+def test_a_large_picture_of_few_bytes_is_planned_from_its_header(tmp_path):
+    """As an adversary's, and as a scanned plan: 182 million pixels in 25 KB, more than Pillow opens by itself."""
+    source, limit = tmp_path / "plan.png", PIL.Image.MAX_IMAGE_PIXELS
+    PIL.Image.new("1", (14_000, 13_000)).save(source)
+    with pytest.raises(lsr.InputError, match=r"plan\.png: 14000 x 13000 pixels need 1\.\d GB of memory even in small"):
+        upscale_file(NET, source, tmp_path / "b.png", memory=10**9)
+    picture = module.PictureFile(source)
+    assert (picture.height, picture.width, picture.channels) == (13_000, 14_000, 1)
+    assert limit == PIL.Image.MAX_IMAGE_PIXELS
