@@ -161,6 +161,7 @@ def plan_batch(
     checks = _Checks(sources)
     jobs: list[Job] = []
     decided: list[Outcome] = []
+    said: set[str] = set()
     for source in sources:
         for frame, target in _targets(source.path, names.target(source), every_frame):
             outcome = _blocked(source.path, target, frame or 0, options.existing)
@@ -178,6 +179,9 @@ def plan_batch(
                 decided.append(outcome)
                 continue
             jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, options))
+            if picture.notice is not None and picture.notice not in said:  # once in a batch
+                said.add(picture.notice)
+                notices.append(f"{source.path}: {picture.notice}")
             if picture.frames is not None and picture.frames > 1:
                 notices.append(f"{source.path}: the first of {picture.frames} frames; --frames enlarges all")
     return Plan(jobs, decided, notices)

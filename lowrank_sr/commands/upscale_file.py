@@ -1,6 +1,7 @@
 """One picture file in, one larger picture file out: what `upscale` does with each of its inputs."""
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def upscale_file(
         dtype, grey = np.dtype(f"u{bits // 8}"), picture.channels >= 3 and _is_grey(PictureFile(source, frame))
         read = partial(_blue_and_alpha, picture) if grey else picture.rows
         made = enlarged_rows(net, plan, read, dtype, progress, compute, alpha)
-        rows = (coloured(band, picture.channels) for band in made)
+        rows: Iterator[np.ndarray] = (coloured(band, picture.channels) for band in made)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
         write_rows(target, shape, bits, rows, picture.icc, picture.metadata)

@@ -12,7 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import PIL.Image
 
-from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures import cmyk, metadata
 from lowrank_sr.pictures.formats import BAND_BYTES, FORMATS, SIDES_CHANGED, StoredPicture
 from lowrank_sr.pictures.metadata import ORIENTATION, Metadata
 from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
@@ -49,7 +49,10 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
         width, height = image.size
         mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
         same_mode = image.mode == mode
-        icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
+        profile = image.info.get("icc_profile")
+        icc = profile if image.mode in _MODES_KEEPING_THE_PROFILE else None
+        inks = cmyk.to_srgb(profile) if image.mode == "CMYK" else None
+        notice = cmyk.NO_PROFILE if image.mode == "CMYK" and inks is None else None
         orientation, turns, readable_exif = None, image.format == "TIFF", True
         decoder = _PROGRESSIVE_JPEG_BYTES if "progressive" in image.info else _DECODER_BYTES.get(image.format or "", 0)
         if turns:  # upright as it is decoded; of the sizes only some versions of Pillow say so before
@@ -88,11 +91,12 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
         dtype=np.dtype(np.uint8),
         orientation=orientation,
         icc=icc,
-        bands=_decoded(path, frame or 0, mode, readable_exif),
+        bands=_decoded(path, frame or 0, mode, readable_exif, inks),
         decoding_bytes=pixel_bytes * height * width + 4 * BAND_BYTES,
         metadata=described,
         frame=frame or 0,
         frames=frames,
+        notice=notice,
     )
 
 
@@ -149,9 +153,14 @@ def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
         raise ValueError(f"Pillow cannot identify it: {error}") from error
 
 
-def _decoded(path: Path, frame: int, mode: str, readable_exif: bool) -> Iterator[np.ndarray]:
+def _decoded(
+    path: Path, frame: int, mode: str, readable_exif: bool, inks: cmyk.Transform | None
+) -> Iterator[np.ndarray]:
     """All rows at once: Pillow decodes no fewer."""
-    if readable_exif:
+    if inks is not None:
+        with _opened(path, frame) as image:
+            values = np.asarray(inks(image))
+    elif readable_exif:
         with _of_any_size(), iio.imopen(path, "r", plugin="pillow") as file:
             same = file.metadata(index=frame)["mode"] == mode
             values = file.read(index=frame, mode=None if same else mode, writeable_output=False)

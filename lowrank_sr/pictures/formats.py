@@ -93,6 +93,7 @@ class StoredPicture:
     metadata: "Metadata | None" = None
     frame: int = 0
     frames: int | None = None
+    notice: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where a damaged header gives no size, or none that a picture has."""

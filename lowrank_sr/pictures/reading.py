@@ -35,6 +35,8 @@ class PictureFile:
         ICC profile of the colours.
     metadata : Metadata or None
         EXIF and resolution.
+    notice : str or None
+        What its user should know of how it is read.
     frame : int
     frames : int or None
         Which frame or page it is, from 0, and how many there are; None where `frame` was given.
@@ -57,7 +59,7 @@ class PictureFile:
         sides = stored.height, stored.width
         self.height, self.width = sides[::-1] if stored.orientation in SIDES_CHANGED else sides
         self.channels, self.dtype, self.icc = stored.channels, stored.dtype, stored.icc
-        self.metadata = stored.metadata
+        self.metadata, self.notice = stored.metadata, stored.notice
         self._kept: list[tuple[int, np.ndarray]] = []  # decoded rows: the number of the first one, and them
         self._decoded = 0  # rows
 

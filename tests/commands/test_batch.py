@@ -528,3 +528,13 @@ def test_what_is_left_out_of_a_folder_is_counted(tmp_path, upscale, capsys):
         f"lowrank-sr: {tmp_path / 'in'}: 5 files are left out, by their suffix no pictures: .mp4, .pdf, .txt, ..."
     )
     assert said(capsys) == [sentence]
+
+
+def test_how_a_picture_is_read_is_said_once(tmp_path, upscale, capsys):
+    for name in ("a.jpg", "b.jpg"):
+        PIL.Image.new("CMYK", (5, 6)).save(tmp_path / name)
+    assert upscale(tmp_path) == 0
+    assert said(capsys) == [
+        f"lowrank-sr: {tmp_path / 'a.jpg'}: CMYK without a profile that can be used: "
+        "its colours are by the plain formula"
+    ]
