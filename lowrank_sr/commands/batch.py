@@ -21,7 +21,7 @@ class FileOptions:
 
     `existing` says what happens to a file that is there already: "skip" leaves it, "overwrite" replaces it, "fail" is
     an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory`,
-    `overlap` and `alpha` are those of `upscale_file`.
+    `overlap`, `alpha` and `strip` are those of `upscale_file`.
     """
 
     existing: str
@@ -29,6 +29,7 @@ class FileOptions:
     memory: int | None = None
     overlap: int | None = None
     alpha: str = NETWORK
+    strip: bool = False
 
 
 @dataclass(frozen=True)

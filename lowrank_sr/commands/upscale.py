@@ -68,6 +68,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
     parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
+    parser.add_argument(
+        "--strip", action="store_true", help="leave EXIF, XMP, IPTC and texts out, and keep how colours are to be shown"
+    )
     files = parser.add_argument_group("where the results go")
     files.add_argument(
         "-o", "--output", metavar="FILE_OR_FOLDER", help="(default: next to each input); - is standard output"
@@ -99,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
         suffix = f"_x{options.outscale or net.scale:g}" if options.suffix is None else options.suffix
         names = naming(streams.output, suffix, extension)
         existing = options.existing or ("fail" if names.file is None else "overwrite")
-        file_options = FileOptions(existing, options.outscale, memory, options.overlap, options.alpha)
+        file_options = FileOptions(existing, options.outscale, memory, options.overlap, options.alpha, options.strip)
         check_format = partial(writable_shape, net, outscale=options.outscale)
         plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format)
         if streams.to_stdout and len(plan.jobs) > 1:

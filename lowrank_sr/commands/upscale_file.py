@@ -16,6 +16,7 @@ from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.network.transparency import NETWORK
 from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed, rows_of
+from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.pictures.resize import resized_rows, resized_side, resizing_bytes
 from lowrank_sr.pictures.writing import Shape, check_format, encoding_bytes, write_rows
@@ -51,6 +52,7 @@ def upscale_file(
     frame: int = 0,
     outscale: float | None = None,
     alpha: str = NETWORK,
+    strip: bool = False,
 ) -> None:
     """Enlarge the picture in `source` into `target`, making its folder.
 
@@ -71,6 +73,8 @@ def upscale_file(
         Output size over input size, by default the network's; for another, its result is resized as by `imresize`.
     alpha : "network" or "bicubic"
         By what transparency is enlarged.
+    strip : bool
+        Whether to leave out what `source` says of the picture, but for how its colours are to be shown.
 
     Raises
     ------
@@ -96,12 +100,19 @@ def upscale_file(
         rows: Iterator[np.ndarray] = (coloured(band, picture.channels) for band in made)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
-        write_rows(target, shape, bits, rows, picture.icc, picture.metadata)
+        write_rows(target, shape, bits, rows, picture.icc, _metadata(picture, shape, strip))
     except MemoryError:
         held = size_text(resident_bytes())
         raise InputError(
             f"{source}: less memory than the system said was free: expected --memory below {held}"
         ) from None
+
+
+def _metadata(picture: PictureFile, shape: Shape, strip: bool) -> Metadata | None:
+    """What the file is to say of a picture of `shape`."""
+    if picture.metadata is None:
+        return None
+    return picture.metadata.stripped() if strip else picture.metadata.for_upright(*shape[:2])
 
 
 def _is_grey(picture: PictureFile) -> bool:
@@ -164,7 +175,7 @@ def run_job(net: RRDBNet, job: Job, progress: Progress | None = None, compute: C
     try:
         if outcome is None:
             of = job.options
-            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.alpha
+            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.alpha, of.strip
             upscale_file(net, job.source, job.target, report, *given)
             seconds = time.perf_counter() - start
             outcome = Outcome(job.source, job.target, job.frame, "enlarged", seconds=seconds)

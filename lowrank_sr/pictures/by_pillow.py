@@ -12,10 +12,10 @@ import imageio.v3 as iio
 import numpy as np
 import PIL.Image
 
-from lowrank_sr.pictures import cmyk, metadata
+from lowrank_sr.pictures import cmyk, metadata, png
 from lowrank_sr.pictures.formats import BAND_BYTES, FORMATS, SIDES_CHANGED, StoredPicture
 from lowrank_sr.pictures.metadata import ORIENTATION, Metadata
-from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
+from lowrank_sr.pictures.png import SIGNATURE, Png16, is_png16
 
 _IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # TIFF's
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -59,27 +59,28 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
             sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
             width, height = sides[::-1] if image.tag_v2.get(ORIENTATION) in SIDES_CHANGED else sides  # type: ignore[attr-defined]
         else:
-            if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
-                image.info["exif"] = late
+            of_png, exif = png.described(path) if start.startswith(SIGNATURE) else (Metadata(), None)
+            if exif is not None and "exif" not in image.info:  # after the pixels, where Pillow has not looked yet
+                image.info["exif"] = exif
             try:
                 orientation = PIL.Image.Image.getexif(image).get(ORIENTATION)  # a PNG's own one would decode it
             except Exception:  # a picture is not refused for what it says of itself
                 readable_exif = False
-        described = metadata.of_tiff(path) if turns else metadata.of_image(image)
+        described = metadata.of_tiff(path) if turns else metadata.of_image(image).joined(of_png)
         frames = getattr(image, "n_frames", 1) if frame is None else None
     if is_png16(start):
         if frame:
             raise ValueError("of a PNG of 16 bits only the first frame is read")
-        png = Png16(path)
+        deep = Png16(path)
         return StoredPicture(
-            png.height,
-            png.width,
-            png.channels,
+            deep.height,
+            deep.width,
+            deep.channels,
             np.dtype(np.uint16),
             orientation,
             icc,
-            png.bands(),
-            png.decoding_bytes,
+            deep.bands(),
+            deep.decoding_bytes,
             described,
             frames=None if frame is not None else 1,
         )
@@ -121,7 +122,11 @@ def write_by_pillow(
         row += len(band)
     name = FORMATS[suffix].name
     described = described or Metadata()
-    given = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
+    given: dict[str, Any] = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
+    if name == "JPEG":
+        given |= {"xmp": metadata.for_jpeg(described.xmp), "extra": metadata.photoshop_segment(described.iptc)}
+    elif name != "BMP":
+        given["xmp"] = described.xmp
     options = _SAVE_OPTIONS.get(name, {}) | {key: value for key, value in given.items() if value is not None}
     with path.open("wb") as file:
         image.save(file, name, **options)

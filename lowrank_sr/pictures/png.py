@@ -6,6 +6,7 @@ Specification: https://www.w3.org/TR/png-3/, from which the section numbers are.
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from lowrank_sr.pictures.formats import rows_of
+from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.png_filters import filter_rows, unfilter
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -21,6 +23,11 @@ _COLOUR_TYPES = {channels: colour_type for colour_type, channels in _CHANNELS.it
 _READ_BYTES = 2**16
 _METRES_AN_INCH = 0.0254
 _EXIF_PREFIX = b"Exif\0\0"  # which the block has in a JPEG, and not here
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_COLOURS = (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+_DESCRIBING = (*_TEXTS, *_COLOURS, b"eXIf")
+_MOST_DESCRIBING_BYTES = 2**24  # of a chunk
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _LEVEL = 6  # zlib's own default, and Pillow's
 # Passes of an interlaced image: first row, first column, and the steps from row to row and column to column.
 _Pass = tuple[int, int, int, int]
@@ -105,8 +112,7 @@ def write_png(
     shape: tuple[int, int, int],
     bands: Iterable[np.ndarray],
     icc: bytes | None = None,
-    exif: bytes | None = None,
-    dpi: tuple[float, float] | None = None,
+    described: Metadata | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with what else is given.
 
@@ -125,11 +131,8 @@ def write_png(
                 _write_chunk(file, b"IHDR", header)
                 if icc is not None:
                     _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-                if dpi is not None:
-                    x, y = (round(dots / _METRES_AN_INCH) for dots in dpi)
-                    _write_chunk(file, b"pHYs", struct.pack(">IIB", x, y, 1))
-                if exif is not None:
-                    _write_chunk(file, b"eXIf", exif.removeprefix(_EXIF_PREFIX))
+                for name, content in _describing(described or Metadata(), height, width):
+                    _write_chunk(file, name, content)
                 above = np.zeros(width * channels * band.dtype.itemsize, np.uint8)
             samples = band.astype(band.dtype.newbyteorder(">")).view(np.uint8).reshape(len(band), -1)
             filtered = filter_rows(samples, above, channels * band.dtype.itemsize)
@@ -139,16 +142,52 @@ def write_png(
         _write_chunk(file, b"IEND", b"")
 
 
-def exif_after_pixels(path: Path) -> bytes | None:
-    """The content of an eXIf chunk that follows the image data, where Pillow finds it only after decoding."""
-    with path.open("rb") as file:
+def _describing(of: Metadata, height: int, width: int) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks that say what is known of a picture of this size; those of its colours come first (section 5.6)."""
+    yield from of.colour
+    if of.dpi is not None:
+        x, y = (round(dots / _METRES_AN_INCH) for dots in of.dpi)
+        yield b"pHYs", struct.pack(">IIB", x, y, 1)
+    if (exif := of.of_size(height, width)) is not None:
+        yield b"eXIf", exif.removeprefix(_EXIF_PREFIX)
+    if of.xmp is not None:
+        yield b"iTXt", _XMP_KEYWORD + bytes(4) + of.xmp  # not compressed, in no language
+    yield from of.text
+
+
+def described(path: Path) -> tuple[Metadata, bytes | None]:
+    """What a PNG says of itself that Pillow does not tell, or only after decoding: texts, XMP, colours; and eXIf.
+
+    Chunks that are damaged or very large are left out.
+    """
+    found: list[tuple[bytes, bytes]] = []
+    with path.open("rb") as file, suppress(ValueError, struct.error):
         file.seek(len(SIGNATURE))
         while len(head := file.read(8)) == 8:
             length, name = struct.unpack(">I4s", head)
-            if name == b"eXIf":
-                return file.read(length)
-            file.seek(length + 4, 1)
-    return None
+            if name in _DESCRIBING and length <= _MOST_DESCRIBING_BYTES:
+                found.append((name, b"".join(_content(file, name, length))))
+            else:
+                file.seek(length + 4, 1)
+    xmp = next((text for name, content in found if name == b"iTXt" and (text := _xmp(content))), None)
+    texts = tuple((name, content) for name, content in found if name in _TEXTS and not _is_xmp(name, content))
+    colour = tuple((name, content) for name, content in found if name in _COLOURS)
+    return Metadata(xmp=xmp, text=texts, colour=colour), dict(found).get(b"eXIf")
+
+
+def _is_xmp(name: bytes, content: bytes) -> bool:
+    return name == b"iTXt" and content.startswith(_XMP_KEYWORD)
+
+
+def _xmp(content: bytes) -> bytes | None:
+    """The XMP packet of an iTXt chunk (section 11.3.3.4): keyword, two flags, language, keyword in it, text."""
+    packet = None
+    if content.startswith(_XMP_KEYWORD):
+        with suppress(IndexError, zlib.error):
+            compressed, rest = content[len(_XMP_KEYWORD)], content[len(_XMP_KEYWORD) + 2 :]
+            text = rest.split(b"\0", 2)[2]
+            packet = zlib.decompressobj().decompress(text, _MOST_DESCRIBING_BYTES) if compressed else text
+    return packet
 
 
 def _chunks(file: BinaryIO, stop: bytes) -> Iterator[tuple[bytes, Iterator[bytes]]]:

@@ -54,7 +54,8 @@ def write_rows(
     `bands` are its rows from the top, at most BAND_BYTES at a time, or one: (h, W, C) uint8, or uint16 where `bits` is
     16. PNG and TIFF are written as they come. WebP is lossless, JPEG of quality 95 with full-resolution colour. The ICC
     profile is left out where it would not fit: of BMP, and of WebP where the image is greyscale, since WebP stores RGB.
-    Of `described`, BMP keeps the resolution, WebP the EXIF block, and TIFF the resolution and its own tags' texts.
+    Of `described`, BMP keeps the resolution, WebP EXIF and XMP, TIFF the resolution, its own tags' texts, XMP and IPTC,
+    JPEG and PNG everything but what only the other has.
 
     Raises InputError as `check_format` does, and where the file cannot be written.
     """
@@ -87,8 +88,7 @@ def _encode(
     if suffix in (".tif", ".tiff"):
         tiff.write_tiff(path, shape, np.dtype(f"u{bits // 8}"), bands, icc, described)
     elif suffix == ".png":
-        exif = None if described is None else described.of_size(*shape[:2])
-        png.write_png(path, shape, bands, icc, exif, None if described is None else described.dpi)
+        png.write_png(path, shape, bands, icc, described)
     else:
         by_pillow.write_by_pillow(path, suffix, shape, bands, icc, described)
 
