@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowrank_sr.commands.naming import Naming
 from lowrank_sr.commands.sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
-from lowrank_sr.network.enlarge import Progress
+from lowrank_sr.network.enlarge_tile import Progress
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.transparency import NETWORK
-from lowrank_sr.pictures.formats import FORMATS, SUFFIXES, listed
 from lowrank_sr.pictures.reading import PictureFile, frames_in
 
 
@@ -21,7 +21,7 @@ class FileOptions:
 
     `existing` says what happens to a file that is there already: "skip" leaves it, "overwrite" replaces it, "fail" is
     an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory`,
-    `overlap`, `alpha` and `strip` are those of `upscale_file`.
+    `overlap`, `alpha`, `strip` and `quality` are those of `upscale_file`.
     """
 
     existing: str
@@ -30,6 +30,7 @@ class FileOptions:
     overlap: int | None = None
     alpha: str = NETWORK
     strip: bool = False
+    quality: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,58 +82,6 @@ def _blocked(source: Path, target: Path, frame: int, existing: str) -> Outcome |
         return Outcome(source, target, frame, "skipped", f"{target}: exists")
     sentence = f"{target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
     return Outcome(source, target, frame, "failed", sentence)
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How the files that are written are called.
-
-    `file` is the name of the only one, where one is given; else each goes to `folder`, None for that of its picture, as
-    the picture's name, `suffix` and `extension`, ".png".
-    """
-
-    suffix: str
-    extension: str
-    folder: Path | None = None
-    file: Path | None = None
-
-    def target(self, source: Source) -> Path:
-        """The file that the picture becomes."""
-        if self.file is not None:
-            return self.file
-        folder = source.path.parent
-        if self.folder is not None:
-            below = folder.relative_to(source.folder) if source.folder is not None else Path()
-            folder = self.folder / below
-        return folder / f"{source.path.stem}{self.suffix}{self.extension}"
-
-    def made(self, source: Path) -> bool:
-        """Whether the name of `source` may be one that an earlier run has given."""
-        return bool(self.suffix) and source.stem.endswith(self.suffix) and source.suffix == self.extension
-
-
-def naming(output: str | None, suffix: str, extension: str | None) -> Naming:
-    """Where -o, --suffix and --format lead; raises InputError where they contradict each other or name no format."""
-    if "/" in suffix or os.sep in suffix:
-        raise InputError(f"--suffix {suffix}: expected a part of a file's name, without a folder")
-    folder_suffix = extension or ".png"
-    if output is None:
-        return Naming(suffix, folder_suffix)
-    if not output:
-        raise InputError("-o: an empty name: expected a file or a folder")
-    path = Path(output)
-    if os.path.isdir(path) or output.endswith(("/", os.sep)) or not path.suffix:
-        if os.path.exists(path) and not os.path.isdir(path):
-            raise InputError(f"-o {output}: is no folder; expected one, or a name with the suffix {listed(SUFFIXES)}")
-        return Naming(suffix, folder_suffix, folder=path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"-o {output}: no image format has this suffix; expected {listed(SUFFIXES)},"
-            f" or a folder as {output}{os.sep}"
-        )
-    if extension is not None and FORMATS[extension] != FORMATS[path.suffix.lower()]:
-        raise InputError(f"-o {output}: expected the suffix of --format {extension[1:]}")
-    return Naming(suffix, path.suffix, file=path)
 
 
 def plan_batch(

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, naming, plan_batch
+from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, plan_batch
 from lowrank_sr.commands.batch_on_cluster import on_workers
 from lowrank_sr.commands.expectation import watched
+from lowrank_sr.commands.naming import naming
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
     add_cluster,
@@ -25,7 +26,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
-from lowrank_sr.network.enlarge import Progress
+from lowrank_sr.network.enlarge_tile import Progress
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.transparency import BICUBIC, NETWORK
 from lowrank_sr.network.warm_up import warm_up
@@ -78,6 +79,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of files whose name is not given (default: png)"
     )
+    files.add_argument(
+        "--quality",
+        type=int,
+        metavar="Q",
+        help="of JPEG and WebP files, 1 to 100 (default: 95 for JPEG, and WebP without any loss)",
+    )
     files.add_argument("--suffix", metavar="TEXT", help="between NAME and its extension (default: _x and the scale)")
     files.add_argument(
         "--existing",
@@ -93,6 +100,8 @@ def run(options: argparse.Namespace) -> int:
     """Enlarge every picture that can be, printing the names of the files; return 0, or 2 where one could not be."""
     if options.outscale is not None and not _LEAST_OUTSCALE <= options.outscale <= _MOST_OUTSCALE:
         raise InputError(f"--outscale {options.outscale}: expected {_LEAST_OUTSCALE} to {_MOST_OUTSCALE}")
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise InputError(f"--quality {options.quality}: expected 1 to 100")
     memory = None if options.memory is None else parse_size(options.memory)
     extension = f".{options.format}" if options.format else None
     net = load_network(options.weights, options.method)
@@ -102,8 +111,9 @@ def run(options: argparse.Namespace) -> int:
         suffix = f"_x{options.outscale or net.scale:g}" if options.suffix is None else options.suffix
         names = naming(streams.output, suffix, extension)
         existing = options.existing or ("fail" if names.file is None else "overwrite")
-        file_options = FileOptions(existing, options.outscale, memory, options.overlap, options.alpha, options.strip)
-        check_format = partial(writable_shape, net, outscale=options.outscale)
+        of_files = options.outscale, memory, options.overlap, options.alpha, options.strip, options.quality
+        file_options = FileOptions(existing, *of_files)
+        check_format = partial(writable_shape, net, outscale=options.outscale, quality=options.quality)
         plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format)
         if streams.to_stdout and len(plan.jobs) > 1:
             raise InputError("standard output: only one picture can be written there")

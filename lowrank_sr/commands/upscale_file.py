@@ -11,7 +11,8 @@ from lowrank_sr.commands.batch import Job, Outcome, blocked
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import resident_bytes, size_text
 from lowrank_sr.network.channels import check_channels, coloured, is_grey
-from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows, memory_to_use, needed_bytes, plan_picture
+from lowrank_sr.network.enlarge import Compute, enlarged_rows, memory_to_use, needed_bytes, plan_picture
+from lowrank_sr.network.enlarge_tile import Progress
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.network.transparency import NETWORK
@@ -25,14 +26,16 @@ PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loo
 _PARAMETER_BYTES = 4 + 4  # as it is, and in the order in which the loops read it
 
 
-def writable_shape(net: RRDBNet, picture: PictureFile, target: Path, outscale: float | None) -> Shape:
+def writable_shape(
+    net: RRDBNet, picture: PictureFile, target: Path, outscale: float | None, quality: int | None = None
+) -> Shape:
     """The shape of the file `target` that `picture` becomes at `outscale`, by default the network's scale.
 
     Raises InputError where its format cannot keep that.
     """
     factor = _factor(net, outscale)
     height, width = (resized_side(net.scale * side, factor) for side in (picture.height, picture.width))
-    check_format(target, (height, width, picture.channels))
+    check_format(target, (height, width, picture.channels), quality)
     return height, width, picture.channels
 
 
@@ -53,6 +56,7 @@ def upscale_file(
     outscale: float | None = None,
     alpha: str = NETWORK,
     strip: bool = False,
+    quality: int | None = None,
 ) -> None:
     """Enlarge the picture in `source` into `target`, making its folder.
 
@@ -75,6 +79,8 @@ def upscale_file(
         By what transparency is enlarged.
     strip : bool
         Whether to leave out what `source` says of the picture, but for how its colours are to be shown.
+    quality : int, optional
+        1 to 100, of a JPEG or WebP; by default 95, and lossless.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def upscale_file(
     """
     check_channels(net.architecture)
     picture = PictureFile(source, frame)
-    shape = writable_shape(net, picture, target, outscale)
+    shape = writable_shape(net, picture, target, outscale, quality)
     bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
     factor = _factor(net, outscale)
     resizing = _resizing_bytes(net, picture, bits, factor)
@@ -100,7 +106,7 @@ def upscale_file(
         rows: Iterator[np.ndarray] = (coloured(band, picture.channels) for band in made)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
-        write_rows(target, shape, bits, rows, picture.icc, _metadata(picture, shape, strip))
+        write_rows(target, shape, bits, rows, picture.icc, _metadata(picture, shape, strip), quality)
     except MemoryError:
         held = size_text(resident_bytes())
         raise InputError(
@@ -175,7 +181,7 @@ def run_job(net: RRDBNet, job: Job, progress: Progress | None = None, compute: C
     try:
         if outcome is None:
             of = job.options
-            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.alpha, of.strip
+            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.alpha, of.strip, of.quality
             upscale_file(net, job.source, job.target, report, *given)
             seconds = time.perf_counter() - start
             outcome = Outcome(job.source, job.target, job.frame, "enlarged", seconds=seconds)

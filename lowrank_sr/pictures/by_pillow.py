@@ -12,10 +12,11 @@ import imageio.v3 as iio
 import numpy as np
 import PIL.Image
 
-from lowrank_sr.pictures import cmyk, metadata, png
+from lowrank_sr.pictures import cmyk, metadata
 from lowrank_sr.pictures.formats import BAND_BYTES, FORMATS, SIDES_CHANGED, StoredPicture
 from lowrank_sr.pictures.metadata import ORIENTATION, Metadata
-from lowrank_sr.pictures.png import SIGNATURE, Png16, is_png16
+from lowrank_sr.pictures.png import Png16, is_png16
+from lowrank_sr.pictures.png_chunks import SIGNATURE, described_in_png
 
 _IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # TIFF's
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -59,7 +60,7 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
             sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
             width, height = sides[::-1] if image.tag_v2.get(ORIENTATION) in SIDES_CHANGED else sides  # type: ignore[attr-defined]
         else:
-            of_png, exif = png.described(path) if start.startswith(SIGNATURE) else (Metadata(), None)
+            of_png, exif = described_in_png(path) if start.startswith(SIGNATURE) else (Metadata(), None)
             if exif is not None and "exif" not in image.info:  # after the pixels, where Pillow has not looked yet
                 image.info["exif"] = exif
             try:
@@ -108,6 +109,7 @@ def write_by_pillow(
     bands: Iterable[np.ndarray],
     icc: bytes | None = None,
     described: Metadata | None = None,
+    quality: int | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 values, whose rows come in `bands`, in the format of `suffix`.
 
@@ -127,6 +129,8 @@ def write_by_pillow(
         given |= {"xmp": metadata.for_jpeg(described.xmp), "extra": metadata.photoshop_segment(described.iptc)}
     elif name != "BMP":
         given["xmp"] = described.xmp
+    if quality is not None:
+        given |= {"quality": quality, "lossless": False}
     options = _SAVE_OPTIONS.get(name, {}) | {key: value for key, value in given.items() if value is not None}
     with path.open("wb") as file:
         image.save(file, name, **options)

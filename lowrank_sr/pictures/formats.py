@@ -22,11 +22,12 @@ class Format:
     alpha: bool = True
     deep: bool = False  # 16 bits
     by_rows: bool = False  # written as the rows come
+    quality: bool = False  # a number of 1 to 100, for less of it in fewer bytes
     most_pixels_a_side: float = math.inf
     most_bytes: float = math.inf
 
 
-_JPEG = Format("JPEG", alpha=False, most_pixels_a_side=65_500)
+_JPEG = Format("JPEG", alpha=False, quality=True, most_pixels_a_side=65_500)
 _TIFF = Format("TIFF", deep=True, by_rows=True)
 FORMATS = {
     ".png": Format("PNG", deep=True, by_rows=True, most_pixels_a_side=2**31 - 1),
@@ -34,7 +35,7 @@ FORMATS = {
     ".jpeg": _JPEG,
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".webp": Format("WEBP", most_pixels_a_side=16_383),
+    ".webp": Format("WEBP", quality=True, most_pixels_a_side=16_383),
     ".bmp": Format("BMP", alpha=False, most_bytes=2**32 - 2048),
 }
 """The formats that are written, by suffix."""
@@ -47,6 +48,7 @@ READ_SUFFIXES = (
 READ_FORMATS = "PNG, JPEG, TIFF, WebP, BMP, GIF, PPM, AVIF or HEIC"
 SUFFIXES_WITH_16_BITS = tuple(suffix for suffix, format in FORMATS.items() if format.deep)
 SUFFIXES_WRITTEN_BY_ROWS = tuple(suffix for suffix, format in FORMATS.items() if format.by_rows)
+SUFFIXES_WITH_QUALITY = tuple(suffix for suffix, format in FORMATS.items() if format.quality)
 SUFFIXES_WITH_ALPHA = tuple(suffix for suffix, format in FORMATS.items() if format.alpha)
 
 

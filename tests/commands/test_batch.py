@@ -17,7 +17,8 @@ from lowrank_sr.cli import main
 from lowrank_sr.commands import batch
 from lowrank_sr.commands import upscale as command
 from lowrank_sr.commands import upscale_file as module
-from lowrank_sr.commands.batch import FileOptions, Naming, naming, plan_batch
+from lowrank_sr.commands.batch import FileOptions, plan_batch
+from lowrank_sr.commands.naming import Naming, naming
 from lowrank_sr.pictures.images import Image, read_image, write_image
 
 COMMAND = [sys.executable, "-m", "lowrank_sr", "upscale", "--method", "direct"]
@@ -538,3 +539,22 @@ def test_how_a_picture_is_read_is_said_once(tmp_path, upscale, capsys):
         f"lowrank-sr: {tmp_path / 'a.jpg'}: CMYK without a profile that can be used: "
         "its colours are by the plain formula"
     ]
+
+
+def test_quality(tmp_path, upscale, capsys):
+    picture(tmp_path / "a.png", 20, 20)
+    sizes = {}
+    for extension in ("jpg", "webp"):
+        for quality in ([], ["--quality", 90], ["--quality", 20]):
+            target = tmp_path / f"{len(sizes)}.{extension}"
+            assert upscale(tmp_path / "a.png", "-o", target, *quality) == 0
+            sizes.setdefault(extension, []).append(target.stat().st_size)
+            with PIL.Image.open(target) as written:
+                assert written.size == (80, 80)
+    for default, good, poor in sizes.values():
+        assert default > good > poor
+    for quality, message in ((0, "--quality 0: expected 1 to 100"), (101, "--quality 101: expected 1 to 100")):
+        assert upscale(tmp_path / "a.png", "-o", tmp_path / "b.jpg", "--quality", quality) == 2
+        assert message in said(capsys)[-1]
+    assert upscale(tmp_path / "a.png", "-o", tmp_path / "b.png", "--quality", 90) == 2
+    assert said(capsys)[-1].endswith("b.png: .png has no quality to choose; expected .jpg, .jpeg or .webp")

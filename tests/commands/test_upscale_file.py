@@ -11,7 +11,8 @@ import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.commands import upscale_file as module
 from lowrank_sr.commands.upscale_file import upscale_file
-from lowrank_sr.network.enlarge import enlarge_tile, needed_bytes
+from lowrank_sr.network.enlarge import needed_bytes
+from lowrank_sr.network.enlarge_tile import enlarge_tile
 from lowrank_sr.network.tiles import TilePlan
 
 RANDOM = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
