@@ -10,8 +10,8 @@ from lowrank_sr.commands.sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
 from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.manner import PLAIN, Manner
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.network.transparency import NETWORK
 from lowrank_sr.pictures.reading import PictureFile, frames_in
 
 
@@ -21,14 +21,14 @@ class FileOptions:
 
     `existing` says what happens to a file that is there already: "skip" leaves it, "overwrite" replaces it, "fail" is
     an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory`,
-    `overlap`, `alpha`, `strip` and `quality` are those of `upscale_file`.
+    `overlap`, `manner`, `strip` and `quality` are those of `upscale_file`.
     """
 
     existing: str
     outscale: float | None = None
     memory: int | None = None
     overlap: int | None = None
-    alpha: str = NETWORK
+    manner: Manner = PLAIN
     strip: bool = False
     quality: int | None = None
 

@@ -13,9 +13,9 @@ from lowrank_sr.machine.memory import resident_bytes, size_text
 from lowrank_sr.network.channels import check_channels, coloured, is_grey
 from lowrank_sr.network.enlarge import Compute, enlarged_rows, memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.manner import PLAIN, Manner
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
-from lowrank_sr.network.transparency import NETWORK
 from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed, rows_of
 from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.reading import PictureFile
@@ -54,7 +54,7 @@ def upscale_file(
     compute: Compute | None = None,
     frame: int = 0,
     outscale: float | None = None,
-    alpha: str = NETWORK,
+    manner: Manner = PLAIN,
     strip: bool = False,
     quality: int | None = None,
 ) -> None:
@@ -75,8 +75,8 @@ def upscale_file(
         The frame or page of `source`, from 0.
     outscale : float, optional
         Output size over input size, by default the network's; for another, its result is resized as by `imresize`.
-    alpha : "network" or "bicubic"
-        By what transparency is enlarged.
+    manner : Manner
+        How the network is used.
     strip : bool
         Whether to leave out what `source` says of the picture, but for how its colours are to be shown.
     quality : int, optional
@@ -94,7 +94,7 @@ def upscale_file(
     bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
     factor = _factor(net, outscale)
     resizing = _resizing_bytes(net, picture, bits, factor)
-    plan = _plan(net, picture, target, shape, bits, resizing, memory, overlap)
+    plan = _plan(net, picture, target, shape, bits, resizing, memory, overlap, manner)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -102,7 +102,7 @@ def upscale_file(
     try:
         dtype, grey = np.dtype(f"u{bits // 8}"), picture.channels >= 3 and _is_grey(PictureFile(source, frame))
         read = partial(_blue_and_alpha, picture) if grey else picture.rows
-        made = enlarged_rows(net, plan, read, dtype, progress, compute, alpha)
+        made = enlarged_rows(net, plan, read, dtype, progress, compute, manner)
         rows: Iterator[np.ndarray] = (coloured(band, picture.channels) for band in made)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
@@ -148,6 +148,7 @@ def _plan(
     resizing: int,
     memory: int | None,
     overlap: int | None,
+    manner: Manner,
 ) -> TilePlan:
     """The plan for a picture; what reading its file, `resizing` and writing the other take is set aside first."""
     suffix = target.suffix.lower()
@@ -155,7 +156,7 @@ def _plan(
     files = picture.decoding_bytes + resizing + encoding
     held = max(resident_bytes(), PROCESS_BYTES + _PARAMETER_BYTES * net.parameters)
     budget = memory_to_use(None if memory is None else memory - held) - files
-    needs = partial(needed_bytes, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize)
+    needs = partial(needed_bytes, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize, manner=manner)
     try:
         return plan_picture(net, picture.height, picture.width, needs, budget, overlap, held + files)
     except InputError as error:
@@ -181,7 +182,7 @@ def run_job(net: RRDBNet, job: Job, progress: Progress | None = None, compute: C
     try:
         if outcome is None:
             of = job.options
-            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.alpha, of.strip, of.quality
+            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.manner, of.strip, of.quality
             upscale_file(net, job.source, job.target, report, *given)
             seconds = time.perf_counter() - start
             outcome = Outcome(job.source, job.target, job.frame, "enlarged", seconds=seconds)

@@ -15,6 +15,7 @@ from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network.channels import alpha_of, check_image, coloured, is_grey
 from lowrank_sr.network.enlarge_tile import Progress, TileInput, enlarge_tile
 from lowrank_sr.network.footprint import alignment, call_bytes
+from lowrank_sr.network.manner import PLAIN, Manner
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
@@ -40,6 +41,8 @@ def enlarge(
     overlap: int | None = None,
     progress: Progress | None = None,
     alpha: str = NETWORK,
+    blend: float = 1.0,
+    tta: bool = False,
 ) -> np.ndarray:
     """Enlarge an image in at most `memory` bytes in addition to itself and the result.
 
@@ -59,6 +62,10 @@ def enlarge(
         Called after each step with the share of the work that was done in it.
     alpha : "network" or "bicubic"
         By what transparency is enlarged.
+    blend : float
+        0 to 1: how much of the network's picture is mixed with the bicubic one.
+    tta : bool
+        Whether the result is the mean over the image flipped and turned in all eight ways, in eight times the time.
 
     Returns
     -------
@@ -68,13 +75,16 @@ def enlarge(
     Raises
     ------
     InputError
-        Where the image has another shape or dtype, or not even the smallest tile fits into `memory`.
+        Where the image has another shape or dtype, not even the smallest tile fits into `memory`, or the last three
+        are none of these.
     """
-    image = np.asarray(image)
-    return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap), progress, alpha)
+    image, manner = np.asarray(image), Manner(alpha, blend, tta)
+    return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap, manner), progress, manner)
 
 
-def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overlap: int | None = None) -> TilePlan:
+def plan_image(
+    net: RRDBNet, image: np.ndarray, memory: int | None = None, overlap: int | None = None, manner: Manner = PLAIN
+) -> TilePlan:
     """The tiles in which `enlarge` computes an image; raises InputError as it does."""
     dtype = _dtype_of_result(image)
     if image.ndim != 3 or 0 in image.shape or dtype not in (np.float32, np.uint8, np.uint16):
@@ -83,21 +93,21 @@ def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overl
         )
     height, width, channels = image.shape
     check_image(channels, net.architecture)
-    needs = partial(needed_bytes, channels, dtype, 0)
+    needs = partial(needed_bytes, channels, dtype, 0, manner=manner)
     return plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
 
 
 def enlarge_in_tiles(
-    net: RRDBNet, image: np.ndarray, plan: TilePlan, progress: Progress | None = None, alpha: str = NETWORK
+    net: RRDBNet, image: np.ndarray, plan: TilePlan, progress: Progress | None = None, manner: Manner = PLAIN
 ) -> np.ndarray:
-    """Enlarge an image by a plan that `plan_image` has made for it; `alpha` as for `enlarge`."""
+    """Enlarge an image by a plan that `plan_image` has made for it."""
     height, width, channels = image.shape
     if image.shape[2] in (3, 4) and is_grey(image):
         image = image[:, :, 2:]
     dtype = _dtype_of_result(image)
     out = np.empty((net.scale * height, net.scale * width, channels), dtype)
     start = 0
-    for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress, alpha=alpha):
+    for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress, manner=manner):
         rows = coloured(rows, channels)
         out[start : start + len(rows)] = rows
         start += len(rows)
@@ -113,7 +123,9 @@ def memory_to_use(memory: int | None) -> int:
     return min(MEMORY if memory is None else memory, int(SHARE * free_bytes()))
 
 
-def needed_bytes(channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet, plan: TilePlan) -> int:
+def needed_bytes(
+    channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet, plan: TilePlan, manner: Manner = PLAIN
+) -> int:
     """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
 
     That is one tile's `call_bytes`; the picture's rows that a row of tiles is computed from, `source_bytes` a value (0
@@ -123,10 +135,13 @@ def needed_bytes(channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet
     row = net.scale * plan.width * channels * dtype.itemsize
     finished = row * net.scale * plan.tile_height
     yielded = min(finished, max(row, _YIELDED_BYTES))
-    tile = call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
+    sides, pixels = (plan.computed_height, plan.computed_width), plan.computed_height * plan.computed_width
+    turned = {sides, sides[::-1]} if manner.tta else {sides}
+    call = max(call_bytes(net, *each, thread_count()) for each in turned)
+    tile = manner.needed_bytes(net.scale**2 * net.architecture.out_channels * pixels, call)
     if alpha_of(channels, net.architecture) is not None:
         here, there = _ALPHA_BYTES
-        tile += plan.computed_height * plan.computed_width * (here + there * net.scale**2)
+        tile += pixels * (here + there * net.scale**2)
     return read + finished + yielded + tile
 
 
@@ -175,12 +190,12 @@ def enlarged_rows(
     dtype: np.dtype,
     progress: Progress | None = None,
     compute: Compute | None = None,
-    alpha: str = NETWORK,
+    manner: Manner = PLAIN,
 ) -> Iterator[np.ndarray]:
     """Yield the enlarged picture from the top: rows of about a megabyte at a time, (h, W, C) of `dtype`.
 
     `read(top, bottom)` gives the rows of the picture, (h, W, C); `top` does not decrease. `compute` computes the tiles,
-    by default this process; `alpha` is as for `enlarge`.
+    by default this process.
     """
     tile_rows = list(plan.rows())
 
@@ -188,7 +203,7 @@ def enlarged_rows(
         for tiles in tile_rows:
             rows = read(tiles[0].computed.top, tiles[0].computed.bottom)
             for tile in tiles:
-                yield TileInput(tile, rows[:, tile.computed.left : tile.computed.right], dtype, alpha)
+                yield TileInput(tile, rows[:, tile.computed.left : tile.computed.right], dtype, manner)
 
     def report(tile: Tile, share: float) -> None:
         if progress is not None:

@@ -8,9 +8,10 @@ import numpy as np
 
 from lowrank_sr.errors import InputError
 from lowrank_sr.network.channels import alpha_of, passes
+from lowrank_sr.network.manner import PLAIN, Manner, enlarged
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import Tile
-from lowrank_sr.network.transparency import NETWORK, carried_outwards, enlarged_alpha
+from lowrank_sr.network.transparency import carried_outwards, enlarged_alpha
 
 _CHUNK = 2**20  # values that are rounded at a time
 
@@ -22,13 +23,13 @@ Progress = Callable[[float], object]
 class TileInput:
     """A tile with its pixels: all that a process needs besides the network to compute it.
 
-    `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`. `alpha` is by what that is enlarged.
+    `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`.
     """
 
     tile: Tile
     values: np.ndarray
     dtype: np.dtype
-    alpha: str = NETWORK
+    manner: Manner = PLAIN
 
 
 def enlarge_tile(net: RRDBNet, given: TileInput, progress: Progress | None = None) -> np.ndarray:
@@ -41,20 +42,20 @@ def enlarge_tile(net: RRDBNet, given: TileInput, progress: Progress | None = Non
     height, width = net.scale * kept.height, net.scale * kept.width
     values = _as_floats(given.values)
     calls, alpha = passes(values.shape[2], net.architecture), alpha_of(values.shape[2], net.architecture)
-    flops = len(calls) * net.flops(computed.height, computed.width)
-    report = None if progress is None else lambda done: progress(done / flops)
+    manner, flops = given.manner, given.manner.calls * net.flops(computed.height, computed.width)
+    report = None if progress is None else lambda done: progress(done / flops / len(calls))
     shown = values if alpha is None else _visible(values, alpha)
     out = np.empty((height, width, values.shape[2]), given.dtype)
     for call in calls:
-        result = cache(partial(net, call.given(shown), report))
+        result = cache(partial(enlarged, net, call.given(shown), manner, report))
         for channel, made in call.made.items():
             larger = partial(_mean, result, made)
             shade = (
-                larger() if channel != alpha else enlarged_alpha(values[:, :, alpha], net.scale, given.alpha, larger)
+                larger() if channel != alpha else enlarged_alpha(values[:, :, alpha], net.scale, manner.alpha, larger)
             )
             _store(shade[top : top + height, left : left + width], out[:, :, channel])
         if report is not None and not result.cache_info().currsize:  # an alpha that took no time
-            report(net.flops(computed.height, computed.width))
+            report(flops)
     return out
 
 
