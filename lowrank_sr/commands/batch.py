@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lowrank_sr.commands.made import Made
 from lowrank_sr.commands.naming import Naming
 from lowrank_sr.commands.sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
@@ -19,9 +20,9 @@ from lowrank_sr.pictures.reading import PictureFile, frames_in
 class FileOptions:
     """How every picture of a batch is enlarged.
 
-    `existing` says what happens to a file that is there already: "skip" leaves it, "overwrite" replaces it, "fail" is
-    an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory`,
-    `overlap`, `manner`, `strip` and `quality` are those of `upscale_file`.
+    `existing` says what happens to a file that is there already: "keep" leaves it, "skip" too, unless it is out of
+    date, "overwrite" replaces it, "fail" is an error of this one picture. `outscale` is output size over input size,
+    None for the network's own; `memory`, `overlap`, `manner`, `strip` and `quality` are those of `upscale_file`.
     """
 
     existing: str
@@ -78,7 +79,7 @@ def blocked(job: Job) -> Outcome | None:
 def _blocked(source: Path, target: Path, frame: int, existing: str) -> Outcome | None:
     if existing == "overwrite" or not os.path.isfile(target):
         return None
-    if existing == "skip":
+    if existing in ("skip", "keep"):
         return Outcome(source, target, frame, "skipped", f"{target}: exists")
     sentence = f"{target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
     return Outcome(source, target, frame, "failed", sentence)
@@ -90,10 +91,12 @@ def plan_batch(
     options: FileOptions,
     every_frame: bool = False,
     check_format: Callable[[PictureFile, Path], object] | None = None,
+    made: Made | None = None,
 ) -> Plan:
     """Pair every picture in `inputs`, files and folders, with the file that it becomes.
 
-    `check_format` raises InputError for a picture that the format of its file cannot keep.
+    `check_format` raises InputError for a picture that the format of its file cannot keep. `made` tells what is out of
+    date; without it nothing is.
 
     A picture that cannot be read or has no place to go affects only itself. In folders, what an earlier run has written
     beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
@@ -106,15 +109,18 @@ def plan_batch(
     if names.file is not None and len(sources) != 1:
         raise InputError(f"{names.file}: one file for {len(sources)} pictures: expected a folder")
     if names.file is None:
-        made = {names.target(source) for source in sources if not names.made(source.path)}
-        sources = [source for source in sources if source.folder is None or source.path not in made]
+        results = {names.target(source) for source in sources if not names.made(source.path)}
+        sources = [source for source in sources if source.folder is None or source.path not in results]
     checks = _Checks(sources)
     jobs: list[Job] = []
     decided: list[Outcome] = []
     said: set[str] = set()
     for source in sources:
         for frame, target in _targets(source.path, names.target(source), every_frame):
-            outcome = _blocked(source.path, target, frame or 0, options.existing)
+            of_picture = options
+            if options.existing == "skip" and made and not _is_current(made, source.path, target):
+                of_picture = replace(options, existing="overwrite")
+            outcome = _blocked(source.path, target, frame or 0, of_picture.existing)
             if outcome is not None:  # then the picture need not be opened
                 decided.append(checks.of(source.path, target, frame or 0) or outcome)
                 continue
@@ -128,13 +134,18 @@ def plan_batch(
             if outcome is not None:
                 decided.append(outcome)
                 continue
-            jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, options))
+            jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, of_picture))
             if picture.notice is not None and picture.notice not in said:  # once in a batch
                 said.add(picture.notice)
                 notices.append(f"{source.path}: {picture.notice}")
             if picture.frames is not None and picture.frames > 1:
                 notices.append(f"{source.path}: the first of {picture.frames} frames; --frames enlarges all")
     return Plan(jobs, decided, notices)
+
+
+def _is_current(made: Made, source: Path, target: Path) -> bool:
+    """Whether a file that exists need not be made again; of one that does not nothing is said."""
+    return not os.path.isfile(target) or made.is_current(source, target)
 
 
 def _targets(source: Path, target: Path, every_frame: bool) -> Iterator[tuple[int | None, Path]]:

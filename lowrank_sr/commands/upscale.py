@@ -1,14 +1,16 @@
 """The command `upscale`: picture files in, larger picture files out."""
 
 import argparse
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, plan_batch
 from lowrank_sr.commands.batch_on_cluster import on_workers
 from lowrank_sr.commands.expectation import watched
+from lowrank_sr.commands.made import Made
 from lowrank_sr.commands.naming import naming
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
@@ -28,6 +30,7 @@ from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge_tile import Progress
 from lowrank_sr.network.manner import Manner
+from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.transparency import BICUBIC, NETWORK
 from lowrank_sr.network.warm_up import warm_up
@@ -102,9 +105,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--suffix", metavar="TEXT", help="between NAME and its extension (default: _x and the scale)")
     files.add_argument(
         "--existing",
-        choices=["skip", "overwrite", "fail"],
-        help="what happens to files that exist: skip leaves them, so that an interrupted batch carries on"
-        " (default: overwrite one FILE that -o names, otherwise fail, for that picture only)",
+        choices=["skip", "keep", "overwrite", "fail"],
+        help="what happens to files that exist: skip leaves them, so that an interrupted batch carries on, but makes"
+        " again what an older picture or other settings made; keep leaves them whatever they are (default: overwrite"
+        " one FILE that -o names, otherwise fail, for that picture only)",
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
     parser.add_argument("--json", type=given_path, metavar="FILE", help="write what became of each picture to FILE")
@@ -129,7 +133,8 @@ def run(options: argparse.Namespace) -> int:
         of_files = options.outscale, memory, options.overlap, manner, options.strip, options.quality
         file_options = FileOptions(existing, *of_files)
         check_format = partial(writable_shape, net, outscale=options.outscale, quality=options.quality)
-        plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format)
+        made = Made(_settings(net, file_options))
+        plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format, made)
         if streams.to_stdout and len(plan.jobs) > 1:
             raise InputError("standard output: only one picture can be written there")
         if options.json is not None:
@@ -140,11 +145,16 @@ def run(options: argparse.Namespace) -> int:
                 warm_up(net)
             execute = run_here if pool is None else on_workers(pool)
             try:
-                run_batch(net, plan, outcomes, options.quiet, streams.shown, execute, faster)
+                run_batch(net, plan, outcomes, options.quiet, streams.shown, execute, faster, made)
             finally:  # after Ctrl-C too, and where the scheduler is lost
                 if options.json is not None:
                     write_json(options.json, _rows(outcomes, streams))
     return 2 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _settings(net: RRDBNet, options: FileOptions) -> str:
+    """A digest of all that a result depends on, besides its picture and the last bits of a method."""
+    return hashlib.sha256(repr([digest(net), replace(options, existing="", memory=None)]).encode()).hexdigest()[:16]
 
 
 def _faster(weights: Path | None) -> str | None:
@@ -172,11 +182,13 @@ def run_batch(
     shown: Callable[[str], str] = str,
     execute: Executor = run_here,
     faster: str | None = None,
+    made: Made | None = None,
 ) -> None:
     """Carry a plan out, saying what is written and what fails; append to `outcomes` what became of each picture.
 
     With `quiet` only failures are said. Sentences and names pass through `shown`, which gives "" for what is not said.
-    Where the batch takes more than a minute, `faster`, the name of a faster network, is recommended.
+    Where the batch takes more than a minute, `faster`, the name of a faster network, is recommended. What is
+    enlarged is noted in `made`.
     """
     outcomes += plan.decided
     for sentence in [] if quiet else plan.notices:
@@ -193,6 +205,8 @@ def run_batch(
         advance = bar.update if quiet or faster is None else watched(bar.update, plan.jobs, recommend)
         for outcome in execute(net, plan.jobs, advance):
             outcomes.append(outcome)
+            if made is not None and outcome.status == "enlarged":
+                made.add(outcome.source, outcome.target)
             with bar.external_write_mode():
                 _tell(outcome, quiet, shown)
     if len(outcomes) > 1 and not quiet:

@@ -558,3 +558,75 @@ def test_quality(tmp_path, upscale, capsys):
         assert message in said(capsys)[-1]
     assert upscale(tmp_path / "a.png", "-o", tmp_path / "b.png", "--quality", 90) == 2
     assert said(capsys)[-1].endswith("b.png: .png has no quality to choose; expected .jpg, .jpeg or .webp")
+
+
+# What is out of date
+
+
+def stamped(path, seconds):
+    """The file with another time of its last change."""
+    os.utime(path, (seconds, seconds))
+    return path
+
+
+def test_skip_makes_again_what_other_settings_or_an_older_picture_made(tmp_path, upscale, capsys):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "out" / "a_x4.png"
+    skip = [source, "-o", tmp_path / "out", "--existing", "skip"]
+    assert upscale(*skip) == 0
+    first = target.read_bytes()
+
+    def again(*options):
+        """Whether the file is made again."""
+        before = target.stat().st_mtime_ns
+        assert upscale(*skip, *options) == 0
+        return target.stat().st_mtime_ns != before
+
+    assert not again()
+    assert not again("--memory", "1GB")  # which changes nothing
+    assert again("--blend", 0.5)
+    assert target.read_bytes() != first
+    assert not again("--blend", 0.5)
+    assert again()
+    assert target.read_bytes() == first
+    picture(source, 7, 5)
+    assert again()
+    assert read_image(target).pixels.shape == (28, 20, 3)
+    assert not again()
+
+
+def test_what_its_user_has_changed_is_not_made_again(tmp_path, upscale):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "a_x4.png"
+    assert upscale(source) == 0
+    target.write_bytes(b"mine")
+    assert upscale(source, "--existing", "skip", "--blend", 0.5) == 0
+    assert target.read_bytes() == b"mine"
+
+
+def test_keep_leaves_whatever_is_there(tmp_path, upscale):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "a_x4.png"
+    target.write_bytes(b"theirs")
+    stamped(target, 1)
+    assert upscale(source, "--existing", "keep") == 0
+    assert target.read_bytes() == b"theirs"
+    assert upscale(source, "--existing", "skip") == 0  # nothing is known of it, and it is older than its picture
+    assert read_image(target).pixels.shape == (24, 20, 3)
+
+
+@pytest.mark.parametrize("content", [b'{"name": "a_x4.p', b"\xff\xfe", b"[]\n3\n{}\n", None])
+def test_a_damaged_record_leaves_the_dates(tmp_path, upscale, monkeypatch, content):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "a_x4.png"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert upscale(source) == 0
+    (record,) = (tmp_path / "state").rglob("*.jsonl")
+    assert json.loads(record.read_text())["name"] == "a_x4.png"
+    if content is None:  # a folder that nothing can be written to
+        record.unlink()
+        record.mkdir()
+    else:
+        record.write_bytes(content)
+    stamped(source, 10), stamped(target, 20)
+    assert upscale(source, "--existing", "skip", "--blend", 0.5) == 0
+    assert target.stat().st_mtime == 20
+    stamped(source, 30)
+    assert upscale(source, "--existing", "skip") == 0
+    assert target.stat().st_mtime > 30
