@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lowrank_sr.commands.made import Made
+from lowrank_sr.commands.naming import Naming
 from lowrank_sr.commands.sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
-from lowrank_sr.network.enlarge import Progress
+from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.manner import PLAIN, Manner
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.pictures.formats import FORMATS, SUFFIXES, listed
 from lowrank_sr.pictures.reading import PictureFile, frames_in
 
 
@@ -18,15 +20,18 @@ from lowrank_sr.pictures.reading import PictureFile, frames_in
 class FileOptions:
     """How every picture of a batch is enlarged.
 
-    `existing` says what happens to a file that is there already: "skip" leaves it, "overwrite" replaces it, "fail" is
-    an error of this one picture. `outscale` is output size over input size, None for the network's own; `memory` and
-    `overlap` are those of `upscale_file`.
+    `existing` says what happens to a file that is there already: "keep" leaves it, "skip" too, unless it is out of
+    date, "overwrite" replaces it, "fail" is an error of this one picture. `outscale` is output size over input size,
+    None for the network's own; `memory`, `overlap`, `manner`, `strip` and `quality` are those of `upscale_file`.
     """
 
     existing: str
     outscale: float | None = None
     memory: int | None = None
     overlap: int | None = None
+    manner: Manner = PLAIN
+    strip: bool = False
+    quality: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,62 +79,10 @@ def blocked(job: Job) -> Outcome | None:
 def _blocked(source: Path, target: Path, frame: int, existing: str) -> Outcome | None:
     if existing == "overwrite" or not os.path.isfile(target):
         return None
-    if existing == "skip":
+    if existing in ("skip", "keep"):
         return Outcome(source, target, frame, "skipped", f"{target}: exists")
     sentence = f"{target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
     return Outcome(source, target, frame, "failed", sentence)
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How the files that are written are called.
-
-    `file` is the name of the only one, where one is given; else each goes to `folder`, None for that of its picture, as
-    the picture's name, `suffix` and `extension`, ".png".
-    """
-
-    suffix: str
-    extension: str
-    folder: Path | None = None
-    file: Path | None = None
-
-    def target(self, source: Source) -> Path:
-        """The file that the picture becomes."""
-        if self.file is not None:
-            return self.file
-        folder = source.path.parent
-        if self.folder is not None:
-            below = folder.relative_to(source.folder) if source.folder is not None else Path()
-            folder = self.folder / below
-        return folder / f"{source.path.stem}{self.suffix}{self.extension}"
-
-    def made(self, source: Path) -> bool:
-        """Whether the name of `source` may be one that an earlier run has given."""
-        return bool(self.suffix) and source.stem.endswith(self.suffix) and source.suffix == self.extension
-
-
-def naming(output: str | None, suffix: str, extension: str | None) -> Naming:
-    """Where -o, --suffix and --format lead; raises InputError where they contradict each other or name no format."""
-    if "/" in suffix or os.sep in suffix:
-        raise InputError(f"--suffix {suffix}: expected a part of a file's name, without a folder")
-    folder_suffix = extension or ".png"
-    if output is None:
-        return Naming(suffix, folder_suffix)
-    if not output:
-        raise InputError("-o: an empty name: expected a file or a folder")
-    path = Path(output)
-    if os.path.isdir(path) or output.endswith(("/", os.sep)) or not path.suffix:
-        if os.path.exists(path) and not os.path.isdir(path):
-            raise InputError(f"-o {output}: is no folder; expected one, or a name with the suffix {listed(SUFFIXES)}")
-        return Naming(suffix, folder_suffix, folder=path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"-o {output}: no image format has this suffix; expected {listed(SUFFIXES)},"
-            f" or a folder as {output}{os.sep}"
-        )
-    if extension is not None and FORMATS[extension] != FORMATS[path.suffix.lower()]:
-        raise InputError(f"-o {output}: expected the suffix of --format {extension[1:]}")
-    return Naming(suffix, path.suffix, file=path)
 
 
 def plan_batch(
@@ -138,10 +91,12 @@ def plan_batch(
     options: FileOptions,
     every_frame: bool = False,
     check_format: Callable[[PictureFile, Path], object] | None = None,
+    made: Made | None = None,
 ) -> Plan:
     """Pair every picture in `inputs`, files and folders, with the file that it becomes.
 
-    `check_format` raises InputError for a picture that the format of its file cannot keep.
+    `check_format` raises InputError for a picture that the format of its file cannot keep. `made` tells what is out of
+    date; without it nothing is.
 
     A picture that cannot be read or has no place to go affects only itself. In folders, what an earlier run has written
     beside the pictures is not enlarged again. Of a file with several frames or pages the first is taken, or with
@@ -154,14 +109,18 @@ def plan_batch(
     if names.file is not None and len(sources) != 1:
         raise InputError(f"{names.file}: one file for {len(sources)} pictures: expected a folder")
     if names.file is None:
-        made = {names.target(source) for source in sources if not names.made(source.path)}
-        sources = [source for source in sources if source.folder is None or source.path not in made]
+        results = {names.target(source) for source in sources if not names.made(source.path)}
+        sources = [source for source in sources if source.folder is None or source.path not in results]
     checks = _Checks(sources)
     jobs: list[Job] = []
     decided: list[Outcome] = []
+    said: set[str] = set()
     for source in sources:
         for frame, target in _targets(source.path, names.target(source), every_frame):
-            outcome = _blocked(source.path, target, frame or 0, options.existing)
+            of_picture = options
+            if options.existing == "skip" and made and not _is_current(made, source.path, target):
+                of_picture = replace(options, existing="overwrite")
+            outcome = _blocked(source.path, target, frame or 0, of_picture.existing)
             if outcome is not None:  # then the picture need not be opened
                 decided.append(checks.of(source.path, target, frame or 0) or outcome)
                 continue
@@ -175,10 +134,18 @@ def plan_batch(
             if outcome is not None:
                 decided.append(outcome)
                 continue
-            jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, options))
+            jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, of_picture))
+            if picture.notice is not None and picture.notice not in said:  # once in a batch
+                said.add(picture.notice)
+                notices.append(f"{source.path}: {picture.notice}")
             if picture.frames is not None and picture.frames > 1:
                 notices.append(f"{source.path}: the first of {picture.frames} frames; --frames enlarges all")
     return Plan(jobs, decided, notices)
+
+
+def _is_current(made: Made, source: Path, target: Path) -> bool:
+    """Whether a file that exists need not be made again; of one that does not nothing is said."""
+    return not os.path.isfile(target) or made.is_current(source, target)
 
 
 def _targets(source: Path, target: Path, every_frame: bool) -> Iterator[tuple[int | None, Path]]:

@@ -1,14 +1,17 @@
 """The command `upscale`: picture files in, larger picture files out."""
 
 import argparse
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, naming, plan_batch
+from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, plan_batch
 from lowrank_sr.commands.batch_on_cluster import on_workers
 from lowrank_sr.commands.expectation import watched
+from lowrank_sr.commands.made import Made
+from lowrank_sr.commands.naming import naming
 from lowrank_sr.commands.options import (
     WEIGHTS_HELP,
     add_cluster,
@@ -25,8 +28,11 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
-from lowrank_sr.network.enlarge import Progress
+from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.manner import Manner
+from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet
+from lowrank_sr.network.transparency import BICUBIC, NETWORK
 from lowrank_sr.network.warm_up import warm_up
 from lowrank_sr.pictures.formats import SUFFIXES
 from lowrank_sr.resources import DEFAULT_NETWORK, SMALL_NETWORK
@@ -59,8 +65,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         " calibration pictures (90 for realesrgan-x4plus, 54 for realesrgan-x4plus-svd, 66 for"
         " realesrgan-x4plus-anime, 12 for psnr-small)",
     )
+    parser.add_argument(
+        "--alpha",
+        choices=[NETWORK, BICUBIC],
+        default=NETWORK,
+        help="by what transparency is enlarged (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--blend",
+        type=float,
+        default=1.0,
+        metavar="B",
+        help="how much of the network's picture is mixed with the bicubic enlargement, 0 to 1 (default: 1, all)",
+    )
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="the mean over the picture flipped and turned in all eight ways: a little nearer to the truth, in eight"
+        " times the time",
+    )
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
     parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
+    parser.add_argument(
+        "--strip", action="store_true", help="leave EXIF, XMP, IPTC and texts out, and keep how colours are to be shown"
+    )
     files = parser.add_argument_group("where the results go")
     files.add_argument(
         "-o", "--output", metavar="FILE_OR_FOLDER", help="(default: next to each input); - is standard output"
@@ -68,12 +96,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of files whose name is not given (default: png)"
     )
+    files.add_argument(
+        "--quality",
+        type=int,
+        metavar="Q",
+        help="of JPEG and WebP files, 1 to 100 (default: 95 for JPEG, and WebP without any loss)",
+    )
     files.add_argument("--suffix", metavar="TEXT", help="between NAME and its extension (default: _x and the scale)")
     files.add_argument(
         "--existing",
-        choices=["skip", "overwrite", "fail"],
-        help="what happens to files that exist: skip leaves them, so that an interrupted batch carries on"
-        " (default: overwrite one FILE that -o names, otherwise fail, for that picture only)",
+        choices=["skip", "keep", "overwrite", "fail"],
+        help="what happens to files that exist: skip leaves them, so that an interrupted batch carries on, but makes"
+        " again what an older picture or other settings made; keep leaves them whatever they are (default: overwrite"
+        " one FILE that -o names, otherwise fail, for that picture only)",
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
     parser.add_argument("--json", type=given_path, metavar="FILE", help="write what became of each picture to FILE")
@@ -83,7 +118,10 @@ def run(options: argparse.Namespace) -> int:
     """Enlarge every picture that can be, printing the names of the files; return 0, or 2 where one could not be."""
     if options.outscale is not None and not _LEAST_OUTSCALE <= options.outscale <= _MOST_OUTSCALE:
         raise InputError(f"--outscale {options.outscale}: expected {_LEAST_OUTSCALE} to {_MOST_OUTSCALE}")
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise InputError(f"--quality {options.quality}: expected 1 to 100")
     memory = None if options.memory is None else parse_size(options.memory)
+    manner = Manner(options.alpha, options.blend, options.tta)
     extension = f".{options.format}" if options.format else None
     net = load_network(options.weights, options.method)
     check_channels(net.architecture)
@@ -92,9 +130,11 @@ def run(options: argparse.Namespace) -> int:
         suffix = f"_x{options.outscale or net.scale:g}" if options.suffix is None else options.suffix
         names = naming(streams.output, suffix, extension)
         existing = options.existing or ("fail" if names.file is None else "overwrite")
-        file_options = FileOptions(existing, options.outscale, memory, options.overlap)
-        check_format = partial(writable_shape, net, outscale=options.outscale)
-        plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format)
+        of_files = options.outscale, memory, options.overlap, manner, options.strip, options.quality
+        file_options = FileOptions(existing, *of_files)
+        check_format = partial(writable_shape, net, outscale=options.outscale, quality=options.quality)
+        made = Made(_settings(net, file_options))
+        plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format, made)
         if streams.to_stdout and len(plan.jobs) > 1:
             raise InputError("standard output: only one picture can be written there")
         if options.json is not None:
@@ -105,11 +145,16 @@ def run(options: argparse.Namespace) -> int:
                 warm_up(net)
             execute = run_here if pool is None else on_workers(pool)
             try:
-                run_batch(net, plan, outcomes, options.quiet, streams.shown, execute, faster)
+                run_batch(net, plan, outcomes, options.quiet, streams.shown, execute, faster, made)
             finally:  # after Ctrl-C too, and where the scheduler is lost
                 if options.json is not None:
                     write_json(options.json, _rows(outcomes, streams))
     return 2 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _settings(net: RRDBNet, options: FileOptions) -> str:
+    """A digest of all that a result depends on, besides its picture and the last bits of a method."""
+    return hashlib.sha256(repr([digest(net), replace(options, existing="", memory=None)]).encode()).hexdigest()[:16]
 
 
 def _faster(weights: Path | None) -> str | None:
@@ -137,11 +182,13 @@ def run_batch(
     shown: Callable[[str], str] = str,
     execute: Executor = run_here,
     faster: str | None = None,
+    made: Made | None = None,
 ) -> None:
     """Carry a plan out, saying what is written and what fails; append to `outcomes` what became of each picture.
 
     With `quiet` only failures are said. Sentences and names pass through `shown`, which gives "" for what is not said.
-    Where the batch takes more than a minute, `faster`, the name of a faster network, is recommended.
+    Where the batch takes more than a minute, `faster`, the name of a faster network, is recommended. What is
+    enlarged is noted in `made`.
     """
     outcomes += plan.decided
     for sentence in [] if quiet else plan.notices:
@@ -158,6 +205,8 @@ def run_batch(
         advance = bar.update if quiet or faster is None else watched(bar.update, plan.jobs, recommend)
         for outcome in execute(net, plan.jobs, advance):
             outcomes.append(outcome)
+            if made is not None and outcome.status == "enlarged":
+                made.add(outcome.source, outcome.target)
             with bar.external_write_mode():
                 _tell(outcome, quiet, shown)
     if len(outcomes) > 1 and not quiet:

@@ -1,6 +1,7 @@
 """One picture file in, one larger picture file out: what `upscale` does with each of its inputs."""
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import numpy as np
 from lowrank_sr.commands.batch import Job, Outcome, blocked
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import resident_bytes, size_text
-from lowrank_sr.network.channels import check_channels
-from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows, memory_to_use, needed_bytes, plan_picture
+from lowrank_sr.network.channels import check_channels, coloured, is_grey
+from lowrank_sr.network.enlarge import Compute, enlarged_rows, memory_to_use, needed_bytes, plan_picture
+from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.manner import PLAIN, Manner
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
-from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed
+from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed, rows_of
+from lowrank_sr.pictures.metadata import Metadata
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.pictures.resize import resized_rows, resized_side, resizing_bytes
 from lowrank_sr.pictures.writing import Shape, check_format, encoding_bytes, write_rows
@@ -22,14 +26,16 @@ PROCESS_BYTES = 3 * 10**8  # the interpreter, its libraries and the compiled loo
 _PARAMETER_BYTES = 4 + 4  # as it is, and in the order in which the loops read it
 
 
-def writable_shape(net: RRDBNet, picture: PictureFile, target: Path, outscale: float | None) -> Shape:
+def writable_shape(
+    net: RRDBNet, picture: PictureFile, target: Path, outscale: float | None, quality: int | None = None
+) -> Shape:
     """The shape of the file `target` that `picture` becomes at `outscale`, by default the network's scale.
 
     Raises InputError where its format cannot keep that.
     """
     factor = _factor(net, outscale)
     height, width = (resized_side(net.scale * side, factor) for side in (picture.height, picture.width))
-    check_format(target, (height, width, picture.channels))
+    check_format(target, (height, width, picture.channels), quality)
     return height, width, picture.channels
 
 
@@ -48,6 +54,9 @@ def upscale_file(
     compute: Compute | None = None,
     frame: int = 0,
     outscale: float | None = None,
+    manner: Manner = PLAIN,
+    strip: bool = False,
+    quality: int | None = None,
 ) -> None:
     """Enlarge the picture in `source` into `target`, making its folder.
 
@@ -66,6 +75,12 @@ def upscale_file(
         The frame or page of `source`, from 0.
     outscale : float, optional
         Output size over input size, by default the network's; for another, its result is resized as by `imresize`.
+    manner : Manner
+        How the network is used.
+    strip : bool
+        Whether to leave out what `source` says of the picture, but for how its colours are to be shown.
+    quality : int, optional
+        1 to 100, of a JPEG or WebP; by default 95, and lossless.
 
     Raises
     ------
@@ -75,25 +90,46 @@ def upscale_file(
     """
     check_channels(net.architecture)
     picture = PictureFile(source, frame)
-    shape = writable_shape(net, picture, target, outscale)
+    shape = writable_shape(net, picture, target, outscale, quality)
     bits = 16 if picture.dtype == np.uint16 and target.suffix.lower() in SUFFIXES_WITH_16_BITS else 8
     factor = _factor(net, outscale)
     resizing = _resizing_bytes(net, picture, bits, factor)
-    plan = _plan(net, picture, target, shape, bits, resizing, memory, overlap)
+    plan = _plan(net, picture, target, shape, bits, resizing, memory, overlap, manner)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
     try:
-        rows = enlarged_rows(net, plan, picture.rows, np.dtype(f"u{bits // 8}"), progress, compute)
+        dtype, grey = np.dtype(f"u{bits // 8}"), picture.channels >= 3 and _is_grey(PictureFile(source, frame))
+        read = partial(_blue_and_alpha, picture) if grey else picture.rows
+        made = enlarged_rows(net, plan, read, dtype, progress, compute, manner)
+        rows: Iterator[np.ndarray] = (coloured(band, picture.channels) for band in made)
         if factor != 1:
             rows = resized_rows(rows, net.scale * picture.height, factor)
-        write_rows(target, shape, bits, rows, picture.icc, picture.metadata)
+        write_rows(target, shape, bits, rows, picture.icc, _metadata(picture, shape, strip), quality)
     except MemoryError:
         held = size_text(resident_bytes())
         raise InputError(
             f"{source}: less memory than the system said was free: expected --memory below {held}"
         ) from None
+
+
+def _metadata(picture: PictureFile, shape: Shape, strip: bool) -> Metadata | None:
+    """What the file is to say of a picture of `shape`."""
+    if picture.metadata is None:
+        return None
+    return picture.metadata.stripped() if strip else picture.metadata.for_upright(*shape[:2])
+
+
+def _is_grey(picture: PictureFile) -> bool:
+    """Whether red, green and blue of a file are equal in every pixel; of most pictures the first rows tell."""
+    rows = rows_of(picture.width * picture.channels * picture.dtype.itemsize)
+    return all(is_grey(picture.rows(top, min(top + rows, picture.height))) for top in range(0, picture.height, rows))
+
+
+def _blue_and_alpha(picture: PictureFile, top: int, bottom: int) -> np.ndarray:
+    """Rows of a picture that is grey, stored as RGB or RGB + alpha, in one channel or two."""
+    return picture.rows(top, bottom)[:, :, 2:]
 
 
 def _resizing_bytes(net: RRDBNet, picture: PictureFile, bits: int, factor: float) -> int:
@@ -112,6 +148,7 @@ def _plan(
     resizing: int,
     memory: int | None,
     overlap: int | None,
+    manner: Manner,
 ) -> TilePlan:
     """The plan for a picture; what reading its file, `resizing` and writing the other take is set aside first."""
     suffix = target.suffix.lower()
@@ -119,7 +156,7 @@ def _plan(
     files = picture.decoding_bytes + resizing + encoding
     held = max(resident_bytes(), PROCESS_BYTES + _PARAMETER_BYTES * net.parameters)
     budget = memory_to_use(None if memory is None else memory - held) - files
-    needs = partial(needed_bytes, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize)
+    needs = partial(needed_bytes, picture.channels, np.dtype(f"u{bits // 8}"), picture.dtype.itemsize, manner=manner)
     try:
         return plan_picture(net, picture.height, picture.width, needs, budget, overlap, held + files)
     except InputError as error:
@@ -144,8 +181,9 @@ def run_job(net: RRDBNet, job: Job, progress: Progress | None = None, compute: C
     outcome = blocked(job)  # another process may have written it since the plan was made
     try:
         if outcome is None:
-            memory, overlap, outscale = job.options.memory, job.options.overlap, job.options.outscale
-            upscale_file(net, job.source, job.target, report, memory, overlap, compute, job.frame, outscale)
+            of = job.options
+            given = of.memory, of.overlap, compute, job.frame, of.outscale, of.manner, of.strip, of.quality
+            upscale_file(net, job.source, job.target, report, *given)
             seconds = time.perf_counter() - start
             outcome = Outcome(job.source, job.target, job.frame, "enlarged", seconds=seconds)
     except InputError as error:

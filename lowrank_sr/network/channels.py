@@ -3,6 +3,9 @@
 A picture has 1 channel (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGB + alpha). A grey network is given one channel after
 the other. A network of RGB is given a single channel three times over, and the mean of its three results is taken, for
 alpha too, as in Real-ESRGAN. A network of RGB + alpha is given an opaque picture where there is no alpha.
+
+A picture whose red, green and blue are equal in every pixel is grey: it goes through the network as one channel, and
+comes out with equal ones.
 """
 
 from typing import NamedTuple
@@ -49,6 +52,23 @@ def check_image(channels: int, design: Architecture) -> None:
         check_channels(design)
         if channels not in PICTURE_CHANNELS:
             raise InputError(f"image of {channels} channels: the network takes {taken}")
+
+
+def alpha_of(channels: int, design: Architecture) -> int | None:
+    """The channel that is alpha, of a picture of `channels` for a network of pictures; None where there is none."""
+    return channels - 1 if channels in (2, 4) and design.image_channels in NETWORK_CHANNELS else None
+
+
+def is_grey(values: np.ndarray) -> bool:
+    """Whether red, green and blue of (h, w, 3 or 4) values are equal in every pixel."""
+    red, green, blue = (values[:, :, i] for i in range(3))
+    return bool((red == green).all() and (red == blue).all())
+
+
+def coloured(grey: np.ndarray, channels: int) -> np.ndarray:
+    """Grey, or grey + alpha, as RGB or RGB + alpha of so many channels; a picture that has as many as it is."""
+    missing = channels - grey.shape[2]
+    return np.concatenate([*[grey[:, :, :1]] * missing, grey], axis=2) if missing else grey
 
 
 def passes(channels: int, design: Architecture) -> list[Pass]:

@@ -5,7 +5,6 @@ pass through it as `channels.py` says.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,34 +12,22 @@ import numpy as np
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import free_bytes, size_text
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.channels import check_image, passes
+from lowrank_sr.network.channels import alpha_of, check_image, coloured, is_grey
+from lowrank_sr.network.enlarge_tile import Progress, TileInput, enlarge_tile
 from lowrank_sr.network.footprint import alignment, call_bytes
+from lowrank_sr.network.manner import PLAIN, Manner
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
+from lowrank_sr.network.transparency import NETWORK
 
 MEMORY = 2 * 10**9  # bytes that a call may take by default
 SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
-_CHUNK = 2**20  # values that are rounded at a time
+_ALPHA_BYTES = 40, 16  # a pixel of a tile, and of what becomes of it, while alpha is enlarged
 _YIELDED_BYTES = 2**20  # of rows at a time, copied: whoever holds them does not hold a whole row of tiles
-
-Progress = Callable[[float], object]
-"""progress(share): called after each step with the share of the work that was done in it; together about 1."""
 
 TileProgress = Callable[[Tile, float], object]
 """progress(tile, share): called after each step with the share of the tile that was done in it; together about 1."""
-
-
-@dataclass(frozen=True)
-class TileInput:
-    """A tile with its pixels: all that a process needs besides the network to compute it.
-
-    `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`.
-    """
-
-    tile: Tile
-    values: np.ndarray
-    dtype: np.dtype
 
 
 Compute = Callable[[RRDBNet, Iterable[TileInput], TileProgress], Iterable[np.ndarray]]
@@ -53,6 +40,9 @@ def enlarge(
     memory: int | None = None,
     overlap: int | None = None,
     progress: Progress | None = None,
+    alpha: str = NETWORK,
+    blend: float = 1.0,
+    tta: bool = False,
 ) -> np.ndarray:
     """Enlarge an image in at most `memory` bytes in addition to itself and the result.
 
@@ -70,6 +60,12 @@ def enlarge(
         `overlap.overlap_of`, which measures that once.
     progress : function of float, optional
         Called after each step with the share of the work that was done in it.
+    alpha : "network" or "bicubic"
+        By what transparency is enlarged.
+    blend : float
+        0 to 1: how much of the network's picture is mixed with the bicubic one.
+    tta : bool
+        Whether the result is the mean over the image flipped and turned in all eight ways, in eight times the time.
 
     Returns
     -------
@@ -79,13 +75,16 @@ def enlarge(
     Raises
     ------
     InputError
-        Where the image has another shape or dtype, or not even the smallest tile fits into `memory`.
+        Where the image has another shape or dtype, not even the smallest tile fits into `memory`, or the last three
+        are none of these.
     """
-    image = np.asarray(image)
-    return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap), progress)
+    image, manner = np.asarray(image), Manner(alpha, blend, tta)
+    return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap, manner), progress, manner)
 
 
-def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overlap: int | None = None) -> TilePlan:
+def plan_image(
+    net: RRDBNet, image: np.ndarray, memory: int | None = None, overlap: int | None = None, manner: Manner = PLAIN
+) -> TilePlan:
     """The tiles in which `enlarge` computes an image; raises InputError as it does."""
     dtype = _dtype_of_result(image)
     if image.ndim != 3 or 0 in image.shape or dtype not in (np.float32, np.uint8, np.uint16):
@@ -94,17 +93,22 @@ def plan_image(net: RRDBNet, image: np.ndarray, memory: int | None = None, overl
         )
     height, width, channels = image.shape
     check_image(channels, net.architecture)
-    needs = partial(needed_bytes, channels, dtype, 0)
+    needs = partial(needed_bytes, channels, dtype, 0, manner=manner)
     return plan_picture(net, height, width, needs, memory_to_use(memory), overlap)
 
 
-def enlarge_in_tiles(net: RRDBNet, image: np.ndarray, plan: TilePlan, progress: Progress | None = None) -> np.ndarray:
+def enlarge_in_tiles(
+    net: RRDBNet, image: np.ndarray, plan: TilePlan, progress: Progress | None = None, manner: Manner = PLAIN
+) -> np.ndarray:
     """Enlarge an image by a plan that `plan_image` has made for it."""
     height, width, channels = image.shape
+    if image.shape[2] in (3, 4) and is_grey(image):
+        image = image[:, :, 2:]
     dtype = _dtype_of_result(image)
     out = np.empty((net.scale * height, net.scale * width, channels), dtype)
     start = 0
-    for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress):
+    for rows in enlarged_rows(net, plan, lambda top, bottom: image[top:bottom], dtype, progress, manner=manner):
+        rows = coloured(rows, channels)
         out[start : start + len(rows)] = rows
         start += len(rows)
     return out
@@ -119,7 +123,9 @@ def memory_to_use(memory: int | None) -> int:
     return min(MEMORY if memory is None else memory, int(SHARE * free_bytes()))
 
 
-def needed_bytes(channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet, plan: TilePlan) -> int:
+def needed_bytes(
+    channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet, plan: TilePlan, manner: Manner = PLAIN
+) -> int:
     """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
 
     That is one tile's `call_bytes`; the picture's rows that a row of tiles is computed from, `source_bytes` a value (0
@@ -129,7 +135,14 @@ def needed_bytes(channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet
     row = net.scale * plan.width * channels * dtype.itemsize
     finished = row * net.scale * plan.tile_height
     yielded = min(finished, max(row, _YIELDED_BYTES))
-    return read + finished + yielded + call_bytes(net, plan.computed_height, plan.computed_width, thread_count())
+    sides, pixels = (plan.computed_height, plan.computed_width), plan.computed_height * plan.computed_width
+    turned = {sides, sides[::-1]} if manner.tta else {sides}
+    call = max(call_bytes(net, *each, thread_count()) for each in turned)
+    tile = manner.needed_bytes(net.scale**2 * net.architecture.out_channels * pixels, call)
+    if alpha_of(channels, net.architecture) is not None:
+        here, there = _ALPHA_BYTES
+        tile += pixels * (here + there * net.scale**2)
+    return read + finished + yielded + tile
 
 
 def plan_picture(
@@ -177,6 +190,7 @@ def enlarged_rows(
     dtype: np.dtype,
     progress: Progress | None = None,
     compute: Compute | None = None,
+    manner: Manner = PLAIN,
 ) -> Iterator[np.ndarray]:
     """Yield the enlarged picture from the top: rows of about a megabyte at a time, (h, W, C) of `dtype`.
 
@@ -189,7 +203,7 @@ def enlarged_rows(
         for tiles in tile_rows:
             rows = read(tiles[0].computed.top, tiles[0].computed.bottom)
             for tile in tiles:
-                yield TileInput(tile, rows[:, tile.computed.left : tile.computed.right], dtype)
+                yield TileInput(tile, rows[:, tile.computed.left : tile.computed.right], dtype, manner)
 
     def report(tile: Tile, share: float) -> None:
         if progress is not None:
@@ -210,45 +224,3 @@ def enlarged_rows(
 
 def _compute_here(net: RRDBNet, inputs: Iterable[TileInput], progress: TileProgress) -> Iterator[np.ndarray]:
     return (enlarge_tile(net, given, partial(progress, given.tile)) for given in inputs)
-
-
-def enlarge_tile(net: RRDBNet, given: TileInput, progress: Progress | None = None) -> np.ndarray:
-    """The enlarged pixels of `given.tile.kept`, (scale h, scale w, C) of `given.dtype`; whole numbers are rounded.
-
-    Raises InputError where the network gives values that are not finite and whole numbers are asked for.
-    """
-    computed, kept = given.tile
-    top, left = net.scale * (kept.top - computed.top), net.scale * (kept.left - computed.left)
-    height, width = net.scale * kept.height, net.scale * kept.width
-    calls = passes(given.values.shape[2], net.architecture)
-    flops = len(calls) * net.flops(computed.height, computed.width)
-    report = None if progress is None else lambda done: progress(done / flops)
-    values = _as_floats(given.values)
-    out = np.empty((height, width, values.shape[2]), given.dtype)
-    for call in calls:
-        larger = net(call.given(values), report)[top : top + height, left : left + width]
-        for channel, made in call.made.items():
-            shade = larger[:, :, made[0]] if len(made) == 1 else larger[:, :, made].mean(axis=2)
-            _store(shade, out[:, :, channel])
-    return out
-
-
-def _as_floats(values: np.ndarray) -> np.ndarray:
-    """float32 of 0..1; floats as they are."""
-    if values.dtype.kind == "f":
-        return values
-    scaled: np.ndarray = values / np.float32(np.iinfo(values.dtype).max)
-    return scaled
-
-
-def _store(values: np.ndarray, out: np.ndarray) -> None:
-    """Write float32 `values`, (h, w), into `out`: as they are, or clipped and rounded to its whole numbers."""
-    if out.dtype.kind == "f":
-        out[:] = values
-        return
-    if not np.isfinite(values).all():
-        raise InputError("some enlarged values are infinite or not a number")
-    most = np.iinfo(out.dtype).max
-    rows = max(1, _CHUNK // values.shape[1])
-    for start in range(0, len(values), rows):
-        out[start : start + rows] = np.rint(np.clip(values[start : start + rows], 0, 1) * most)

@@ -4,6 +4,7 @@ imageio would hold a picture that is written twice, as an array and as Pillow's 
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import imageio.v3 as iio
 import numpy as np
 import PIL.Image
 
-from lowrank_sr.pictures import metadata
+from lowrank_sr.pictures import cmyk, metadata
 from lowrank_sr.pictures.formats import BAND_BYTES, FORMATS, SIDES_CHANGED, StoredPicture
 from lowrank_sr.pictures.metadata import ORIENTATION, Metadata
-from lowrank_sr.pictures.png import SIGNATURE, Png16, exif_after_pixels, is_png16
+from lowrank_sr.pictures.png import Png16, is_png16
+from lowrank_sr.pictures.png_chunks import SIGNATURE, described_in_png
 
 _IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # TIFF's
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -48,34 +50,38 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
         width, height = image.size
         mode, one_byte = _mode_to_read(image), image.mode in _ONE_BYTE_MODES
         same_mode = image.mode == mode
-        icc = image.info.get("icc_profile") if image.mode in _MODES_KEEPING_THE_PROFILE else None
+        profile = image.info.get("icc_profile")
+        icc = profile if image.mode in _MODES_KEEPING_THE_PROFILE else None
+        inks = cmyk.to_srgb(profile) if image.mode == "CMYK" else None
+        notice = cmyk.NO_PROFILE if image.mode == "CMYK" and inks is None else None
         orientation, turns, readable_exif = None, image.format == "TIFF", True
         decoder = _PROGRESSIVE_JPEG_BYTES if "progressive" in image.info else _DECODER_BYTES.get(image.format or "", 0)
         if turns:  # upright as it is decoded; of the sizes only some versions of Pillow say so before
             sides = image.tag_v2[_IMAGE_WIDTH], image.tag_v2[_IMAGE_LENGTH]  # type: ignore[attr-defined]
             width, height = sides[::-1] if image.tag_v2.get(ORIENTATION) in SIDES_CHANGED else sides  # type: ignore[attr-defined]
         else:
-            if start.startswith(SIGNATURE) and "exif" not in image.info and (late := exif_after_pixels(path)):
-                image.info["exif"] = late
+            of_png, exif = described_in_png(path) if start.startswith(SIGNATURE) else (Metadata(), None)
+            if exif is not None and "exif" not in image.info:  # after the pixels, where Pillow has not looked yet
+                image.info["exif"] = exif
             try:
                 orientation = PIL.Image.Image.getexif(image).get(ORIENTATION)  # a PNG's own one would decode it
             except Exception:  # a picture is not refused for what it says of itself
                 readable_exif = False
-        described = metadata.of_tiff(path) if turns else metadata.of_image(image)
+        described = metadata.of_tiff(path) if turns else metadata.of_image(image).joined(of_png)
         frames = getattr(image, "n_frames", 1) if frame is None else None
     if is_png16(start):
         if frame:
             raise ValueError("of a PNG of 16 bits only the first frame is read")
-        png = Png16(path)
+        deep = Png16(path)
         return StoredPicture(
-            png.height,
-            png.width,
-            png.channels,
+            deep.height,
+            deep.width,
+            deep.channels,
             np.dtype(np.uint16),
             orientation,
             icc,
-            png.bands(),
-            png.decoding_bytes,
+            deep.bands(),
+            deep.decoding_bytes,
             described,
             frames=None if frame is not None else 1,
         )
@@ -87,11 +93,12 @@ def open_by_pillow(path: Path, start: bytes, frame: int | None = 0) -> StoredPic
         dtype=np.dtype(np.uint8),
         orientation=orientation,
         icc=icc,
-        bands=_decoded(path, frame or 0, mode, readable_exif),
+        bands=_decoded(path, frame or 0, mode, readable_exif, inks),
         decoding_bytes=pixel_bytes * height * width + 4 * BAND_BYTES,
         metadata=described,
         frame=frame or 0,
         frames=frames,
+        notice=notice,
     )
 
 
@@ -102,6 +109,7 @@ def write_by_pillow(
     bands: Iterable[np.ndarray],
     icc: bytes | None = None,
     described: Metadata | None = None,
+    quality: int | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 values, whose rows come in `bands`, in the format of `suffix`.
 
@@ -116,7 +124,13 @@ def write_by_pillow(
         row += len(band)
     name = FORMATS[suffix].name
     described = described or Metadata()
-    given = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
+    given: dict[str, Any] = {"icc_profile": icc, "exif": described.of_size(height, width), "dpi": described.dpi}
+    if name == "JPEG":
+        given |= {"xmp": metadata.for_jpeg(described.xmp), "extra": metadata.photoshop_segment(described.iptc)}
+    elif name != "BMP":
+        given["xmp"] = described.xmp
+    if quality is not None:
+        given |= {"quality": quality, "lossless": False}
     options = _SAVE_OPTIONS.get(name, {}) | {key: value for key, value in given.items() if value is not None}
     with path.open("wb") as file:
         image.save(file, name, **options)
@@ -127,9 +141,20 @@ def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
     return ((1 if channels == 1 else 4) + _ENCODER_BYTES.get(suffix, 0)) * height * width + 4 * BAND_BYTES
 
 
+@contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Pillow without its own limit: whether a picture fits is decided from its header, by the memory that there is."""
+    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
 def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
     try:
-        image = PIL.Image.open(path)
+        with _of_any_size():
+            image = PIL.Image.open(path)
         if frame:
             image.seek(frame)
         return image
@@ -137,10 +162,15 @@ def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
         raise ValueError(f"Pillow cannot identify it: {error}") from error
 
 
-def _decoded(path: Path, frame: int, mode: str, readable_exif: bool) -> Iterator[np.ndarray]:
+def _decoded(
+    path: Path, frame: int, mode: str, readable_exif: bool, inks: cmyk.Transform | None
+) -> Iterator[np.ndarray]:
     """All rows at once: Pillow decodes no fewer."""
-    if readable_exif:
-        with iio.imopen(path, "r", plugin="pillow") as file:
+    if inks is not None:
+        with _opened(path, frame) as image:
+            values = np.asarray(inks(image))
+    elif readable_exif:
+        with _of_any_size(), iio.imopen(path, "r", plugin="pillow") as file:
             same = file.metadata(index=frame)["mode"] == mode
             values = file.read(index=frame, mode=None if same else mode, writeable_output=False)
     else:  # which imageio reads with every picture, and refuses

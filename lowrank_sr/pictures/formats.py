@@ -22,11 +22,12 @@ class Format:
     alpha: bool = True
     deep: bool = False  # 16 bits
     by_rows: bool = False  # written as the rows come
+    quality: bool = False  # a number of 1 to 100, for less of it in fewer bytes
     most_pixels_a_side: float = math.inf
     most_bytes: float = math.inf
 
 
-_JPEG = Format("JPEG", alpha=False, most_pixels_a_side=65_500)
+_JPEG = Format("JPEG", alpha=False, quality=True, most_pixels_a_side=65_500)
 _TIFF = Format("TIFF", deep=True, by_rows=True)
 FORMATS = {
     ".png": Format("PNG", deep=True, by_rows=True, most_pixels_a_side=2**31 - 1),
@@ -34,16 +35,20 @@ FORMATS = {
     ".jpeg": _JPEG,
     ".tif": _TIFF,
     ".tiff": _TIFF,
-    ".webp": Format("WEBP", most_pixels_a_side=16_383),
+    ".webp": Format("WEBP", quality=True, most_pixels_a_side=16_383),
     ".bmp": Format("BMP", alpha=False, most_bytes=2**32 - 2048),
 }
 """The formats that are written, by suffix."""
 
 SUFFIXES = tuple(FORMATS)
-READ_SUFFIXES = (*SUFFIXES, ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif")
+READ_SUFFIXES = (
+    *(*SUFFIXES, ".jpe", ".jfif", ".jif", ".apng", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".avif", ".avifs", ".heic", ".heif", ".hif"),
+)
 READ_FORMATS = "PNG, JPEG, TIFF, WebP, BMP, GIF, PPM, AVIF or HEIC"
 SUFFIXES_WITH_16_BITS = tuple(suffix for suffix, format in FORMATS.items() if format.deep)
 SUFFIXES_WRITTEN_BY_ROWS = tuple(suffix for suffix, format in FORMATS.items() if format.by_rows)
+SUFFIXES_WITH_QUALITY = tuple(suffix for suffix, format in FORMATS.items() if format.quality)
 SUFFIXES_WITH_ALPHA = tuple(suffix for suffix, format in FORMATS.items() if format.alpha)
 
 
@@ -90,6 +95,7 @@ class StoredPicture:
     metadata: "Metadata | None" = None
     frame: int = 0
     frames: int | None = None
+    notice: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where a damaged header gives no size, or none that a picture has."""

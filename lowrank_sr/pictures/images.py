@@ -12,7 +12,7 @@ from lowrank_sr.pictures.formats import READ_SUFFIXES, SUFFIXES_WITH_16_BITS, li
 from lowrank_sr.pictures.reading import PictureFile
 from lowrank_sr.pictures.writing import write_rows
 
-MOST_PIXELS = 178_956_970  # Pillow's limit, against files that unfold into gigabytes
+MOST_PIXELS = 178_956_970  # against files that unfold into gigabytes; as Pillow has it
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,14 @@
-"""What a picture file holds besides pixels, and its enlargement keeps: EXIF (JEITA CP-3451) and resolution."""
+"""What a picture file holds besides pixels, and its enlargement keeps where its format has a place for it.
+
+EXIF (JEITA CP-3451) and resolution; XMP (ISO 16684-1), which a text editor or a generator of pictures may have written;
+IPTC-IIM; and of a PNG its own texts, and what it says of its colours.
+"""
 
 import math
+import re
+import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +22,43 @@ _XP_TEXTS = (0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 _COPIED = (*_TEXTS, *_XP_TEXTS, _EXIF_IFD, _GPS_IFD)
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _CENTIMETRE = 3
+_XMP, _IPTC = 700, 33723
+_PHOTOSHOP_IPTC = 0x0404  # the resource of Photoshop's block in a JPEG
 _MOST_BYTES = 65_500  # that a JPEG has room for
+
+Chunks = tuple[tuple[bytes, bytes], ...]
+"""Chunks of a PNG: name and content."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of a picture: an EXIF block without thumbnail, and dots an inch across and down."""
+    """What a file says of a picture: an EXIF block without thumbnail, dots an inch across and down, XMP, IPTC-IIM.
+
+    Of a PNG also the chunks of `text`, and those of `colour`: how its values are to be shown.
+    """
 
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    text: Chunks = ()
+    colour: Chunks = ()
+
+    def stripped(self) -> "Metadata":
+        """What is left without all that describes the picture: how its colours are to be shown."""
+        return Metadata(colour=self.colour)
+
+    def joined(self, of_png: "Metadata") -> "Metadata":
+        """The same with what a PNG says."""
+        return replace(self, xmp=of_png.xmp or self.xmp, text=of_png.text, colour=of_png.colour)
+
+    def for_upright(self, height: int, width: int) -> "Metadata":
+        """The same for a picture of this size whose rows lie as they are seen."""
+        xmp = self.xmp
+        for name, value in ((b"Orientation", 1), *_sides(height, width)):
+            found = rb"((?:tiff|exif):" + name + rb"(?:\s*=\s*[\"']|>))\d+"
+            xmp = xmp and re.sub(found, rb"\g<1>" + str(value).encode(), xmp)
+        return replace(self, xmp=xmp)
 
     def of_size(self, height: int, width: int) -> bytes | None:
         """The EXIF block, as it stands in a JPEG, for a picture of this size; None where a JPEG has no room for it."""
@@ -38,6 +72,10 @@ class Metadata:
                 inner[tag] = side
         block = exif.tobytes()
         return block if len(block) <= _MOST_BYTES else None
+
+    def blocks(self) -> dict[int, bytes]:
+        """What TIFF has tags for as it is, XMP and IPTC-IIM, by tag."""
+        return {tag: block for tag, block in ((_XMP, self.xmp), (_IPTC, self.iptc)) if block is not None}
 
     def texts(self) -> dict[int, str]:
         """The texts that TIFF has tags for, by tag."""
@@ -53,7 +91,9 @@ def of_image(image: PIL.Image.Image) -> Metadata:
     metadata = Metadata()
     with suppress(Exception):  # a picture is not refused for what it says of itself
         metadata = Metadata(_copied(PIL.Image.Image.getexif(image)), _resolution(image.info.get("dpi")))
-    return metadata
+    resources = image.info.get("photoshop")
+    iptc = resources.get(_PHOTOSHOP_IPTC) if isinstance(resources, dict) else None
+    return replace(metadata, xmp=_bytes(image.info.get("xmp")), iptc=_bytes(iptc))
 
 
 def of_tiff(path: Path) -> Metadata:
@@ -66,8 +106,33 @@ def of_tiff(path: Path) -> Metadata:
         dpi = None
         if _X_RESOLUTION in exif and exif.get(_RESOLUTION_UNIT, 2) != 1:
             dpi = tuple(inches * float(exif[tag]) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
-        metadata = Metadata(_copied(exif), _resolution(dpi))
+        metadata = Metadata(_copied(exif), _resolution(dpi), _bytes(exif.get(_XMP)), _bytes(exif.get(_IPTC)))
     return metadata
+
+
+def for_jpeg(xmp: bytes | None) -> bytes | None:
+    """XMP, where a JPEG has room for it."""
+    return xmp if xmp is not None and len(xmp) <= _MOST_BYTES else None
+
+
+def photoshop_segment(iptc: bytes | None) -> bytes | None:
+    """The segment of a JPEG that holds IPTC-IIM, as Photoshop writes it; None where it has no room for that."""
+    if iptc is None or len(iptc) > _MOST_BYTES - 32:
+        return None
+    resource = b"8BIM" + struct.pack(">HHI", _PHOTOSHOP_IPTC, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    return b"\xff\xed" + struct.pack(">H", 2 + len(content)) + content
+
+
+def _bytes(value: Any) -> bytes | None:
+    """Bytes as they are, where there are some."""
+    return value if isinstance(value, bytes) and value else None
+
+
+def _sides(height: int, width: int) -> list[tuple[bytes, int]]:
+    """What XMP calls the sides of a picture."""
+    across, down = (b"ImageWidth", b"PixelXDimension"), (b"ImageLength", b"PixelYDimension")
+    return [(name, side) for names, side in ((across, width), (down, height)) for name in names]
 
 
 def _copied(exif: PIL.Image.Exif) -> bytes | None:

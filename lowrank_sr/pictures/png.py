@@ -13,14 +13,12 @@ from typing import BinaryIO
 import numpy as np
 
 from lowrank_sr.pictures.formats import rows_of
+from lowrank_sr.pictures.metadata import Metadata
+from lowrank_sr.pictures.png_chunks import SIGNATURE, chunks, describing, write_chunk
 from lowrank_sr.pictures.png_filters import filter_rows, unfilter
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 4: 2, 2: 3, 6: 4}  # by colour type: grey, grey + alpha, RGB, RGBA
 _COLOUR_TYPES = {channels: colour_type for colour_type, channels in _CHANNELS.items()}
-_READ_BYTES = 2**16
-_METRES_AN_INCH = 0.0254
-_EXIF_PREFIX = b"Exif\0\0"  # which the block has in a JPEG, and not here
 _LEVEL = 6  # zlib's own default, and Pillow's
 # Passes of an interlaced image: first row, first column, and the steps from row to row and column to column.
 _Pass = tuple[int, int, int, int]
@@ -39,7 +37,7 @@ class Png16:
         """Read the header; a damaged one raises ValueError, KeyError or struct.error."""
         self._path = path
         with path.open("rb") as file:
-            before_pixels = {name: b"".join(content) for name, content in _chunks(file, stop=b"IDAT")}
+            before_pixels = {name: b"".join(content) for name, content in chunks(file, stop=b"IDAT")}
         self.width, self.height, depth, self._colour_type, _, _, self.interlaced = struct.unpack(
             ">IIBBBBB", before_pixels[b"IHDR"]
         )
@@ -105,8 +103,7 @@ def write_png(
     shape: tuple[int, int, int],
     bands: Iterable[np.ndarray],
     icc: bytes | None = None,
-    exif: bytes | None = None,
-    dpi: tuple[float, float] | None = None,
+    described: Metadata | None = None,
 ) -> None:
     """Write a picture of (H, W, C) uint8 or uint16 values as its rows come, with what else is given.
 
@@ -122,66 +119,18 @@ def write_png(
             if above is None:
                 bits = 8 * band.dtype.itemsize
                 header = struct.pack(">IIBBBBB", width, height, bits, _COLOUR_TYPES[channels], 0, 0, 0)
-                _write_chunk(file, b"IHDR", header)
+                write_chunk(file, b"IHDR", header)
                 if icc is not None:
-                    _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-                if dpi is not None:
-                    x, y = (round(dots / _METRES_AN_INCH) for dots in dpi)
-                    _write_chunk(file, b"pHYs", struct.pack(">IIB", x, y, 1))
-                if exif is not None:
-                    _write_chunk(file, b"eXIf", exif.removeprefix(_EXIF_PREFIX))
+                    write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+                for name, content in describing(described or Metadata(), height, width):
+                    write_chunk(file, name, content)
                 above = np.zeros(width * channels * band.dtype.itemsize, np.uint8)
             samples = band.astype(band.dtype.newbyteorder(">")).view(np.uint8).reshape(len(band), -1)
             filtered = filter_rows(samples, above, channels * band.dtype.itemsize)
-            _write_chunk(file, b"IDAT", compressor.compress(filtered.data))
+            write_chunk(file, b"IDAT", compressor.compress(filtered.data))
             above = samples[-1].copy()
-        _write_chunk(file, b"IDAT", compressor.flush())
-        _write_chunk(file, b"IEND", b"")
-
-
-def exif_after_pixels(path: Path) -> bytes | None:
-    """The content of an eXIf chunk that follows the image data, where Pillow finds it only after decoding."""
-    with path.open("rb") as file:
-        file.seek(len(SIGNATURE))
-        while len(head := file.read(8)) == 8:
-            length, name = struct.unpack(">I4s", head)
-            if name == b"eXIf":
-                return file.read(length)
-            file.seek(length + 4, 1)
-    return None
-
-
-def _chunks(file: BinaryIO, stop: bytes) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-    """Yield name and content, some bytes at a time, of each chunk before `stop`, checksums verified (section 5.3)."""
-    file.seek(len(SIGNATURE))
-    while True:
-        length, name = struct.unpack(">I4s", file.read(8))
-        if name == stop:
-            return
-        content = _content(file, name, length)
-        yield name, content
-        for _ in content:  # what nobody has taken
-            pass
-
-
-def _content(file: BinaryIO, name: bytes, length: int) -> Iterator[bytes]:
-    checksum = zlib.crc32(name)
-    while length:
-        read = file.read(min(length, _READ_BYTES))
-        if not read:
-            raise ValueError("incomplete PNG file")
-        length -= len(read)
-        checksum = zlib.crc32(read, checksum)
-        yield read
-    if struct.unpack(">I", file.read(4)) != (checksum,):
-        raise ValueError(f"broken checksum of the PNG chunk {name!r}")
-
-
-def _write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
-    if content or name == b"IEND":
-        file.write(struct.pack(">I", len(content)) + name)
-        file.write(content)
-        file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(name))))
+        write_chunk(file, b"IDAT", compressor.flush())
+        write_chunk(file, b"IEND", b"")
 
 
 class _ImageData:
@@ -190,7 +139,7 @@ class _ImageData:
     def __init__(self, file: BinaryIO) -> None:
         """The image data of a PNG file."""
         self._compressed = chain.from_iterable(
-            content for name, content in _chunks(file, stop=b"IEND") if name == b"IDAT"
+            content for name, content in chunks(file, stop=b"IEND") if name == b"IDAT"
         )
         self._decompressor = zlib.decompressobj()
         self._waiting = b""

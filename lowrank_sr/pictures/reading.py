@@ -35,6 +35,8 @@ class PictureFile:
         ICC profile of the colours.
     metadata : Metadata or None
         EXIF and resolution.
+    notice : str or None
+        What its user should know of how it is read.
     frame : int
     frames : int or None
         Which frame or page it is, from 0, and how many there are; None where `frame` was given.
@@ -46,7 +48,7 @@ class PictureFile:
         With None that is the first which is no smaller copy of another, and `frames` says how many there are.
 
         Raises InputError if there is no such file, or it is not an image of one of the READ_FORMATS with 8 or 16 bits
-        a channel, and for one beyond Pillow's 179 million pixels where it is Pillow that reads it.
+        a channel.
         """
         self.path = Path(path)
         self._name = f"{path}, frame {frame + 1}" if frame else str(path)
@@ -57,7 +59,7 @@ class PictureFile:
         sides = stored.height, stored.width
         self.height, self.width = sides[::-1] if stored.orientation in SIDES_CHANGED else sides
         self.channels, self.dtype, self.icc = stored.channels, stored.dtype, stored.icc
-        self.metadata = stored.metadata
+        self.metadata, self.notice = stored.metadata, stored.notice
         self._kept: list[tuple[int, np.ndarray]] = []  # decoded rows: the number of the first one, and them
         self._decoded = 0  # rows
 
@@ -157,9 +159,11 @@ def _open(path: Path, frame: int | None) -> StoredPicture:
 
     Damaged and unknown files raise ValueError, OSError or whatever else the decoder of the format raises.
     """
-    from lowrank_sr.pictures import by_pillow, tiff  # here, since Pillow and tifffile would slow `import lowrank_sr`
+    from lowrank_sr.pictures import by_pillow, netpbm, tiff  # here: Pillow and tifffile would slow `import lowrank_sr`
 
     start = _start(path)
+    if (deep := netpbm.open_netpbm16(path)) is not None:
+        return deep
     return (tiff.open_tiff if start.startswith(_TIFF_SIGNATURES) else by_pillow.open_by_pillow)(path, start, frame)
 
 

@@ -123,7 +123,10 @@ def write_tiff(
             predictor=True,
             iccprofile=icc,
             software=False,
-            extratags=[(tag, "s", 0, text.encode("ascii", "replace"), True) for tag, text in described.texts().items()],
+            extratags=[
+                *((tag, "s", 0, text.encode("ascii", "replace"), True) for tag, text in described.texts().items()),
+                *((tag, "B", len(content), content, True) for tag, content in described.blocks().items()),
+            ],
             resolution=described.dpi,
             resolutionunit=None if described.dpi is None else "inch",
             metadata=None,

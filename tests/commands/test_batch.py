@@ -17,7 +17,8 @@ from lowrank_sr.cli import main
 from lowrank_sr.commands import batch
 from lowrank_sr.commands import upscale as command
 from lowrank_sr.commands import upscale_file as module
-from lowrank_sr.commands.batch import FileOptions, Naming, naming, plan_batch
+from lowrank_sr.commands.batch import FileOptions, plan_batch
+from lowrank_sr.commands.naming import Naming, naming
 from lowrank_sr.pictures.images import Image, read_image, write_image
 
 COMMAND = [sys.executable, "-m", "lowrank_sr", "upscale", "--method", "direct"]
@@ -157,7 +158,9 @@ def test_everything_known_is_said_before_the_first_picture(tmp_path, upscale, ca
     monkeypatch.setattr(command, "run_job", lambda *_: lines.extend(said(capsys)) or pytest.skip())
     with pytest.raises(pytest.skip.Exception):
         upscale(good, text, tmp_path / "none.png", tmp_path)
-    assert [line.partition(": cannot be read: ")[0] for line in lines[:2]] == [
+    left_out, *unread = lines[:3]
+    assert left_out == f"lowrank-sr: {tmp_path}: 1 file is left out, by their suffix no pictures: no suffix"
+    assert [line.partition(": cannot be read: ")[0] for line in unread] == [
         f"lowrank-sr: {text}",
         f"lowrank-sr: {tmp_path / 'none.png'}",
     ]
@@ -511,3 +514,119 @@ def test_exif_resolution_and_profile_are_copied(tmp_path, upscale, kind, extensi
 def test_damaged_metadata_costs_nothing(tmp_path, upscale, kind, exif):
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / f"a.{kind}", exif=b"Exif\0\0" + exif)
     assert upscale(tmp_path / f"a.{kind}") == 0
+
+
+def test_what_is_left_out_of_a_folder_is_counted(tmp_path, upscale, capsys):
+    written = {"a.png": "PNG", "b.jfif": "JPEG", "c.JPE": "JPEG"}
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    for name, form in written.items():
+        PIL.Image.new("RGB", (5, 6)).save(tmp_path / "in" / name, form)
+    for name in ("d.txt", "e.mp4", "below/f.txt", "g", "h.pdf", ".hidden"):
+        (tmp_path / "in" / name).write_bytes(b"")
+    assert upscale(tmp_path / "in", "-o", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["a_x4.png", "b_x4.png", "c_x4.png"]
+    sentence = (
+        f"lowrank-sr: {tmp_path / 'in'}: 5 files are left out, by their suffix no pictures: .mp4, .pdf, .txt, ..."
+    )
+    assert said(capsys) == [sentence]
+
+
+def test_how_a_picture_is_read_is_said_once(tmp_path, upscale, capsys):
+    for name in ("a.jpg", "b.jpg"):
+        PIL.Image.new("CMYK", (5, 6)).save(tmp_path / name)
+    assert upscale(tmp_path) == 0
+    assert said(capsys) == [
+        f"lowrank-sr: {tmp_path / 'a.jpg'}: CMYK without a profile that can be used: "
+        "its colours are by the plain formula"
+    ]
+
+
+def test_quality(tmp_path, upscale, capsys):
+    picture(tmp_path / "a.png", 20, 20)
+    sizes = {}
+    for extension in ("jpg", "webp"):
+        for quality in ([], ["--quality", 90], ["--quality", 20]):
+            target = tmp_path / f"{len(sizes)}.{extension}"
+            assert upscale(tmp_path / "a.png", "-o", target, *quality) == 0
+            sizes.setdefault(extension, []).append(target.stat().st_size)
+            with PIL.Image.open(target) as written:
+                assert written.size == (80, 80)
+    for default, good, poor in sizes.values():
+        assert default > good > poor
+    for quality, message in ((0, "--quality 0: expected 1 to 100"), (101, "--quality 101: expected 1 to 100")):
+        assert upscale(tmp_path / "a.png", "-o", tmp_path / "b.jpg", "--quality", quality) == 2
+        assert message in said(capsys)[-1]
+    assert upscale(tmp_path / "a.png", "-o", tmp_path / "b.png", "--quality", 90) == 2
+    assert said(capsys)[-1].endswith("b.png: .png has no quality to choose; expected .jpg, .jpeg or .webp")
+
+
+# What is out of date
+
+
+def stamped(path, seconds):
+    """The file with another time of its last change."""
+    os.utime(path, (seconds, seconds))
+    return path
+
+
+def test_skip_makes_again_what_other_settings_or_an_older_picture_made(tmp_path, upscale, capsys):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "out" / "a_x4.png"
+    skip = [source, "-o", tmp_path / "out", "--existing", "skip"]
+    assert upscale(*skip) == 0
+    first = target.read_bytes()
+
+    def again(*options):
+        """Whether the file is made again."""
+        before = target.stat().st_mtime_ns
+        assert upscale(*skip, *options) == 0
+        return target.stat().st_mtime_ns != before
+
+    assert not again()
+    assert not again("--memory", "1GB")  # which changes nothing
+    assert again("--blend", 0.5)
+    assert target.read_bytes() != first
+    assert not again("--blend", 0.5)
+    assert again()
+    assert target.read_bytes() == first
+    picture(source, 7, 5)
+    assert again()
+    assert read_image(target).pixels.shape == (28, 20, 3)
+    assert not again()
+
+
+def test_what_its_user_has_changed_is_not_made_again(tmp_path, upscale):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "a_x4.png"
+    assert upscale(source) == 0
+    target.write_bytes(b"mine")
+    assert upscale(source, "--existing", "skip", "--blend", 0.5) == 0
+    assert target.read_bytes() == b"mine"
+
+
+def test_keep_leaves_whatever_is_there(tmp_path, upscale):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "a_x4.png"
+    target.write_bytes(b"theirs")
+    stamped(target, 1)
+    assert upscale(source, "--existing", "keep") == 0
+    assert target.read_bytes() == b"theirs"
+    assert upscale(source, "--existing", "skip") == 0  # nothing is known of it, and it is older than its picture
+    assert read_image(target).pixels.shape == (24, 20, 3)
+
+
+@pytest.mark.parametrize("content", [b'{"name": "a_x4.p', b"\xff\xfe", b"[]\n3\n{}\n", None])
+def test_a_damaged_record_leaves_the_dates(tmp_path, upscale, monkeypatch, content):
+    source, target = picture(tmp_path / "a.png"), tmp_path / "a_x4.png"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert upscale(source) == 0
+    (record,) = (tmp_path / "state").rglob("*.jsonl")
+    assert json.loads(record.read_text())["name"] == "a_x4.png"
+    if content is None:  # a folder that nothing can be written to
+        record.unlink()
+        record.mkdir()
+    else:
+        record.write_bytes(content)
+    stamped(source, 10), stamped(target, 20)
+    assert upscale(source, "--existing", "skip", "--blend", 0.5) == 0
+    assert target.stat().st_mtime == 20
+    stamped(source, 30)
+    assert upscale(source, "--existing", "skip") == 0
+    assert target.stat().st_mtime > 30

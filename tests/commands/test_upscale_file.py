@@ -11,7 +11,8 @@ import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.commands import upscale_file as module
 from lowrank_sr.commands.upscale_file import upscale_file
-from lowrank_sr.network.enlarge import enlarge_tile, needed_bytes
+from lowrank_sr.network.enlarge import needed_bytes
+from lowrank_sr.network.enlarge_tile import enlarge_tile
 from lowrank_sr.network.tiles import TilePlan
 
 RANDOM = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
@@ -160,3 +161,44 @@ def test_no_memory_after_all(tmp_path, picture):
     with pytest.raises(lsr.InputError, match=r"a\.png: less memory than the system said was free: expected --memory"):
         upscale_file(NET, picture("a.png"), tmp_path / "b.png", compute=compute)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def _grey_rgb(path, channels):
+    """A file whose red, green and blue are equal, but stored."""
+    grey = np.random.default_rng(0).integers(0, 256, (40, 30, 1), np.uint8)
+    alpha = np.full((40, 30, channels - 3), 255, np.uint8)
+    PIL.Image.fromarray(np.concatenate([grey] * 3 + [alpha], axis=2)).save(
+        path, quality=95, **({"lossless": True} if path.suffix == ".webp" else {})
+    )
+    return path
+
+
+@pytest.mark.parametrize(("name", "channels"), [("a.png", 3), ("a.png", 4), ("a.jpg", 3), ("a.webp", 3), ("a.tif", 3)])
+def test_grey_in_grey_out_stored_as_it_came(tmp_path, name, channels):
+    source = _grey_rgb(tmp_path / name, channels)
+    upscale_file(NET, source, tmp_path / "b.png")
+    larger = stored(tmp_path / "b.png")
+    assert larger.shape == (160, 120, channels)
+    assert (larger[:, :, :1] == larger[:, :, :3]).all()
+    np.testing.assert_array_equal(larger[:, :, :1], lsr.enlarge(NET, stored(source)[:, :, :1]))
+
+
+def test_one_coloured_pixel_at_the_end_makes_a_coloured_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "rows_of", lambda row: 7)
+    source = _grey_rgb(tmp_path / "a.png", 3)
+    values = stored(source).copy()
+    values[-1, -1, 0] ^= 1
+    PIL.Image.fromarray(values).save(source)
+    upscale_file(NET, source, tmp_path / "b.png")
+    np.testing.assert_array_equal(stored(tmp_path / "b.png"), lsr.enlarge(NET, values))
+
+
+def test_a_large_picture_of_few_bytes_is_planned_from_its_header(tmp_path):
+    """As an adversary's, and as a scanned plan: 182 million pixels in 25 KB, more than Pillow opens by itself."""
+    source, limit = tmp_path / "plan.png", PIL.Image.MAX_IMAGE_PIXELS
+    PIL.Image.new("1", (14_000, 13_000)).save(source)
+    with pytest.raises(lsr.InputError, match=r"plan\.png: 14000 x 13000 pixels need 1\.\d GB of memory even in small"):
+        upscale_file(NET, source, tmp_path / "b.png", memory=10**9)
+    picture = module.PictureFile(source)
+    assert (picture.height, picture.width, picture.channels) == (13_000, 14_000, 1)
+    assert limit == PIL.Image.MAX_IMAGE_PIXELS

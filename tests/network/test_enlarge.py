@@ -17,7 +17,8 @@ from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network import auto
 from lowrank_sr.network import enlarge as module
 from lowrank_sr.network.architecture import Architecture
-from lowrank_sr.network.enlarge import enlarge_tile, enlarged_rows, needed_bytes, plan_picture
+from lowrank_sr.network.enlarge import enlarged_rows, needed_bytes, plan_picture
+from lowrank_sr.network.enlarge_tile import enlarge_tile
 from lowrank_sr.network.footprint import alignment, call_bytes, receptive_field
 from lowrank_sr.network.overlap import overlap_of
 from lowrank_sr.network.tiles import TilePlan, least_plan
@@ -94,7 +95,7 @@ def test_tiles_of_an_unshuffled_image(factor, size):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_what_picture_files_store(channels, dtype):
-    image = RNG.random((9, 7, channels), dtype=np.float32)
+    image = RNG.uniform(0.01, 1, (9, 7, channels)).astype(np.float32)  # no colour of what is transparent
     most = 1 if dtype == np.float32 else np.iinfo(dtype).max
     stored = (most * image).astype(dtype)
     done = []
