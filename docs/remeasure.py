@@ -32,7 +32,7 @@ def measure(name: str, data: Path) -> None:
     for link, target in {"benchmarks": ROOT / "benchmarks", "Set5": data / "Set5", "Set14": data / "Set14"}.items():
         (folder / link).unlink(missing_ok=True)
         (folder / link).symlink_to(target)
-    sources = digest(of.sources)
+    sources, measured = digest(of.sources), origin()  # now: files may be edited while commands run
     for command in of.commands:
         print(command, flush=True)
         program, *arguments = shlex.split(command)
@@ -40,7 +40,7 @@ def measure(name: str, data: Path) -> None:
     found = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in map(folder.joinpath, of.files)}
     for figure in of.figures:
         shutil.copy(folder / figure, RESULTS)
-    write_json(RESULTS / f"{name}.json", {"sources": sources, "measured": origin(), "found": found})
+    write_json(RESULTS / f"{name}.json", {"sources": sources, "measured": measured, "found": found})
 
 
 def keep(name: str, why: str) -> None:

@@ -14,6 +14,15 @@ from lowrank_sr.study.report import figures, page
 from lowrank_sr.training import finetune
 
 
+@pytest.fixture(scope="session", autouse=True)
+def every_kind_of_step():
+    """A quick study leaves out what takes long of a real network; of the tiny one nothing does."""
+    steps = {"left_out": (), "marked": (0.1, 1), "condition": (4, 16), "dropped": (0.5, 0.9), "again": True}
+    quick, extent.QUICK = extent.QUICK, replace(extent.QUICK, memory_sides=(24, 48), **steps)
+    yield
+    extent.QUICK = quick
+
+
 @pytest.fixture(scope="session")
 def root(tmp_path_factory):
     """A folder with the tiny network, another one, and two small pictures."""
