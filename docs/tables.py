@@ -90,8 +90,8 @@ def low_rank() -> str:
     labels = {
         "bicubic": "bicubic",
         "realesrgan-x4plus": "dense",
-        "kernels": "SVD pairs at half the FLOPs, of the kernels alone",
-        "fitted": "the same, fitted",
+        "kernels.npz": "SVD pairs at half the FLOPs, of the kernels alone",
+        "fitted.npz": "the same, fitted",
         "realesrgan-x4plus-svd": "`realesrgan-x4plus-svd`: fitted by multiplications, and trained",
     }
     found = {data: load("low-rank")["found"][f"{data}.json"] for data in ("set5", "set14")}
