@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="high-resolution photographs: fine-tune networks on them, too, 20 minutes each (with --quick one)",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: 3 minutes instead of 90")
+    parser.add_argument("--quick", action="store_true", help="fewer pictures, points and rounds: 3 minutes, not 90")
     parser.add_argument(
         "--methods",
         nargs="+",
