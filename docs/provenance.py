@@ -26,12 +26,19 @@ class Measurement:
     figures: tuple[str, ...] = ()  # which are copied to docs/results/ as they are
 
 
-NETWORK = ("lowrank_sr/network/esrgan.py", "lowrank_sr/network/rrdbnet.py", "lowrank_sr/network/tail.py")
+NETWORK = tuple(f"lowrank_sr/{name}.py" for name in ("network/esrgan", "network/rrdbnet", "network/tail", "layers"))
 MEASURES = tuple(
     f"lowrank_sr/pictures/{name}.py" for name in ("metrics", "niqe", "pairs", "quality", "resize", "sharpness")
 )
-KERNELS = ("lowrank_sr/conv", "lowrank_sr/network/auto.py")
-FACTORS = ("lowrank_sr/lowrank", "lowrank_sr/compression", "data/calibration")
+KERNELS = ("lowrank_sr/conv", "lowrank_sr/machine", "lowrank_sr/network/auto.py")
+FACTORS = (
+    "lowrank_sr/factors.py",
+    "lowrank_sr/flops.py",
+    "lowrank_sr/lowrank",
+    "lowrank_sr/compression",
+    "data/calibration",
+)
+STUDY = ("lowrank_sr/study/measure", "lowrank_sr/study/extent.py", "lowrank_sr/study/technique.py")
 WEIGHTS = tuple(f"data/weights/{name}.npz" for name in ("psnr-small", "realesrgan-x4plus", "realesrgan-x4plus-svd"))
 PEERS = 'MNN OpenVINO "PyTorch channels last"'
 OTHERS = "realesrgan-x4plus psnr-small"
@@ -40,7 +47,7 @@ MEASUREMENTS = {
     "study": Measurement(
         ("lowrank-sr study -o report/",),
         ("report/results.json",),
-        (*NETWORK, *MEASURES, *KERNELS, *FACTORS, *WEIGHTS, "lowrank_sr/study/measure", "data/images"),
+        (*NETWORK, *MEASURES, *KERNELS, *FACTORS, *WEIGHTS, *STUDY, "data/images"),
         ("report/figures/answer.svg",),
     ),
     "quality": Measurement(

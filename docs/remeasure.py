@@ -16,8 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from number_tables import PAGES, written
 from provenance import MEASUREMENTS, RESULTS, ROOT, digest, load, stale
-from tables import PAGES, written
 
 from lowrank_sr.files import replacing, write_json
 from lowrank_sr.study.origin import origin
@@ -27,12 +27,14 @@ PROGRAMS = {"lowrank-sr": [sys.executable, "-m", "lowrank_sr"], "python": [sys.e
 
 def measure(name: str, data: Path) -> None:
     """Run the commands of a measurement in a folder of its own, and write docs/results/NAME.json."""
-    of, folder = MEASUREMENTS[name], ROOT / "docs" / "_build" / "remeasured" / name
+    of, sources, measured = MEASUREMENTS[name], digest(MEASUREMENTS[name].sources), origin()
+    folder = (
+        ROOT / "docs" / "_build" / "remeasured" / f"{name}-{sources}"
+    )  # what an interruption left is of these sources
     folder.mkdir(parents=True, exist_ok=True)
     for link, target in {"benchmarks": ROOT / "benchmarks", "Set5": data / "Set5", "Set14": data / "Set14"}.items():
         (folder / link).unlink(missing_ok=True)
         (folder / link).symlink_to(target)
-    sources, measured = digest(of.sources), origin()  # now: files may be edited while commands run
     for command in of.commands:
         print(command, flush=True)
         program, *arguments = shlex.split(command)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lowrank_sr.commands.made import Made
+from lowrank_sr.commands.made import Made, Stamp, stamp
 from lowrank_sr.commands.naming import Naming
 from lowrank_sr.commands.sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
@@ -44,6 +44,7 @@ class Job:
     height: int
     width: int
     options: FileOptions
+    stamp: Stamp | None = None  # of the source as it was planned
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _blocked(source: Path, target: Path, frame: int, existing: str) -> Outcome |
         return None
     if existing in ("skip", "keep"):
         return Outcome(source, target, frame, "skipped", f"{target}: exists")
-    sentence = f"{target}: exists; --existing skip leaves such files, --existing overwrite replaces them"
+    sentence = f"{target}: exists; --existing keep leaves such files, --existing overwrite replaces them"
     return Outcome(source, target, frame, "failed", sentence)
 
 
@@ -134,7 +135,9 @@ def plan_batch(
             if outcome is not None:
                 decided.append(outcome)
                 continue
-            jobs.append(Job(source.path, target, picture.frame, picture.height, picture.width, of_picture))
+            jobs.append(
+                Job(source.path, target, picture.frame, picture.height, picture.width, of_picture, stamp(source.path))
+            )
             if picture.notice is not None and picture.notice not in said:  # once in a batch
                 said.add(picture.notice)
                 notices.append(f"{source.path}: {picture.notice}")

@@ -1,7 +1,7 @@
 """What made the files of earlier batches, so that `--existing skip` makes again what is out of date.
 
 A line of JSON for each file, in the user's state folder, one file of lines for each folder of pictures: a torn line, of
-a run that was killed, is left out. Where there is no line, only dates tell.
+a run that was killed, is left out. A file without a line, or changed since, is taken to be as it should be.
 """
 
 import hashlib
@@ -27,25 +27,22 @@ class Made:
     def is_current(self, source: Path, target: Path) -> bool:
         """Whether `target` is what its source and these settings would give, as far as is known; it exists.
 
-        A target that somebody has changed since is never out of date.
+        A target that nothing is known of, or that somebody has changed since, is never out of date.
         """
-        try:
-            of_source, of_target = _stamp(source), _stamp(target)
-        except OSError:
-            return True  # what is wrong with them is said elsewhere
         row = self._rows(target.parent).get(target.name)
-        if row is None:
-            return of_source[1] <= of_target[1]
+        of_source, of_target = stamp(source), stamp(target)
+        if row is None or None in (of_source, of_target):  # what is wrong with them is said elsewhere
+            return True
         return bool(row["target"] != of_target or row["made"] == [of_source, self.settings])
 
-    def add(self, source: Path, target: Path) -> None:
-        """Note that `target` was made; where it cannot be noted, dates will have to do."""
+    def add(self, target: Path, source: Stamp | None) -> None:
+        """Note that `target` was made, of a picture with that stamp; nothing where it cannot be noted."""
+        row = {"name": target.name, "target": stamp(target), "made": [source, self.settings]}
         try:
-            row = {"name": target.name, "target": _stamp(target), "made": [_stamp(source), self.settings]}
             file = _file(target.parent)
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(row) + "\n")
+                lines.write(f"\n{json.dumps(row)}\n")  # after a torn line, too
         except (OSError, RuntimeError):
             return
 
@@ -77,6 +74,10 @@ def _file(folder: Path) -> Path:
     return Path(platformdirs.user_state_dir("lowrank-sr", appauthor=False)) / "made" / f"{name}.jsonl"
 
 
-def _stamp(path: Path) -> Stamp:
-    status = path.stat()
+def stamp(path: Path) -> Stamp | None:
+    """Of a file as it is now; None where it cannot be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
     return [status.st_size, status.st_mtime_ns]

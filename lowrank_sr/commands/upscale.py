@@ -87,7 +87,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outscale", type=float, metavar="S", help="resize the result to S times the input's size")
     parser.add_argument("--frames", action="store_true", help="every frame or page of a file: NAME_x4_1.png ...")
     parser.add_argument(
-        "--strip", action="store_true", help="leave EXIF, XMP, IPTC and texts out, and keep how colours are to be shown"
+        "--strip",
+        action="store_true",
+        help="leave EXIF, XMP, IPTC, resolution and texts out, and keep how colours are to be shown",
     )
     files = parser.add_argument_group("where the results go")
     files.add_argument(
@@ -107,8 +109,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--existing",
         choices=["skip", "keep", "overwrite", "fail"],
         help="what happens to files that exist: skip leaves them, so that an interrupted batch carries on, but makes"
-        " again what an older picture or other settings made; keep leaves them whatever they are (default: overwrite"
-        " one FILE that -o names, otherwise fail, for that picture only)",
+        " again what it knows to be of an older picture or of other settings; keep leaves them whatever they are"
+        " (default: overwrite one FILE that -o names, otherwise fail, for that picture only)",
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but what went wrong")
     parser.add_argument("--json", type=given_path, metavar="FILE", help="write what became of each picture to FILE")
@@ -133,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
         of_files = options.outscale, memory, options.overlap, manner, options.strip, options.quality
         file_options = FileOptions(existing, *of_files)
         check_format = partial(writable_shape, net, outscale=options.outscale, quality=options.quality)
-        made = Made(_settings(net, file_options))
+        made = None if streams.folder is not None else Made(_settings(net, file_options))  # no stream has a date
         plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format, made)
         if streams.to_stdout and len(plan.jobs) > 1:
             raise InputError("standard output: only one picture can be written there")
@@ -191,6 +193,7 @@ def run_batch(
     enlarged is noted in `made`.
     """
     outcomes += plan.decided
+    stamps = {job.target: job.stamp for job in plan.jobs}
     for sentence in [] if quiet else plan.notices:
         complain(shown(sentence))
     for outcome in outcomes:
@@ -206,7 +209,7 @@ def run_batch(
         for outcome in execute(net, plan.jobs, advance):
             outcomes.append(outcome)
             if made is not None and outcome.status == "enlarged":
-                made.add(outcome.source, outcome.target)
+                made.add(outcome.target, stamps.get(outcome.target))
             with bar.external_write_mode():
                 _tell(outcome, quiet, shown)
     if len(outcomes) > 1 and not quiet:

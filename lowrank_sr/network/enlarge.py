@@ -23,7 +23,7 @@ from lowrank_sr.network.transparency import NETWORK
 
 MEMORY = 2 * 10**9  # bytes that a call may take by default
 SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
-_ALPHA_BYTES = 40, 16  # a pixel of a tile, and of what becomes of it, while alpha is enlarged
+_ALPHA_BYTES = 40, 56  # a pixel of a tile, and of what becomes of it, while alpha is enlarged
 _YIELDED_BYTES = 2**20  # of rows at a time, copied: whoever holds them does not hold a whole row of tiles
 
 TileProgress = Callable[[Tile, float], object]
@@ -75,8 +75,8 @@ def enlarge(
     Raises
     ------
     InputError
-        Where the image has another shape or dtype, not even the smallest tile fits into `memory`, or the last three
-        are none of these.
+        Where the image has another shape or dtype, not even the smallest tile fits into `memory`, or `alpha` or `blend`
+        is not as above.
     """
     image, manner = np.asarray(image), Manner(alpha, blend, tta)
     return enlarge_in_tiles(net, image, plan_image(net, image, memory, overlap, manner), progress, manner)

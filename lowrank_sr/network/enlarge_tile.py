@@ -72,9 +72,9 @@ def _visible(values: np.ndarray, alpha: int) -> np.ndarray:
 
 
 def _as_floats(values: np.ndarray) -> np.ndarray:
-    """float32 of 0..1; floats as they are."""
+    """float32 of 0..1."""
     if values.dtype.kind == "f":
-        return values
+        return values.astype(np.float32, copy=False)
     scaled: np.ndarray = values / np.float32(np.iinfo(values.dtype).max)
     return scaled
 

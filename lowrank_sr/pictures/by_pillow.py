@@ -6,6 +6,7 @@ imageio would hold a picture that is written twice, as an array and as Pillow's 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import imageio.v3 as iio
@@ -18,6 +19,7 @@ from lowrank_sr.pictures.metadata import ORIENTATION, Metadata
 from lowrank_sr.pictures.png import Png16, is_png16
 from lowrank_sr.pictures.png_chunks import SIGNATURE, described_in_png
 
+_LIMIT = RLock()
 _IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # TIFF's
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES = {channels: mode for mode, channels in _CHANNELS.items()}
@@ -144,19 +146,20 @@ def encoding_bytes(suffix: str, height: int, width: int, channels: int) -> int:
 @contextmanager
 def _of_any_size() -> Iterator[None]:
     """Pillow without its own limit: whether a picture fits is decided from its header, by the memory that there is."""
-    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        PIL.Image.MAX_IMAGE_PIXELS = limit
+    with _LIMIT:  # of the whole process
+        limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
 def _opened(path: Path, frame: int = 0) -> PIL.Image.Image:
     try:
         with _of_any_size():
             image = PIL.Image.open(path)
-        if frame:
-            image.seek(frame)
+            if frame:
+                image.seek(frame)
         return image
     except PIL.UnidentifiedImageError as error:
         raise ValueError(f"Pillow cannot identify it: {error}") from error

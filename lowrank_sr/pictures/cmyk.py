@@ -22,7 +22,7 @@ def to_srgb(profile: bytes | None) -> Transform | None:
         transform = ImageCms.buildTransform(
             inks, screen, "CMYK", "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
         )
-    except (OSError, ImageCms.PyCMSError):
+    except (ImportError, OSError, ImageCms.PyCMSError):  # a Pillow without LittleCMS, or no profile of inks
         return None
 
     def converted(image: PIL.Image.Image) -> PIL.Image.Image:

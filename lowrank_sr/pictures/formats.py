@@ -82,6 +82,8 @@ class StoredPicture:
     frame : int
     frames : int or None
         Which of the file's frames or pages it is, from 0, and how many there are; None where that was not asked for.
+    notice : str or None
+        What its user should know of how it is read.
     """
 
     height: int

@@ -106,7 +106,7 @@ def of_tiff(path: Path) -> Metadata:
         dpi = None
         if _X_RESOLUTION in exif and exif.get(_RESOLUTION_UNIT, 2) != 1:
             dpi = tuple(inches * float(exif[tag]) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
-        metadata = Metadata(_copied(exif), _resolution(dpi), _bytes(exif.get(_XMP)), _bytes(exif.get(_IPTC)))
+        metadata = Metadata(_copied(exif), _resolution(dpi), _bytes(exif.get(_XMP)), _packed(exif, _IPTC))
     return metadata
 
 
@@ -122,6 +122,14 @@ def photoshop_segment(iptc: bytes | None) -> bytes | None:
     resource = b"8BIM" + struct.pack(">HHI", _PHOTOSHOP_IPTC, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
     content = b"Photoshop 3.0\0" + resource
     return b"\xff\xed" + struct.pack(">H", 2 + len(content)) + content
+
+
+def _packed(exif: PIL.Image.Exif, tag: int) -> bytes | None:
+    """A tag's bytes, also where its writer has declared them as numbers of 32 bits."""
+    value = exif.get(tag)
+    if isinstance(value, tuple):
+        return struct.pack(f"{exif.endian}{len(value)}I", *value)
+    return _bytes(value)
 
 
 def _bytes(value: Any) -> bytes | None:

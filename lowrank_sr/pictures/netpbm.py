@@ -17,6 +17,7 @@ _BETWEEN = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _HEADER = re.compile(rb"P([2356])" + _BETWEEN + rb"(\d+)" + _BETWEEN + rb"(\d+)" + _BETWEEN + rb"(\d+)\s")
 _HEADER_BYTES = 4096  # comments among them
 _WHITE = 65_535
+_DIGITS = 16  # bytes of a decimal number with what stands between two, at most
 _BYTES_OF_DECIMALS = 70  # a sample, while Python's texts and numbers of all of them are held
 
 
@@ -42,7 +43,7 @@ def open_netpbm16(path: Path) -> StoredPicture | None:
         bands=_bands(path, header.end(), (height, width, channels), most, decimals),
         decoding_bytes=_BYTES_OF_DECIMALS * height * width * channels
         if decimals
-        else 6 * row * min(height, rows_of(row)),
+        else 10 * row * min(height, rows_of(row)),
         frames=1,
     )
 
@@ -59,8 +60,8 @@ def _bands(path: Path, start: int, shape: tuple[int, int, int], most: int, decim
             samples = _decimals(file, count) if decimals else _words(file, count)
             if len(samples) < count:
                 raise ValueError(f"{len(samples)} of {count} samples")
-            if samples.max() > most:
-                raise ValueError(f"a sample of {samples.max()}, and its header says {most} at most")
+            if samples.max() > most or samples.min() < 0:
+                raise ValueError(f"samples of {samples.min()} to {samples.max()}, and its header says 0 to {most}")
             scaled = samples if most == _WHITE else np.rint(samples * (_WHITE / most))
             yield scaled.astype(np.uint16).reshape(rows, width, channels)
 
@@ -71,4 +72,4 @@ def _words(file: BinaryIO, count: int) -> np.ndarray:
 
 
 def _decimals(file: BinaryIO, count: int) -> np.ndarray:
-    return np.array(file.read().split()[:count], np.int64)
+    return np.array(file.read(_DIGITS * count).split()[:count], np.int64)

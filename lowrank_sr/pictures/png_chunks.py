@@ -18,6 +18,7 @@ _COLOURS = (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _DESCRIBING = (*_TEXTS, *_COLOURS, b"eXIf")
 _MOST_DESCRIBING_BYTES = 2**24  # of a chunk
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_ELSEWHERE = (_XMP_KEYWORD, b"Raw profile type ")  # keywords of what is kept otherwise, or speaks of the file as it was
 _READ_BYTES = 2**16
 _METRES_AN_INCH = 0.0254
 _EXIF_PREFIX = b"Exif\0\0"  # which the block has in a JPEG, and not here
@@ -42,22 +43,20 @@ def described_in_png(path: Path) -> tuple[Metadata, bytes | None]:
     Chunks that are damaged or very large are left out.
     """
     found: list[tuple[bytes, bytes]] = []
-    with path.open("rb") as file, suppress(ValueError, struct.error):
-        file.seek(len(SIGNATURE))
+    with path.open("rb") as file:
+        following = len(SIGNATURE)
+        file.seek(following)
         while len(head := file.read(8)) == 8:
             length, name = struct.unpack(">I4s", head)
+            following += length + 12
             if name in _DESCRIBING and length <= _MOST_DESCRIBING_BYTES:
-                found.append((name, b"".join(_content(file, name, length))))
-            else:
-                file.seek(length + 4, 1)
+                with suppress(ValueError, struct.error):
+                    found.append((name, b"".join(_content(file, name, length))))
+            file.seek(following)
     xmp = next((text for name, content in found if name == b"iTXt" and (text := _xmp(content))), None)
-    texts = tuple((name, content) for name, content in found if name in _TEXTS and not _is_xmp(name, content))
+    texts = tuple((name, content) for name, content in found if name in _TEXTS and not content.startswith(_ELSEWHERE))
     colour = tuple((name, content) for name, content in found if name in _COLOURS)
     return Metadata(xmp=xmp, text=texts, colour=colour), dict(found).get(b"eXIf")
-
-
-def _is_xmp(name: bytes, content: bytes) -> bool:
-    return name == b"iTXt" and content.startswith(_XMP_KEYWORD)
 
 
 def _xmp(content: bytes) -> bytes | None:

@@ -34,7 +34,7 @@ class PictureFile:
     icc : bytes or None
         ICC profile of the colours.
     metadata : Metadata or None
-        EXIF and resolution.
+        What else the file says.
     notice : str or None
         What its user should know of how it is read.
     frame : int

@@ -11,6 +11,7 @@ from test_rrdbnet import random_net
 import lowrank_sr as lsr
 from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network.enlarge import enlarge_in_tiles, needed_bytes
+from lowrank_sr.network.enlarge_tile import TileInput, enlarge_tile
 from lowrank_sr.network.footprint import call_bytes
 from lowrank_sr.network.manner import Manner, enlarged, mean_of_turns
 from lowrank_sr.network.tiles import TilePlan
@@ -77,6 +78,24 @@ def test_memory_is_what_the_model_says(manner):
         tracemalloc.stop()
     assert held <= needed
     assert needed <= 1.6 * held + call_bytes(net, 1, 90, thread_count())
+
+
+@pytest.mark.parametrize("alpha", ["network", "bicubic"])
+def test_memory_of_transparency_is_what_the_model_says(alpha):
+    net, manner = random_net(TINY).with_method("direct"), Manner(alpha)
+    plan, image = TilePlan(200, 90, 200, 90, 0), RNG.random((200, 90, 4), dtype=np.float32)
+    image[:50, :, 3] = 0
+    ((tile,),) = plan.rows()
+    given = TileInput(tile, image, np.dtype("u1"), manner)
+    enlarge_tile(net, given)  # prepares the kernels
+    needed = needed_bytes(4, np.dtype("u1"), 0, net, plan, manner)
+    tracemalloc.start()
+    try:
+        enlarge_tile(net, given)
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert held <= needed <= 3 * held
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,10 @@ def test_grey_in_grey_out(taken, channels, dtype):
     assert (larger[:, :, 0] == larger[:, :, 1]).all()
     assert (larger[:, :, 0] == larger[:, :, 2]).all()
     np.testing.assert_array_equal(larger[:, :, 2:], lsr.enlarge(NETS[taken], grey))
+
+
+def test_floats_of_other_precisions():
+    image = RNG.random((9, 8, 4)).astype(np.float16)
+    expected = lsr.enlarge(NETS[3], image.astype(np.float32))
+    np.testing.assert_array_equal(lsr.enlarge(NETS[3], image), expected)
+    np.testing.assert_array_equal(lsr.enlarge(NETS[3], image.astype(np.float64)), expected)

@@ -133,9 +133,11 @@ def test_texts_and_colours_of_a_png_stay_as_they_are(tmp_path, bits):
     ],
 )
 def test_damaged_texts_cost_nothing(tmp_path, damage):
-    source = with_chunks(tmp_path / "a.png", after=chunk(b"tEXt", b"kept\0text") + damage)
+    one, other = (b"tEXt", b"one\0text"), (b"tEXt", b"other\0text")
+    source = with_chunks(tmp_path / "a.png", after=chunk(*one) + damage + chunk(*other))
     picture = PictureFile(source)
     assert picture.metadata.xmp is None
+    assert picture.metadata.text == (one, other)
     np.testing.assert_array_equal(picture.rows(0, 10), np.asarray(PICTURE))
 
 

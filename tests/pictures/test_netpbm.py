@@ -51,7 +51,8 @@ def test_in_bands(tmp_path, monkeypatch):
     [
         (PPM[:-1], "5 of 6 samples"),
         (b"P3 2 1 65535\n1 2 3", "3 of 6 samples"),
-        (b"P2 1 1 300\n301", "a sample of 301, and its header says 300 at most"),
+        (b"P2 1 1 300\n301", "samples of 301 to 301, and its header says 0 to 300"),
+        (b"P2 1 1 300\n-1", "samples of -1 to -1"),
         (b"P2 1 1 300\nwhite", "invalid literal"),
         (b"P5 0 1 65535\n", "0 x 1 pixels"),
     ],

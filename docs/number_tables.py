@@ -61,8 +61,10 @@ def study_claims() -> str:
         [claims[0].claim, *(f"**{claim.measured.verdict}**: {claim.measured.short}" for claim in claims)]
         for claims in zip(*judged.values(), strict=True)
     ]
-    measured = next(iter(networks.values()))["measured"]
-    return _table("study", Table(["the poster says", *(f"`{name}`" for name in judged)], rows), measured, numbers=False)
+    origins = [part["measured"] for part in networks.values()]
+    commits = " and ".join(dict.fromkeys(origin["commit"] for origin in origins))
+    header = ["the poster says", *(f"`{name}`" for name in judged)]
+    return _table("study", Table(header, rows), origins[-1] | {"commit": commits}, numbers=False)
 
 
 @cache
