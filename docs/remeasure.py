@@ -28,9 +28,8 @@ PROGRAMS = {"lowrank-sr": [sys.executable, "-m", "lowrank_sr"], "python": [sys.e
 def measure(name: str, data: Path) -> None:
     """Run the commands of a measurement in a folder of its own, and write docs/results/NAME.json."""
     of, sources, measured = MEASUREMENTS[name], digest(MEASUREMENTS[name].sources), origin()
-    folder = (
-        ROOT / "docs" / "_build" / "remeasured" / f"{name}-{sources}"
-    )  # what an interruption left is of these sources
+    # of these sources: what an interruption has left of others is not gone on from
+    folder = ROOT / "docs" / "_build" / "remeasured" / f"{name}-{sources}"
     folder.mkdir(parents=True, exist_ok=True)
     for link, target in {"benchmarks": ROOT / "benchmarks", "Set5": data / "Set5", "Set14": data / "Set14"}.items():
         (folder / link).unlink(missing_ok=True)
