@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 import lowrank_sr as lsr
-from lowrank_sr.network.enlarge import needed_bytes, plan_picture
 from lowrank_sr.network.footprint import alignment
 from lowrank_sr.network.overlap import digest, largest_changes, overlap_from, overlap_of
+from lowrank_sr.network.plan import needed_bytes, plan_picture
 from lowrank_sr.network.tiles import TilePlan, least_plan
 from lowrank_sr.pictures.images import images_in, read_image
 from lowrank_sr.resources import IMAGES, NETWORKS, OVERLAPS

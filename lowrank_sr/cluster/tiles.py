@@ -7,8 +7,7 @@ import numpy as np
 
 from lowrank_sr.cluster.pool import Pool
 from lowrank_sr.errors import InputError
-from lowrank_sr.network.enlarge import Compute, TileProgress
-from lowrank_sr.network.enlarge_tile import TileInput, enlarge_tile
+from lowrank_sr.network.enlarge import Compute, TileInput, TileProgress, enlarge_tile
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from lowrank_sr.commands.naming import Naming
 from lowrank_sr.commands.sources import Source, find_sources, identity
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
-from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.manner import PLAIN, Manner
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.reading import PictureFile, frames_in

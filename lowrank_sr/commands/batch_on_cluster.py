@@ -15,9 +15,9 @@ from lowrank_sr.commands.upscale_file import PROCESS_BYTES, run_job
 from lowrank_sr.errors import InputError
 from lowrank_sr.files import replacing
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.enlarge import MEMORY
-from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.footprint import call_bytes
+from lowrank_sr.network.plan import MEMORY
 from lowrank_sr.network.rrdbnet import RRDBNet
 
 WORKER_SHARE = 0.7  # of a worker's memory; from 80% on Dask gives it no more tasks

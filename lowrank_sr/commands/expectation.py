@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lowrank_sr.commands.batch import Job
-from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.enlarge import Progress
 
 SECONDS_WATCHED = 3
 LONG_SECONDS = 60

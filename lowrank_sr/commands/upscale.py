@@ -28,7 +28,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.files import write_json
 from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
-from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.manner import Manner
 from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet

@@ -11,9 +11,9 @@ from lowrank_sr.commands.batch import Job, Outcome, blocked
 from lowrank_sr.errors import InputError
 from lowrank_sr.machine.memory import resident_bytes, size_text
 from lowrank_sr.network.channels import check_channels, coloured, is_grey
-from lowrank_sr.network.enlarge import Compute, enlarged_rows, memory_to_use, needed_bytes, plan_picture
-from lowrank_sr.network.enlarge_tile import Progress
+from lowrank_sr.network.enlarge import Compute, Progress, enlarged_rows
 from lowrank_sr.network.manner import PLAIN, Manner
+from lowrank_sr.network.plan import memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.formats import SUFFIXES_WITH_16_BITS, SUFFIXES_WRITTEN_BY_ROWS, listed, rows_of
@@ -100,7 +100,7 @@ def upscale_file(
     except OSError as error:
         raise InputError(f"{target.parent}: cannot be made a folder: {error.strerror}") from error
     try:
-        dtype, grey = np.dtype(f"u{bits // 8}"), picture.channels >= 3 and _is_grey(PictureFile(source, frame))
+        dtype, grey = np.dtype(f"u{bits // 8}"), picture.channels >= 3 and _is_grey(picture, plan, frame)
         read = partial(_blue_and_alpha, picture) if grey else picture.rows
         made = enlarged_rows(net, plan, read, dtype, progress, compute, manner)
         rows: Iterator[np.ndarray] = (coloured(band, picture.channels) for band in made)
@@ -121,8 +121,14 @@ def _metadata(picture: PictureFile, shape: Shape, strip: bool) -> Metadata | Non
     return picture.metadata.stripped() if strip else picture.metadata.for_upright(*shape[:2])
 
 
-def _is_grey(picture: PictureFile) -> bool:
-    """Whether red, green and blue of a file are equal in every pixel; of most pictures the first rows tell."""
+def _is_grey(picture: PictureFile, plan: TilePlan, frame: int) -> bool:
+    """Whether red, green and blue are equal in every pixel.
+
+    A picture of one tile is read anyway, all at once; of others the rows are looked at beforehand: of most the first.
+    """
+    if plan.count == 1:
+        return is_grey(picture.rows(0, picture.height))
+    picture = PictureFile(picture.path, frame)
     rows = rows_of(picture.width * picture.channels * picture.dtype.itemsize)
     return all(is_grey(picture.rows(top, min(top + rows, picture.height))) for top in range(0, picture.height, rows))
 

@@ -5,29 +5,39 @@ pass through it as `channels.py` says.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
 from lowrank_sr.errors import InputError
-from lowrank_sr.machine.memory import free_bytes, size_text
-from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.channels import alpha_of, check_image, coloured, is_grey
-from lowrank_sr.network.enlarge_tile import Progress, TileInput, enlarge_tile
-from lowrank_sr.network.footprint import alignment, call_bytes
-from lowrank_sr.network.manner import PLAIN, Manner
-from lowrank_sr.network.overlap import overlap_of
+from lowrank_sr.network.channels import alpha_of, check_image, coloured, is_grey, passes
+from lowrank_sr.network.manner import PLAIN, Manner, enlarged
+from lowrank_sr.network.plan import YIELDED_BYTES, memory_to_use, needed_bytes, plan_picture
 from lowrank_sr.network.rrdbnet import RRDBNet
-from lowrank_sr.network.tiles import Tile, TilePlan, cheapest_plan, least_plan
-from lowrank_sr.network.transparency import NETWORK
+from lowrank_sr.network.tiles import Tile, TilePlan
+from lowrank_sr.network.transparency import NETWORK, carried_outwards, enlarged_alpha
 
-MEMORY = 2 * 10**9  # bytes that a call may take by default
-SHARE = 0.8  # of what is free: others on the machine may want more meanwhile
-_ALPHA_BYTES = 40, 56  # a pixel of a tile, and of what becomes of it, while alpha is enlarged
-_YIELDED_BYTES = 2**20  # of rows at a time, copied: whoever holds them does not hold a whole row of tiles
+_CHUNK = 2**20  # values that are rounded at a time
+
+Progress = Callable[[float], object]
+"""progress(share): called after each step with the share of the work that was done in it; together about 1."""
 
 TileProgress = Callable[[Tile, float], object]
 """progress(tile, share): called after each step with the share of the tile that was done in it; together about 1."""
+
+
+@dataclass(frozen=True)
+class TileInput:
+    """A tile with its pixels: all that a process needs besides the network to compute it.
+
+    `values` are the (h, w, C) pixels of `tile.computed`; the result is of `dtype`.
+    """
+
+    tile: Tile
+    values: np.ndarray
+    dtype: np.dtype
+    manner: Manner = PLAIN
 
 
 Compute = Callable[[RRDBNet, Iterable[TileInput], TileProgress], Iterable[np.ndarray]]
@@ -118,71 +128,6 @@ def _dtype_of_result(image: np.ndarray) -> np.dtype:
     return np.dtype(np.float32) if image.dtype.kind == "f" else image.dtype
 
 
-def memory_to_use(memory: int | None) -> int:
-    """Bytes that may be needed now: `memory`, by default MEMORY, but no more than SHARE of what is free."""
-    return min(MEMORY if memory is None else memory, int(SHARE * free_bytes()))
-
-
-def needed_bytes(
-    channels: int, dtype: np.dtype, source_bytes: int, net: RRDBNet, plan: TilePlan, manner: Manner = PLAIN
-) -> int:
-    """The most memory that `enlarged_rows` needs by `plan`, for a picture of `channels` and a result of `dtype`.
-
-    That is one tile's `call_bytes`; the picture's rows that a row of tiles is computed from, `source_bytes` a value (0
-    where the picture is in memory anyway); what they become; and the rows that were yielded last.
-    """
-    read = 2 * source_bytes * plan.computed_height * plan.width * channels  # the next rows meet those before
-    row = net.scale * plan.width * channels * dtype.itemsize
-    finished = row * net.scale * plan.tile_height
-    yielded = min(finished, max(row, _YIELDED_BYTES))
-    sides, pixels = (plan.computed_height, plan.computed_width), plan.computed_height * plan.computed_width
-    turned = {sides, sides[::-1]} if manner.tta else {sides}
-    call = max(call_bytes(net, *each, thread_count()) for each in turned)
-    tile = manner.needed_bytes(net.scale**2 * net.architecture.out_channels * pixels, call)
-    if alpha_of(channels, net.architecture) is not None:
-        here, there = _ALPHA_BYTES
-        tile += pixels * (here + there * net.scale**2)
-    return read + finished + yielded + tile
-
-
-def plan_picture(
-    net: RRDBNet,
-    height: int,
-    width: int,
-    needs: Callable[[RRDBNet, TilePlan], int],
-    budget: int,
-    overlap: int | None = None,
-    held: int = 0,
-) -> TilePlan:
-    """Of the plans that need at most `budget` bytes in addition to those already `held`, the one that computes least.
-
-    `needs(net, plan)` is by which network how many.
-
-    Raises InputError for a negative `overlap`, and, saying how much would be enough, where the smallest tiles do not
-    fit.
-    """
-    if overlap is not None and overlap < 0:
-        raise InputError(f"an overlap of {overlap} pixels: expected 0 or more")
-    step = alignment(net.architecture)
-    smallest = least_plan(height, width, overlap or 0, step)
-    least = needs(net.with_method("direct"), smallest)  # the method that needs least, whose choice takes no time
-    if least <= budget:  # else no method would do, and none need be timed
-        whole = TilePlan(height, width, height, width, 0)
-        if needs(net, whole) <= budget:
-            return whole
-        least = needs(net, smallest)
-    if least <= budget:  # else no overlap would do, and none need be measured
-        chosen = overlap_of(net) if overlap is None else overlap
-        plan = cheapest_plan(height, width, chosen, step, partial(needs, net), budget)
-        if plan is not None:
-            return plan
-        least = needs(net, least_plan(height, width, chosen, step))
-    raise InputError(
-        f"{width} x {height} pixels need {size_text(held + least)} of memory even in small tiles:"
-        f" {size_text(max(held + budget, 0))} can be used"
-    )
-
-
 def enlarged_rows(
     net: RRDBNet,
     plan: TilePlan,
@@ -217,10 +162,71 @@ def enlarged_rows(
                 done = np.empty((len(values), net.scale * plan.width, values.shape[2]), dtype)
             done[:, net.scale * tile.kept.left : net.scale * tile.kept.right] = values
         assert done is not None
-        rows = max(1, _YIELDED_BYTES // done[0].nbytes)
+        rows = max(1, YIELDED_BYTES // done[0].nbytes)
         for top in range(0, len(done), rows):
             yield done[top : top + rows].copy()
 
 
 def _compute_here(net: RRDBNet, inputs: Iterable[TileInput], progress: TileProgress) -> Iterator[np.ndarray]:
     return (enlarge_tile(net, given, partial(progress, given.tile)) for given in inputs)
+
+
+def enlarge_tile(net: RRDBNet, given: TileInput, progress: Progress | None = None) -> np.ndarray:
+    """The enlarged pixels of `given.tile.kept`, (scale h, scale w, C) of `given.dtype`; whole numbers are rounded.
+
+    Raises InputError where the network gives values that are not finite and whole numbers are asked for.
+    """
+    computed, kept = given.tile
+    top, left = net.scale * (kept.top - computed.top), net.scale * (kept.left - computed.left)
+    height, width = net.scale * kept.height, net.scale * kept.width
+    values = _as_floats(given.values)
+    calls, alpha = passes(values.shape[2], net.architecture), alpha_of(values.shape[2], net.architecture)
+    manner, flops = given.manner, given.manner.calls * net.flops(computed.height, computed.width)
+    report = None if progress is None else lambda done: progress(done / flops / len(calls))
+    shown = values if alpha is None else _visible(values, alpha)
+    run = net if manner == PLAIN else partial(enlarged, net, manner)
+    out = np.empty((height, width, values.shape[2]), given.dtype)
+    for call in calls:
+        result = cache(partial(run, call.given(shown), report))
+        for channel, made in call.made.items():
+            larger = partial(_mean, result, made)
+            shade = (
+                larger() if channel != alpha else enlarged_alpha(values[:, :, alpha], net.scale, manner.alpha, larger)
+            )
+            _store(shade[top : top + height, left : left + width], out[:, :, channel])
+        if report is not None and not result.cache_info().currsize:  # an alpha that took no time
+            report(flops)
+    return out
+
+
+def _mean(result: Callable[[], np.ndarray], channels: tuple[int, ...]) -> np.ndarray:
+    """Of some channels of a result."""
+    mean: np.ndarray = result()[:, :, channels[0]] if len(channels) == 1 else result()[:, :, channels].mean(axis=2)
+    return mean
+
+
+def _visible(values: np.ndarray, alpha: int) -> np.ndarray:
+    """(h, w, C) values with the colours of transparent pixels carried outwards."""
+    carried = carried_outwards(values[:, :, :alpha], values[:, :, alpha])
+    return np.concatenate([carried, values[:, :, alpha:]], axis=2)
+
+
+def _as_floats(values: np.ndarray) -> np.ndarray:
+    """float32 of 0..1."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float32, copy=False)
+    scaled: np.ndarray = values / np.float32(np.iinfo(values.dtype).max)
+    return scaled
+
+
+def _store(values: np.ndarray, out: np.ndarray) -> None:
+    """Write float32 `values`, (h, w), into `out`: as they are, or clipped and rounded to its whole numbers."""
+    if out.dtype.kind == "f":
+        out[:] = values
+        return
+    if not np.isfinite(values).all():
+        raise InputError("some enlarged values are infinite or not a number")
+    most = np.iinfo(out.dtype).max
+    rows = max(1, _CHUNK // values.shape[1])
+    for start in range(0, len(values), rows):
+        out[start : start + rows] = np.rint(np.clip(values[start : start + rows], 0, 1) * most)

@@ -54,7 +54,7 @@ class Manner:
 PLAIN = Manner()
 
 
-def enlarged(net: RRDBNet, image: np.ndarray, manner: Manner, report: FlopsDone | None = None) -> np.ndarray:
+def enlarged(net: RRDBNet, manner: Manner, image: np.ndarray, report: FlopsDone | None = None) -> np.ndarray:
     """(scale H, scale W, C) float32 of an (H, W, C) image for `net`, in a manner; `report` as for a call of `net`."""
     larger = mean_of_turns(net, image, report) if manner.tta else net(image, report)
     if manner.blend < 1:

@@ -11,8 +11,8 @@ import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.commands import upscale_file as module
 from lowrank_sr.commands.upscale_file import upscale_file
-from lowrank_sr.network.enlarge import needed_bytes
-from lowrank_sr.network.enlarge_tile import enlarge_tile
+from lowrank_sr.network.enlarge import enlarge_tile
+from lowrank_sr.network.plan import needed_bytes
 from lowrank_sr.network.tiles import TilePlan
 
 RANDOM = lsr.RRDBNet.random(num_feat=8, num_block=1, num_grow_ch=4)
@@ -197,8 +197,21 @@ def test_a_large_picture_of_few_bytes_is_planned_from_its_header(tmp_path):
     """As an adversary's, and as a scanned plan: 182 million pixels in 25 KB, more than Pillow opens by itself."""
     source, limit = tmp_path / "plan.png", PIL.Image.MAX_IMAGE_PIXELS
     PIL.Image.new("1", (14_000, 13_000)).save(source)
-    with pytest.raises(lsr.InputError, match=r"plan\.png: 14000 x 13000 pixels need 1\.\d GB of memory even in small"):
+    with pytest.raises(lsr.InputError, match=r"plan\.png: 14000 x 13000 pixels need \d\.\d GB of memory even in small"):
         upscale_file(NET, source, tmp_path / "b.png", memory=10**9)
     picture = module.PictureFile(source)
     assert (picture.height, picture.width, picture.channels) == (13_000, 14_000, 1)
     assert limit == PIL.Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("tile_height", [40, 20])
+def test_a_picture_is_grey_where_all_its_rows_are(tmp_path, monkeypatch, tile_height):
+    """Of a picture in tiles the rows are looked at some at a time, before any is computed."""
+    monkeypatch.setattr(module, "rows_of", lambda row: 7)
+    plan = TilePlan(40, 30, tile_height, 30, 0)
+    source = _grey_rgb(tmp_path / "a.png", 3)
+    assert module._is_grey(module.PictureFile(source), plan, 0)
+    values = stored(source).copy()
+    values[-1, -1, 2] ^= 1
+    PIL.Image.fromarray(values).save(source)
+    assert not module._is_grey(module.PictureFile(source), plan, 0)

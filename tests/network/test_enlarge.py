@@ -15,12 +15,12 @@ from lowrank_sr.conv.algorithms import METHODS
 from lowrank_sr.layers import random_layer
 from lowrank_sr.machine.threads import thread_count
 from lowrank_sr.network import auto
-from lowrank_sr.network import enlarge as module
+from lowrank_sr.network import plan as module
 from lowrank_sr.network.architecture import Architecture
-from lowrank_sr.network.enlarge import enlarged_rows, needed_bytes, plan_picture
-from lowrank_sr.network.enlarge_tile import enlarge_tile
+from lowrank_sr.network.enlarge import enlarge_tile, enlarged_rows
 from lowrank_sr.network.footprint import alignment, call_bytes, receptive_field
 from lowrank_sr.network.overlap import overlap_of
+from lowrank_sr.network.plan import needed_bytes, plan_picture
 from lowrank_sr.network.tiles import TilePlan, least_plan
 from lowrank_sr.pictures.images import read_image
 from lowrank_sr.resources import IMAGES, NETWORKS

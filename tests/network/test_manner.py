@@ -10,10 +10,10 @@ from test_rrdbnet import random_net
 
 import lowrank_sr as lsr
 from lowrank_sr.machine.threads import thread_count
-from lowrank_sr.network.enlarge import enlarge_in_tiles, needed_bytes
-from lowrank_sr.network.enlarge_tile import TileInput, enlarge_tile
+from lowrank_sr.network.enlarge import TileInput, enlarge_in_tiles, enlarge_tile
 from lowrank_sr.network.footprint import call_bytes
 from lowrank_sr.network.manner import Manner, enlarged, mean_of_turns
+from lowrank_sr.network.plan import needed_bytes
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.resize import imresize
 
@@ -66,13 +66,13 @@ def test_tiles_with_the_context_of_the_receptive_field(manner):
 def test_memory_is_what_the_model_says(manner):
     net = random_net(TINY).with_method("direct")
     image = RNG.random((200, 90, 3), dtype=np.float32)
-    enlarged(net, image[:8, :8], manner)  # prepares the kernels
+    enlarged(net, manner, image[:8, :8])  # prepares the kernels
     plan = TilePlan(200, 90, 200, 90, 0)
     out = 4 * 3 * 16 * 200 * 90
     needed = needed_bytes(3, np.dtype("f4"), 0, net, plan, manner) - out - 2**20  # without the rows that are made of it
     tracemalloc.start()
     try:
-        enlarged(net, image + 0, manner)
+        enlarged(net, manner, image + 0)
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
