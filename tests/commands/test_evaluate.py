@@ -4,7 +4,7 @@ import pytest
 import lowrank_sr as lsr
 from lowrank_sr.cli import main
 from lowrank_sr.commands.evaluate import MEASURES, evaluate, summary
-from lowrank_sr.network import enlarge as network_enlarge
+from lowrank_sr.network import plan as network_plan
 from lowrank_sr.network.enlarge import enlarge_in_tiles
 from lowrank_sr.network.tiles import TilePlan
 from lowrank_sr.pictures.images import Image, write_image
@@ -184,8 +184,8 @@ def test_the_network_s_own_values_or_tiles_where_memory_is_short(tmp_path, monke
     whole = evaluate({"net": net}, tmp_path)[1]
     assert measure_quality(net(low.pixels), high, 4).items() <= whole.items()
     computed = []
-    needed = network_enlarge.needed_bytes(3, np.dtype(np.float32), 0, net, TilePlan(130, 100, 130, 100, 0))
-    monkeypatch.setattr(network_enlarge, "MEMORY", needed - 1)
+    needed = network_plan.needed_bytes(3, np.dtype(np.float32), 0, net, TilePlan(130, 100, 130, 100, 0))
+    monkeypatch.setattr(network_plan, "MEMORY", needed - 1)
     monkeypatch.setattr(lsr.RRDBNet, "__call__", _noting(computed, lsr.RRDBNet.__call__))
     tiled = evaluate({"net": net}, tmp_path)[1]
     assert len(computed) > 2  # the first warms up
@@ -202,9 +202,9 @@ def test_the_clock_stands_while_the_overlap_is_measured(tmp_path, tiny, monkeypa
         return 12
 
     write_random(tmp_path / "a.png", 520, 400)
-    needed = network_enlarge.needed_bytes(3, np.dtype(np.float32), 0, tiny, TilePlan(130, 100, 130, 100, 0))
-    monkeypatch.setattr(network_enlarge, "MEMORY", needed - 1)
-    monkeypatch.setattr(network_enlarge, "overlap_of", measuring)
+    needed = network_plan.needed_bytes(3, np.dtype(np.float32), 0, tiny, TilePlan(130, 100, 130, 100, 0))
+    monkeypatch.setattr(network_plan, "MEMORY", needed - 1)
+    monkeypatch.setattr(network_plan, "overlap_of", measuring)
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
     rows = evaluate({"net": tiny}, tmp_path)
     assert now[0] >= 1000
