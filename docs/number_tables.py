@@ -74,10 +74,8 @@ def _results(network: str) -> Results:
 
 def quality(colour: str) -> str:
     """PSNR and SSIM on "luma" or "rgb", by network and pictures."""
-    end, names = (
-        {"luma": "y", "rgb": "rgb"}[colour],
-        {"bundled": "bundled photographs", "set5": "Set5", "set14": "Set14"},
-    )
+    end = {"luma": "y", "rgb": "rgb"}[colour]
+    names = {"bundled": "bundled photographs", "set5": "Set5", "set14": "Set14"}
     networks = ("bicubic", "psnr-small", "realesrgan-x4plus")
     rows = []
     for file, title in names.items():
@@ -126,12 +124,9 @@ def megapixel() -> str:
     """What a megapixel takes, beside the fastest of the others and PyTorch."""
     rows = load("speed")["found"]["peers.json"]["rows"]
     by_name = {row["name"]: row for row in rows}
-    fastest, *_ = sorted((row for row in rows if row["name"] != "auto"), key=lambda row: row["seconds"][0])
-    chosen = {
-        "auto": "lowrank-sr",
-        fastest["name"]: f"{_NAMES.get(fastest['name'], fastest['name'])}, the fastest of the others",
-    }
-    chosen |= {name: _NAMES[name] for name in ("PyTorch channels last",) if name not in chosen}
+    fastest = min(by_name.keys() - {"auto"}, key=lambda name: by_name[name]["seconds"][0])
+    chosen = {"auto": "lowrank-sr", fastest: f"{_NAMES.get(fastest, fastest)}, the fastest of the others"}
+    chosen.setdefault("PyTorch channels last", _NAMES["PyTorch channels last"])
     cells = [
         [label, f"{by_name[name]['seconds a megapixel']:.1f}", _times(by_name["auto"], name)]
         for name, label in chosen.items()
@@ -161,7 +156,7 @@ def peers() -> str:
     header = ["256 x 256", "seconds", "seconds a megapixel of the result", "effective GFLOP/s"]
     return _table(
         "speed",
-        Table([*header, *(f"times {each}" for each in ("PyTorch", "OpenVINO", "MNN")), "error"], rows),
+        Table([*header, "times PyTorch", "times OpenVINO", "times MNN", "error"], rows),
         commands=slice(1),
     )
 

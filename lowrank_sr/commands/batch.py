@@ -1,5 +1,6 @@
 """A batch of pictures: everything that can be known is found out before the first of them is enlarged."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from lowrank_sr.errors import InputError
 from lowrank_sr.files import check_writable
 from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.manner import PLAIN, Manner
+from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.pictures.reading import PictureFile, frames_in
 
@@ -32,6 +34,11 @@ class FileOptions:
     manner: Manner = PLAIN
     strip: bool = False
     quality: int | None = None
+
+
+def settings_digest(net: RRDBNet, options: FileOptions) -> str:
+    """Of all that a result depends on, besides its picture and the last bits of a method: 16 hexadecimal digits."""
+    return hashlib.sha256(repr([digest(net), replace(options, existing="", memory=None)]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ def plan_batch(
     for source in sources:
         for frame, target in _targets(source.path, names.target(source), every_frame):
             of_picture = options
-            if options.existing == "skip" and made and not _is_current(made, source.path, target):
+            if options.existing == "skip" and made and not made.is_current(source.path, target):
                 of_picture = replace(options, existing="overwrite")
             outcome = _blocked(source.path, target, frame or 0, of_picture.existing)
             if outcome is not None:  # then the picture need not be opened
@@ -144,11 +151,6 @@ def plan_batch(
             if picture.frames is not None and picture.frames > 1:
                 notices.append(f"{source.path}: the first of {picture.frames} frames; --frames enlarges all")
     return Plan(jobs, decided, notices)
-
-
-def _is_current(made: Made, source: Path, target: Path) -> bool:
-    """Whether a file that exists need not be made again; of one that does not nothing is said."""
-    return not os.path.isfile(target) or made.is_current(source, target)
 
 
 def _targets(source: Path, target: Path, every_frame: bool) -> Iterator[tuple[int | None, Path]]:

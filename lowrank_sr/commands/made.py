@@ -25,9 +25,9 @@ class Made:
         self._known: dict[Path, dict[str, Any]] = {}
 
     def is_current(self, source: Path, target: Path) -> bool:
-        """Whether `target` is what its source and these settings would give, as far as is known; it exists.
+        """Whether `target` is what its source and these settings would give, as far as is known.
 
-        A target that nothing is known of, or that somebody has changed since, is never out of date.
+        A target that is not there, that nothing is known of, or that somebody has changed since, is never out of date.
         """
         row = self._rows(target.parent).get(target.name)
         of_source, of_target = stamp(source), stamp(target)

@@ -1,13 +1,12 @@
 """The command `upscale`: picture files in, larger picture files out."""
 
 import argparse
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, plan_batch
+from lowrank_sr.commands.batch import Executor, FileOptions, Job, Outcome, Plan, plan_batch, settings_digest
 from lowrank_sr.commands.batch_on_cluster import on_workers
 from lowrank_sr.commands.expectation import watched
 from lowrank_sr.commands.made import Made
@@ -30,7 +29,6 @@ from lowrank_sr.machine.memory import parse_size
 from lowrank_sr.network.channels import check_channels
 from lowrank_sr.network.enlarge import Progress
 from lowrank_sr.network.manner import Manner
-from lowrank_sr.network.overlap import digest
 from lowrank_sr.network.rrdbnet import RRDBNet
 from lowrank_sr.network.transparency import BICUBIC, NETWORK
 from lowrank_sr.network.warm_up import warm_up
@@ -135,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
         of_files = options.outscale, memory, options.overlap, manner, options.strip, options.quality
         file_options = FileOptions(existing, *of_files)
         check_format = partial(writable_shape, net, outscale=options.outscale, quality=options.quality)
-        made = None if streams.folder is not None else Made(_settings(net, file_options))  # no stream has a date
+        made = None if streams.folder is not None else Made(settings_digest(net, file_options))  # no stream has a date
         plan = plan_batch(streams.inputs, names, file_options, options.frames, check_format, made)
         if streams.to_stdout and len(plan.jobs) > 1:
             raise InputError("standard output: only one picture can be written there")
@@ -152,11 +150,6 @@ def run(options: argparse.Namespace) -> int:
                 if options.json is not None:
                     write_json(options.json, _rows(outcomes, streams))
     return 2 if any(outcome.status == "failed" for outcome in outcomes) else 0
-
-
-def _settings(net: RRDBNet, options: FileOptions) -> str:
-    """A digest of all that a result depends on, besides its picture and the last bits of a method."""
-    return hashlib.sha256(repr([digest(net), replace(options, existing="", memory=None)]).encode()).hexdigest()[:16]
 
 
 def _faster(weights: Path | None) -> str | None:
